@@ -1,0 +1,1 @@
+"""Tools for people who process sequences, files and requests by the thousand."""

@@ -1,0 +1,1 @@
+"""Core utilities that the rest of metainformant builds on."""

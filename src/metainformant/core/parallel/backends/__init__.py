@@ -1,0 +1,1 @@
+"""The kinds of workers. These modules never import one another."""

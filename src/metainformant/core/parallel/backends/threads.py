@@ -1,0 +1,250 @@
+"""Workers that are threads of this process.
+
+They are daemon threads: a stuck one delays neither the return of the map nor the exit of the
+interpreter. Each belongs to one map; none is shared or kept.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import queue
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from time import monotonic
+from types import CodeType, FrameType
+from typing import Any, Literal
+
+from ..backend import Finished
+from ..errors import FATAL, Frame, ParallelError
+from .tape import Tape, gil_enabled
+
+# On Windows a wait for a lock can't be interrupted, so Ctrl-C gets through between two waits.
+_LONGEST_WAIT = 0.1 if sys.platform == "win32" else None
+
+
+class ThreadJob:
+    """A chunk in the hands of the thread backend.
+
+    The worker that runs it writes all attributes, and the engine's thread reads them: `started`,
+    `thread`, the length of `out` and what is below that length at any time, the rest once the job
+    has ended. The queues between the two threads order everything else.
+    """
+
+    __slots__ = ("_crew", "_tape", "ended", "failed", "fate", "out", "started", "thread")
+
+    def __init__(self, items: list[Any], crew: set[threading.Thread]) -> None:
+        self.started: float | None = None
+        self.ended = 0.0
+        self.thread: threading.Thread | None = None
+        self.out: list[Any] = []
+        self.failed: dict[int, BaseException] = {}
+        self._tape = Tape(items)
+        self._crew = crew  # the threads that the backend counts on; owned by the engine's thread
+        # Whoever acquires it decides what becomes of the job: the worker that has run it, or the
+        # engine that gives up on it. It is never released.
+        self.fate = threading.Lock()
+
+    # The worker's side
+
+    def run(self, func: Callable[[Any], Any], fail_fast: bool) -> bool:
+        """Run all items; return whether the whole map should be told at once."""
+        self.thread = threading.current_thread()
+        self.started = monotonic()
+        tape = iter(self._tape)
+        urgent = False
+        while not urgent:
+            try:
+                _run_items(func, tape, self.out)
+                break
+            except BaseException as error:
+                _drop_our_frames(error)
+                # Before the append: whoever sees the new length must find the failure here.
+                self.failed[len(self.out)] = error
+                self.out.append(error)
+                urgent = fail_fast or isinstance(error, FATAL)
+        self.ended = monotonic()
+        # The frames of a failed task lead back to this one for as long as its exception lives;
+        # from here nothing may lead to the exception, or only the garbage collector frees it.
+        del self, tape
+        return urgent
+
+    # The engine's side
+
+    @property
+    def worker(self) -> str:
+        return "" if self.thread is None else self.thread.name
+
+    def done(self) -> int:
+        return len(self.out)
+
+    def cut(self, keep: int) -> int:
+        self._tape.cut(keep)
+        done = len(self.out)  # must be read after the cut, see tape.py
+        return keep if done < keep else done + 1
+
+    def peek(self, stop: int) -> Finished:
+        return Finished(self.out[:stop], self.failed.copy())
+
+    def finish(self) -> Finished:
+        return Finished(self.out, self.failed)
+
+    def give_up(self) -> bool:
+        if not self.fate.acquire(blocking=False):
+            return False
+        if self.thread is not None:
+            self._crew.discard(self.thread)
+        return True
+
+    def stack(self) -> tuple[Frame, ...]:
+        return _stack_of(self.thread.ident) if self.thread is not None else ()
+
+
+def _run_items(func: Callable[[Any], Any], tape: Iterator[Any], out: list[Any]) -> None:
+    """The loop that all speed depends on. After a failure it is entered again, on the same tape."""
+    for item in tape:
+        out.append(func(item))  # noqa: PERF401  # extend() would lose StopIteration and lock `out`
+
+
+def _drop_our_frames(error: BaseException) -> None:
+    """Leave a traceback that begins in the task: our frames tell users nothing."""
+    ours = error.__traceback__  # the frame that caught it
+    loop = ours.tb_next if ours else None
+    if loop is not None:
+        loop.tb_frame.clear()  # it has ended, but would keep all items and outcomes alive
+        # A function written in C has no frame: then the loop's is better than none.
+        error.__traceback__ = loop.tb_next or loop
+
+
+_LOOP: CodeType = _run_items.__code__
+
+
+def _stack_of(ident: int | None) -> tuple[Frame, ...]:
+    """The stack of another thread's task, outermost call first."""
+    if ident is None or not gil_enabled():
+        return ()  # without the GIL the frames of a running thread can't be read safely
+    frame: FrameType | None = sys._current_frames().get(ident)
+    stack: list[Frame] = []
+    while frame is not None and frame.f_code is not _LOOP:
+        stack.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+        frame = frame.f_back
+    return tuple(reversed(stack)) if frame is not None else ()
+
+
+class ThreadBackend:
+    """Threads that take jobs from one queue, each until it is told to end.
+
+    Args:
+        label: how the threads are named, for example "thread_map".
+        func: what is called with each item.
+        fail_fast: whether a job ends with its first failure, and `wait` returns then.
+        eager: whether `wait` returns whenever a job ends.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        func: Callable[[Any], Any],
+        *,
+        fail_fast: bool = False,
+        eager: bool = False,
+    ) -> None:
+        self._label = label
+        self._func = func
+        self._fail_fast = fail_fast
+        self._eager = eager
+        self._context = contextvars.copy_context()  # tasks see what the caller sees
+        # Owned by the engine's thread.
+        self._numbers = itertools.count(1)
+        self._threads: set[threading.Thread] = set()
+        self._closed = False  # written by the engine's thread, once
+        # Shared by all threads; every operation on them is atomic. The engine adds to `_ready` and
+        # waits for `_events`, the workers do the reverse. Before an event comes the job that it
+        # tells of, in `_ended`. An event is an error only if a worker broke down.
+        self._ready: queue.SimpleQueue[ThreadJob | Literal["end", "remind"]] = queue.SimpleQueue()
+        self._ended: deque[ThreadJob] = deque()
+        self._events: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def spawn(self) -> None:
+        name = f"{self._label}-{next(self._numbers)}"
+        # A context can be entered by one thread at a time, hence the copies.
+        run = self._context.copy().run
+        thread = threading.Thread(target=run, args=(self._work,), name=name, daemon=True)
+        self._threads.add(thread)  # before the start, so that an interrupt can't lose it
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._threads.discard(thread)
+            raise ParallelError(f"{self._label} can't start another thread: {error}") from error
+
+    def submit(self, items: list[Any]) -> ThreadJob:
+        job = ThreadJob(items, self._threads)
+        self._ready.put(job)
+        return job
+
+    def queued(self) -> int:
+        return self._ready.qsize()
+
+    def remind(self) -> None:
+        self._ready.put("remind")
+
+    def wait(self, timeout: float | None) -> list[ThreadJob]:
+        if _LONGEST_WAIT is not None:
+            timeout = _LONGEST_WAIT if timeout is None else min(timeout, _LONGEST_WAIT)
+        try:
+            while True:
+                crash = self._events.get(timeout != 0, timeout)
+                if crash is not None:
+                    raise ParallelError(f"a worker of {self._label} broke down") from crash
+                timeout = 0
+        except queue.Empty:
+            pass
+        ended = []
+        while self._ended:
+            ended.append(self._ended.popleft())
+        return ended
+
+    def dismiss(self, workers: int) -> None:
+        for _ in range(workers):
+            self._ready.put("end")
+
+    def close(self, graceful: bool) -> None:
+        self._closed = True
+        self.dismiss(len(self._threads))
+        if graceful:
+            for thread in self._threads:
+                thread.join()
+
+    # The worker's side
+
+    def _work(self) -> None:
+        """Run jobs until told to end. What fails here is ours: the engine must hear of it."""
+        try:
+            while self._work_once():
+                pass
+        except BaseException as error:
+            self._events.put(error)
+
+    def _work_once(self) -> bool:
+        """Take the next job or word; return False to end."""
+        try:
+            job = self._ready.get_nowait()
+        except queue.Empty:
+            self._events.put(None)
+            job = self._ready.get()
+        if self._closed:
+            return False
+        if isinstance(job, str):
+            # Also before ending: perhaps the job that ended last has not been told of yet.
+            self._events.put(None)
+            return job == "remind"
+        urgent = job.run(self._func, self._fail_fast)
+        ours = job.fate.acquire(blocking=False)  # else the engine has given up on this worker
+        if ours:
+            self._ended.append(job)
+            if urgent or self._eager:
+                self._events.put(None)
+        del job  # see ThreadJob.run
+        return ours

@@ -1,0 +1,58 @@
+"""Batches: one task for several items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, NamedTuple
+
+from .describe import describe
+from .plan import OnError
+from .results import Piece
+
+
+class Batch(NamedTuple):
+    """Consecutive items; the first has the index `start`."""
+
+    start: int
+    items: list[Any]
+
+    def __repr__(self) -> str:
+        return f"batch of items {self.start} to {self.start + len(self.items) - 1}"
+
+
+def batched(items: Iterable[Any], size: int) -> Iterator[Batch]:
+    iterator = iter(items)
+    start = 0
+    while part := list(islice(iterator, size)):
+        yield Batch(start, part)
+        start += len(part)
+
+
+def per_batch(func: Callable[[list[Any]], Iterable[Any]]) -> Callable[[Batch], list[Any]]:
+    """Turn a function of a list into one of a Batch that returns a list.
+
+    What `func` returns is read here, in the worker, since it may be a generator that fails.
+    """
+
+    def call(batch: Batch) -> list[Any]:
+        results = func(batch.items)
+        if isinstance(results, (str, bytes, Mapping)) or not hasattr(results, "__iter__"):
+            raise TypeError(
+                f"func must return a list of results for its batch, not {describe(results)}"
+            )
+        return results if type(results) is list else list(results)
+
+    return call
+
+
+def flatten(pieces: Iterable[Piece], on_error: OnError) -> list[Any]:
+    """All results of all batches; a failed batch stands for each of its items."""
+    results: list[Any] = []
+    for piece in pieces:
+        for outcome in piece.outcomes():
+            if outcome.ok:
+                results.extend(outcome.value)
+            elif on_error == "return":
+                results.extend([outcome.error] * len(outcome.item.items))
+    return results

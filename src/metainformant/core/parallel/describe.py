@@ -1,0 +1,35 @@
+"""How items and calls are named in messages: short, and never failing."""
+
+from __future__ import annotations
+
+import reprlib
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = 60
+_short.maxlevel = 3
+
+# More notes than this on one exception help nobody; they pile up when a function raises the same
+# exception object for every item.
+_MAX_NOTES = 5
+
+
+def describe(item: object) -> str:
+    """Return `item` as text of at most about 60 characters; objects whose repr fails included."""
+    if type(item) is str and len(item) < 40:
+        return repr(item)
+    try:
+        return _short.repr(item)
+    except Exception:
+        return f"<{type(item).__name__}>"
+
+
+def note_failure(error: BaseException, index: int, item: object, attempt: int) -> None:
+    """Add a note to `error` that names the item. An exception that refuses notes stays as it is."""
+    try:
+        notes = getattr(error, "__notes__", ())
+        if len(notes) < _MAX_NOTES:
+            error.add_note(f"item {index} ({describe(item)}), attempt {attempt}")
+        elif len(notes) == _MAX_NOTES:
+            error.add_note("... and further items: the same exception object was raised again")
+    except Exception:
+        return

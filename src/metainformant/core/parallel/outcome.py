@@ -1,0 +1,42 @@
+"""What became of one item."""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Outcome(NamedTuple, Generic[T, R]):
+    """What became of one item: a value or an error, never both.
+
+    Attributes:
+        index: position of the item in the input, counted from 0.
+        item: the item itself.
+        value: what the function returned; None if it failed.
+        error: why it failed; None if it did not.
+
+    >>> Outcome(0, "ATG", 3, None).ok
+    True
+    """
+
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody misses in a record
+    item: T
+    value: R
+    error: BaseException | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the function returned a value."""
+        return self.error is None
+
+    def unwrap(self) -> R:
+        """Return the value, or raise the error.
+
+        >>> Outcome(0, "ATG", 3, None).unwrap()
+        3
+        """
+        if self.error is not None:
+            raise self.error
+        return self.value

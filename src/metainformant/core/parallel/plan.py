@@ -1,0 +1,165 @@
+"""The options of one call, validated once and then frozen.
+
+This is the only place that validates: whatever comes after may rely on a Plan.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple, SupportsFloat, SupportsIndex, TypedDict, cast
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+
+OnError = Literal["return", "raise", "skip"]
+
+
+class Options(TypedDict, total=False):
+    """For type checkers: the options that all maps share, beyond `on_error`."""
+
+    deadline: float | None
+    cancel: threading.Event | None
+
+
+class Plan(NamedTuple):
+    """What one call was asked to do. Times are in seconds."""
+
+    caller: str  # name of the public function, for messages and worker names
+    func: Callable[[Any], Any]
+    max_workers: int
+    chunk_size: int | None
+    timeout: float | None
+    ordered: bool
+    on_error: OnError
+    deadline: float | None
+    cancel: threading.Event | None
+
+
+# What a call means where it leaves an option out; `max_workers` has no common default.
+_DEFAULTS: dict[str, object] = {
+    "chunk_size": None,
+    "timeout": None,
+    "ordered": True,
+    "on_error": "return",
+    "deadline": None,
+    "cancel": None,
+}
+
+
+def make_plan(
+    caller: str,
+    func: Callable[[Any], Any],
+    options: Mapping[str, object],
+    *,
+    max_workers: object,
+    **arguments: object,
+) -> Plan:
+    """Check everything and return the Plan; raise TypeError or ValueError that names the fix.
+
+    `arguments` are the caller's own parameters, `options` what its users passed beyond them.
+    """
+    allowed = [name for name in _DEFAULTS if name not in arguments]
+    for name in options:
+        if name not in allowed:
+            raise TypeError(_unknown(caller, name, allowed))
+    check_function(caller, func)
+    chosen = {**_DEFAULTS, **arguments, **options}
+    return Plan(
+        caller=caller,
+        func=func,
+        max_workers=whole(caller, "max_workers", max_workers),
+        chunk_size=optional_whole(caller, "chunk_size", chosen["chunk_size"]),
+        timeout=_limit(caller, "timeout", chosen["timeout"]),
+        ordered=_flag(caller, "ordered", chosen["ordered"]),
+        on_error=_on_error(caller, chosen["on_error"]),
+        deadline=_limit(caller, "deadline", chosen["deadline"]),
+        cancel=_event(caller, "cancel", chosen["cancel"]),
+    )
+
+
+def check_function(caller: str, func: object) -> None:
+    """Raise TypeError unless `func` is something that a worker can call."""
+    if not callable(func):
+        raise TypeError(
+            f"{caller}: func={func!r} is not callable; pass a function that takes one item"
+        )
+    code = getattr(func, "__code__", None)
+    if code is not None and code.co_flags & 0x80:  # CO_COROUTINE: calling it would run nothing
+        raise TypeError(
+            f"{caller}: func={func!r} is an async function, which a worker cannot await; "
+            "pass a plain function, for example lambda item: asyncio.run(func(item))"
+        )
+
+
+def check_items(caller: str, items: object) -> None:
+    """Raise TypeError unless `items` can be iterated over."""
+    try:
+        iter(cast(Iterable[object], items))
+    except TypeError as error:
+        raise TypeError(
+            f"{caller}: items={items!r} is not iterable; pass a list, or any other iterable"
+        ) from error
+
+
+def whole(caller: str, name: str, value: object) -> int:
+    """Return `value` as a positive int."""
+    fix = f"{caller}: {name}={value!r} must be a whole number, at least 1"
+    if isinstance(value, bool):
+        raise TypeError(fix)
+    try:
+        number = operator.index(cast(SupportsIndex, value))
+    except TypeError:
+        raise TypeError(fix) from None
+    if number < 1:
+        raise ValueError(fix)
+    return number
+
+
+def optional_whole(caller: str, name: str, value: object) -> int | None:
+    return None if value is None else whole(caller, name, value)
+
+
+def _on_error(caller: str, value: object) -> OnError:
+    if value == "return" or value == "raise" or value == "skip":
+        return value
+    raise ValueError(f"{caller}: on_error={value!r} must be 'return', 'raise' or 'skip'")
+
+
+def _event(caller: str, name: str, value: object) -> threading.Event | None:
+    if value is not None and not callable(getattr(value, "is_set", None)):
+        raise TypeError(
+            f"{caller}: {name}={value!r} must be a threading.Event; set() it to stop the map"
+        )
+    return cast("threading.Event | None", value)
+
+
+def _limit(caller: str, name: str, value: object) -> float | None:
+    if value is None:
+        return None
+    fix = f"{caller}: {name}={value!r} must be a number of seconds above 0, or None for no limit"
+    if isinstance(value, (bool, str, bytes)):
+        raise TypeError(fix)
+    try:
+        number = float(cast(SupportsFloat, value))
+    except (TypeError, ValueError):
+        raise TypeError(fix) from None
+    if not 0 < number < math.inf:  # also refuses NaN
+        raise ValueError(fix)
+    return number
+
+
+def _flag(caller: str, name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{caller}: {name}={value!r} must be True or False")
+    return value
+
+
+def _unknown(caller: str, name: str, known: Iterable[str]) -> str:
+    import difflib  # only needed to word this error
+
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(known)}"
+    return f"{caller}() got an unknown option {name!r}; {hint}"

@@ -1,0 +1,146 @@
+"""The decisions of one map: chunk sizes, who shares with whom, what is overdue, when to look.
+
+Nothing here waits, locks or reads a clock: `now` is an argument, in seconds of a monotonic clock.
+So all of it is tested with a simulated clock. State is owned by the thread that runs the engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from .backend import Job
+from .source import Chunk
+
+# The constants below were picked by measuring; none of them is critical, since work that was
+# handed out badly is taken back.
+
+# Seconds of work that a chunk should hold. Each handing over disturbs all threads that share the
+# GIL, so it should be rare; yet items should be started nearly in input order.
+_CHUNK_SECONDS = 0.25
+# Nor is it worth cutting chunks smaller than this near the end: what is too much is taken back.
+_SMALL_SECONDS = 0.02
+# A chunk is at most this many times larger than any that has been measured.
+_GROWTH = 16
+# What past chunks weigh in the measured speed, against the newest one.
+_MEMORY = 0.5
+# A chunk takes at most this part of a fair share of what is left, which makes the last chunks
+# small (guided self-scheduling, Polychronopoulos and Kuck 1987).
+_SHARE = 0.5
+# Seconds below which it is not worth taking work back from a worker that is moving.
+_WORTH = 0.001
+# Seconds between two looks when the order of completion matters.
+_ORDER_TICK = 0.005
+
+
+class Run:
+    """A chunk that was handed out, as the engine last saw it. Indices are those of the input."""
+
+    __slots__ = ("chunk", "delivered", "job", "seen", "since", "stop")
+
+    def __init__(self, job: Job, chunk: Chunk) -> None:
+        self.job = job
+        self.chunk = chunk
+        self.stop = chunk.stop  # items from here on were taken back
+        self.delivered = chunk.start  # items before this one have been delivered
+        self.seen = chunk.start  # the item in flight when last looked
+        self.since: float | None = None  # when that item was first seen in flight
+
+    def look(self, now: float) -> None:
+        """Note which item is in flight, and since when: never too early, at most one look late."""
+        seen = self.chunk.start + self.job.done()
+        if seen != self.seen:
+            self.seen = seen
+            self.since = now
+        elif self.since is None:
+            self.since = self.job.started
+
+    @property
+    def rest(self) -> int:
+        """How many items were surely not started when last looked."""
+        return self.stop - self.seen - 1
+
+
+class Schedule:
+    def __init__(
+        self,
+        *,
+        workers: int,
+        chunk_size: int | None = None,
+        timeout: float | None = None,
+        watch_order: bool = False,
+    ) -> None:
+        self._workers = workers
+        self._fixed_size = chunk_size
+        self._timeout = timeout
+        self.worth = _WORTH
+        # Seconds between two looks for items that are overdue. A timeout fires at most one tick
+        # late, and it may be max(50 ms, 5 %) late.
+        self.tick = math.inf if timeout is None else max(0.05, timeout * 0.05) / 4
+        self._order_tick = _ORDER_TICK if watch_order else math.inf
+        self._largest = 0  # the largest chunk measured so far
+        self._items = 0.0  # items and seconds measured, older ones weighing less
+        self._seconds = 0.0
+
+    def measured(self, items: int, seconds: float) -> None:
+        """Learn from a chunk that ended."""
+        if items:
+            self._largest = max(self._largest, items)
+            self._items = self._items * _MEMORY + items
+            self._seconds = self._seconds * _MEMORY + max(seconds, 1e-7 * items)
+
+    @property
+    def seconds_per_item(self) -> float:
+        """The measured speed; infinite before anything was measured."""
+        return self._seconds / self._items if self._items else math.inf
+
+    def chunk_size(self, left: int | None) -> int:
+        """How many items the next chunk should have, if `left` are to come (None: unknown)."""
+        if self._fixed_size is not None:
+            return self._fixed_size
+        speed = 1 / self.seconds_per_item
+        size = _CHUNK_SECONDS * speed
+        if left is not None:
+            size = min(size, max(left * _SHARE / self._workers, _SMALL_SECONDS * speed))
+        return max(1, int(min(size, self._largest * _GROWTH)))
+
+    def share(self, runs: Iterable[Run], now: float) -> tuple[Run, int] | None:
+        """Choose a run to take work from, and the index from which on: half of the largest rest.
+
+        None if there is nothing to take, or if it is not worth it yet: the rest is done sooner
+        than handed over, unless the item before it turns out to be slow.
+        """
+        best = None
+        for run in runs:
+            run.look(now)
+            if best is None or run.rest > best.rest:
+                best = run
+        if best is None or best.rest < 1:
+            return None
+        stands = best.since is not None and now >= best.since + _WORTH
+        if not stands and best.rest * self.seconds_per_item < _WORTH:
+            return None
+        return best, best.stop - (best.rest + 1) // 2
+
+    def overdue(self, run: Run, now: float) -> bool:
+        """Whether the item in flight has been running for `timeout`, as far as has been seen."""
+        return (
+            self._timeout is not None
+            and run.since is not None
+            and run.seen < run.stop
+            and now >= run.since + self._timeout  # as in look_again, to the last bit
+        )
+
+    def first_look(self, run: Run, now: float) -> float:
+        """When to look at a run that was started just now."""
+        return now + (min(self.tick, self._order_tick) if run.rest else self.tick)
+
+    def look_again(self, runs: Iterable[Run], now: float) -> float:
+        """When to look at all runs again if no worker wakes us: in time for what is overdue."""
+        at = math.inf
+        for run in runs:
+            if run.rest > 0 or run.since is None:  # may be further, unseen
+                at = min(at, self.first_look(run, now))
+            if run.since is not None and self._timeout is not None:
+                at = min(at, run.since + self._timeout)
+        return at

@@ -1,0 +1,223 @@
+"""A backend whose workers run in simulated time, for tests of every decision of the engine."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from metainformant.core.parallel.backend import Finished
+from metainformant.core.parallel.errors import Frame, ParallelError
+
+
+class Behaviour(NamedTuple):
+    """How the task of one item behaves."""
+
+    seconds: float  # math.inf: hangs for ever
+    fails: bool = False
+
+
+class Simulation:
+    """The clock, and a record of everything that the workers did."""
+
+    def __init__(self, behaviours: list[Behaviour], step: float = 0.0, race: float = 0.0) -> None:
+        self.behaviours = behaviours
+        self.now = 0.0
+        self.starts: dict[int, list[float]] = {}  # item -> when it was started
+        self.ends: dict[int, float] = {}
+        self.catch_up: Callable[[], None] = lambda: None  # lets workers do what they would have
+        self._step = step  # seconds between two looks at the clock
+        self._race = race  # seconds that pass within the engine's dealings with a job
+
+    def clock(self) -> float:
+        self._pass(self._step)
+        return self.now
+
+    def race(self) -> None:
+        """Let the workers go on in the middle of something, as real ones do."""
+        self._pass(self._race)
+
+    def _pass(self, seconds: float) -> None:
+        if seconds:
+            self.now += seconds
+            self.catch_up()
+
+
+class SimJob:
+    """A chunk whose items take the simulated time that their behaviour says."""
+
+    def __init__(self, simulation: Simulation, items: list[int]) -> None:
+        self.worker = ""
+        self.started: float | None = None
+        self.ended = math.inf
+        self.given_up = False
+        self._simulation = simulation
+        self._items = items
+        self._out: list[Any] = []
+        self._failed: dict[int, BaseException] = {}
+        self._item = -1  # in flight; it may be gone from the list
+        self._busy_until = math.inf
+        self.is_over = False
+
+    def begin(self, worker: str, now: float) -> None:
+        self.worker = worker
+        self.started = now
+        self._fetch(now)
+
+    def _fetch(self, now: float) -> None:
+        position = len(self._out)
+        if position >= len(self._items):
+            self.is_over = True
+            self.ended = now
+            return
+        item = self._item = self._items[position]
+        self._simulation.starts.setdefault(item, []).append(now)
+        self._busy_until = now + self._simulation.behaviours[item].seconds
+
+    def next_event(self) -> float:
+        return math.inf if self.is_over else self._busy_until
+
+    def advance(self) -> None:
+        """End the item in flight and fetch the next one."""
+        now, position = self._busy_until, len(self._out)
+        item = self._item
+        if self._simulation.behaviours[item].fails:
+            error = ValueError(item)
+            self._failed[position] = error
+            self._out.append(error)
+        else:
+            self._out.append(item)
+        if not self.given_up:
+            self._simulation.ends[item] = now
+        self._fetch(now)
+
+    def done(self) -> int:
+        return len(self._out)
+
+    def cut(self, keep: int) -> int:
+        self._simulation.race()
+        del self._items[keep:]
+        self._simulation.race()
+        done = len(self._out)
+        self._simulation.race()
+        return keep if done < keep else done + 1
+
+    def peek(self, stop: int) -> Finished:
+        return Finished(self._out[:stop], dict(self._failed))
+
+    def finish(self) -> Finished:
+        assert self.is_over
+        return Finished(self._out, self._failed)
+
+    def give_up(self) -> bool:
+        self._simulation.race()
+        if self.is_over:
+            return False
+        self.given_up = True
+        return True
+
+    def stack(self) -> tuple[Frame, ...]:
+        return ()
+
+
+class SimBackend:
+    """Workers that take jobs from one queue, as the threads do."""
+
+    def __init__(self, simulation: Simulation, *, max_spawns: int = 10**9) -> None:
+        self.simulation = simulation
+        simulation.catch_up = self._catch_up
+        self.workers: dict[str, SimJob | None] = {}
+        self.queue: list[SimJob | str] = []
+        self.closed: bool | None = None
+        self.most_working = 0
+        self._max_spawns = max_spawns
+        self._numbers = itertools.count(1)
+        self._ended: list[tuple[float, int, SimJob]] = []
+        self._events = False
+
+    def spawn(self) -> None:
+        if self._max_spawns == 0:
+            raise ParallelError("the simulated system allows no more workers")
+        self._max_spawns -= 1
+        self.workers[f"sim-{next(self._numbers)}"] = None
+        self._assign()
+
+    def submit(self, items: list[Any]) -> SimJob:
+        job = SimJob(self.simulation, items)
+        self.queue.append(job)
+        self._assign()
+        return job
+
+    def queued(self) -> int:
+        return len(self.queue)
+
+    def remind(self) -> None:
+        self.queue.append("remind")
+
+    def dismiss(self, workers: int) -> None:
+        self.queue.extend(["end"] * workers)
+        self._assign()
+
+    def wait(self, timeout: float | None) -> list[SimJob]:
+        """Let simulated time pass until something happens that the engine wants to know."""
+        until = math.inf if timeout is None else self.simulation.now + timeout
+        while not self._events:
+            at = min((job.next_event() for job in self._running()), default=math.inf)
+            if at > until or at == math.inf:
+                assert until < math.inf, "nothing will ever wake the engine"
+                self.simulation.now = max(self.simulation.now, until)
+                break
+            self._advance(at)
+        self._events = False
+        ended = [job for _, _, job in sorted(self._ended)]
+        self._ended.clear()
+        return ended
+
+    def _catch_up(self) -> None:
+        """Let the workers do all that they would have done by now."""
+        while True:
+            at = min((job.next_event() for job in self._running()), default=math.inf)
+            if at > self.simulation.now:
+                return
+            self._advance(at)
+
+    def _advance(self, at: float) -> None:
+        self.simulation.now = max(self.simulation.now, at)
+        for worker, job in list(self.workers.items()):
+            if job is not None and job.next_event() <= at:
+                job.advance()
+                if job.is_over:
+                    self.workers[worker] = None
+                    if job.given_up:
+                        del self.workers[worker]
+                    else:
+                        heapq.heappush(self._ended, (job.ended, id(job), job))
+        self._assign()
+
+    def _assign(self) -> None:
+        idle = [worker for worker, job in self.workers.items() if job is None]
+        while idle and self.queue:
+            worker, entry = idle[0], self.queue.pop(0)
+            if isinstance(entry, str):
+                self._events = True
+                if entry == "end":
+                    del self.workers[idle.pop(0)]
+                continue
+            entry.begin(worker, self.simulation.now)
+            if entry.is_over:
+                if not entry.given_up:
+                    heapq.heappush(self._ended, (entry.ended, id(entry), entry))
+                continue
+            self.workers[idle.pop(0)] = entry
+        if idle:
+            self._events = True
+        working = [job for job in self.workers.values() if job and not job.given_up]
+        self.most_working = max(self.most_working, len(working))
+
+    def _running(self) -> list[SimJob]:
+        return [job for job in self.workers.values() if job is not None]
+
+    def close(self, graceful: bool) -> None:
+        self.closed = graceful

@@ -1,0 +1,245 @@
+"""Properties of the engine, in simulated time: every item exactly one outcome, whatever happens."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metainformant.core.parallel.engine import Engine
+from metainformant.core.parallel.errors import (
+    ParallelError,
+    TaskCancelledError,
+    TaskTimeoutError,
+)
+from metainformant.core.parallel.plan import Plan, make_plan
+from metainformant.core.parallel.results import Piece, collect, in_order
+from metainformant.core.parallel.source import ListSource, StreamSource
+
+from .backend import Behaviour, SimBackend, Simulation
+
+durations = st.one_of(
+    st.sampled_from([0.0, 1e-7, 1e-4, 1e-3, 0.02, 0.3, 2.0]),
+    st.floats(0, 5, allow_nan=False),
+)
+behaviours = st.lists(
+    st.one_of(
+        st.builds(Behaviour, durations, st.booleans()),
+        st.just(Behaviour(1e-6)),
+        st.just(Behaviour(math.inf)),
+    ),
+    max_size=60,
+)
+races = st.sampled_from([0.0, 1e-6, 1e-3])
+steps = st.sampled_from([0.0, 1e-7, 1e-4, 2e-3])
+
+
+def plan_for(**arguments: Any) -> Plan:
+    options: dict[str, Any] = {
+        name: arguments.pop(name) for name in ("deadline", "cancel") if name in arguments
+    }
+    return make_plan("simulated", abs, options, **arguments)
+
+
+class Result:
+    def __init__(self, pieces: list[Piece], simulation: Simulation, backend: SimBackend) -> None:
+        self.pieces = pieces
+        self.simulation = simulation
+        self.backend = backend
+        self.slots: dict[int, Any] = {}
+        for piece in pieces:
+            for index, value in enumerate(piece.values, piece.start):
+                assert index not in self.slots, f"item {index} has two outcomes"
+                self.slots[index] = value
+
+
+def run(
+    plan: Plan,
+    tasks: list[Behaviour],
+    *,
+    step: float = 1e-7,
+    race: float = 0.0,
+    max_spawns: int = 10**9,
+    early: bool | None = None,
+    stream: int | None = None,
+) -> Result:
+    simulation = Simulation(tasks, step, race)
+    backend = SimBackend(simulation, max_spawns=max_spawns)
+    items = range(len(tasks))
+    early = not plan.ordered if early is None else early
+    if stream is None:
+        source: ListSource | StreamSource = ListSource(items)
+    else:
+        source = StreamSource(items, stream, max(1, stream // 8))
+    engine = Engine(plan, source, backend, early=early, clock=simulation.clock)
+    pieces = []
+    for piece in engine.pieces():
+        pieces.append(piece)
+        if isinstance(source, StreamSource):
+            source.delivered += len(piece.values)
+    return Result(pieces, simulation, backend)
+
+
+def check_everything_ran_once(result: Result, tasks: list[Behaviour], timeout: float) -> None:
+    assert sorted(result.slots) == list(range(len(tasks)))
+    for index, task in enumerate(tasks):
+        starts = result.simulation.starts.get(index, [])
+        assert len(starts) == 1, f"item {index} was started {len(starts)} times"
+        value = result.slots[index]
+        if isinstance(value, TaskTimeoutError):
+            assert value.index == index
+            assert task.seconds >= timeout
+        elif task.fails:
+            assert isinstance(value, ValueError)
+            assert value.args == (index,)
+        else:
+            assert value == index
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    tasks=behaviours,
+    workers=st.integers(1, 9),
+    chunk_size=st.one_of(st.none(), st.integers(1, 70)),
+    timeout=st.sampled_from([0.01, 0.5, 3.0]),
+    ordered=st.booleans(),
+    step=steps,
+    race=races,
+)
+def test_every_item_gets_exactly_one_outcome(
+    tasks: list[Behaviour],
+    workers: int,
+    chunk_size: int | None,
+    timeout: float,
+    ordered: bool,
+    step: float,
+    race: float,
+) -> None:
+    plan = plan_for(max_workers=workers, chunk_size=chunk_size, timeout=timeout, ordered=ordered)
+    result = run(plan, tasks, step=step, race=race)
+    check_everything_ran_once(result, tasks, timeout)
+    assert result.backend.most_working <= workers
+    assert result.backend.closed is True
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    tasks=st.lists(st.builds(Behaviour, durations, st.booleans()), max_size=60),
+    workers=st.integers(1, 9),
+    buffer_size=st.integers(1, 30),
+    race=races,
+)
+def test_streams_lose_and_reorder_nothing(
+    tasks: list[Behaviour], workers: int, buffer_size: int, race: float
+) -> None:
+    plan = plan_for(max_workers=workers)
+    result = run(plan, tasks, early=True, stream=buffer_size, race=race)
+    check_everything_ran_once(result, tasks, math.inf)
+    indices = [
+        index
+        for piece in in_order(result.pieces)
+        for index in range(piece.start, piece.start + len(piece.values))
+    ]
+    assert indices == list(range(len(tasks)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(tasks=behaviours, workers=st.integers(1, 5), step=steps)
+def test_a_timeout_is_neither_early_nor_late(
+    tasks: list[Behaviour], workers: int, step: float
+) -> None:
+    """Every hung task is given up within max(50 ms, 5 %) after its limit."""
+    timeout = 0.5
+    plan = plan_for(max_workers=workers, timeout=timeout)
+    simulation = Simulation(tasks, step)
+    backend = SimBackend(simulation)
+    engine = Engine(plan, ListSource(range(len(tasks))), backend, clock=simulation.clock)
+    for piece in engine.pieces():
+        for index, error in piece.failed.items():
+            if isinstance(error, TaskTimeoutError):
+                late = simulation.now - simulation.starts[index][0] - timeout
+                # The clock itself moves at each look, and there are some of those per item.
+                assert -1e-9 <= late <= 0.05 + 100 * step
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seconds=st.lists(st.floats(0.001, 1), min_size=1, max_size=60),
+    workers=st.integers(1, 8),
+    chunk_size=st.one_of(st.none(), st.integers(1, 70)),
+)
+def test_no_worker_idles_while_an_item_waits(
+    seconds: list[float], workers: int, chunk_size: int | None
+) -> None:
+    """So the map takes no longer than any greedy schedule may (Graham 1966)."""
+    plan = plan_for(max_workers=workers, chunk_size=chunk_size)
+    result = run(plan, [Behaviour(task) for task in seconds])
+    greedy = sum(seconds) / workers + (1 - 1 / workers) * max(seconds)
+    # An idle worker may wait one millisecond for each share that it takes from another.
+    assert max(result.simulation.ends.values()) <= greedy + 0.002 * (len(seconds) + 2)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    tasks=behaviours,
+    workers=st.integers(1, 6),
+    deadline=st.sampled_from([0.001, 0.4, 2.5]),
+    race=races,
+)
+def test_a_deadline_ends_everything_and_keeps_what_was_finished(
+    tasks: list[Behaviour], workers: int, deadline: float, race: float
+) -> None:
+    plan = plan_for(max_workers=workers, deadline=deadline)
+    result = run(plan, tasks, race=race)
+    assert sorted(result.slots) == list(range(len(tasks)))
+    assert result.simulation.now <= deadline + 0.1
+    for index, value in result.slots.items():
+        starts = result.simulation.starts.get(index, [])
+        assert len(starts) <= 1
+        if isinstance(value, TaskCancelledError):
+            assert value.index == index
+            assert value.started == bool(starts)
+        else:
+            assert starts
+
+
+@given(tasks=st.lists(st.just(Behaviour(0.01)), min_size=1, max_size=30))
+def test_cancel_is_seen_soon(tasks: list[Behaviour]) -> None:
+    cancel = threading.Event()
+    cancel.set()
+    result = run(plan_for(max_workers=2, cancel=cancel), tasks)
+    assert all(isinstance(value, (int, TaskCancelledError)) for value in result.slots.values())
+    assert result.simulation.now <= 0.06
+
+
+@given(spawns=st.integers(1, 5), count=st.integers(0, 30))
+def test_a_map_goes_on_with_the_workers_it_can_get(spawns: int, count: int) -> None:
+    tasks = [Behaviour(0.01)] * count
+    result = run(plan_for(max_workers=8), tasks, max_spawns=spawns)
+    check_everything_ran_once(result, tasks, math.inf)
+    assert result.backend.most_working <= spawns
+
+
+def test_a_map_that_gets_no_worker_raises() -> None:
+    with pytest.raises(ParallelError, match="no more workers"):
+        run(plan_for(max_workers=8), [Behaviour(0.01)], max_spawns=0)
+
+
+@given(tasks=behaviours, workers=st.integers(1, 6))
+def test_the_first_failure_is_raised_if_asked_for(tasks: list[Behaviour], workers: int) -> None:
+    plan = plan_for(max_workers=workers, timeout=10.0, on_error="raise")
+    simulation = Simulation(tasks, 1e-7)
+    backend = SimBackend(simulation)
+    engine = Engine(plan, ListSource(range(len(tasks))), backend, clock=simulation.clock)
+    if any(task.fails or task.seconds == math.inf for task in tasks):
+        list(engine.pieces())
+        with pytest.raises((ValueError, TaskTimeoutError)):
+            engine.raise_failure()
+        assert backend.closed is False
+    else:
+        slots = collect(engine.pieces(), len(tasks), ordered=True, on_error="raise")
+        assert slots == list(range(len(tasks)))

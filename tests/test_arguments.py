@@ -1,0 +1,100 @@
+"""Wrong arguments: refused at the call, with the argument, the value and the fix."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import pytest
+
+from metainformant.core import parallel
+
+MAPS = [parallel.thread_map, parallel.thread_map_unordered, parallel.parallel_batch]
+
+
+@pytest.fixture(params=MAPS, ids=lambda function: function.__name__)
+def any_map(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def nothing(_: object) -> list[int]:
+    pytest.fail("a task was started")
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "error", "message"),
+    [
+        ("max_workers", 0, ValueError, "max_workers=0 must be a whole number, at least 1"),
+        ("max_workers", -2, ValueError, "max_workers=-2 must be"),
+        ("max_workers", 2.5, TypeError, "max_workers=2.5 must be a whole number"),
+        ("max_workers", None, TypeError, "max_workers=None must be a whole number"),
+        ("max_workers", True, TypeError, "max_workers=True must be a whole number"),
+        ("max_workers", "4", TypeError, "max_workers='4' must be a whole number"),
+        ("chunk_size", 0, ValueError, "chunk_size=0 must be a whole number, at least 1"),
+        ("chunk_size", 1.5, TypeError, "chunk_size=1.5 must be a whole number"),
+        ("timeout", 0, ValueError, "timeout=0 must be a number of seconds above 0, or None"),
+        ("timeout", -1, ValueError, "timeout=-1 must be a number of seconds above 0"),
+        ("timeout", math.inf, ValueError, "timeout=inf must be a number of seconds above 0"),
+        ("timeout", math.nan, ValueError, "timeout=nan must be a number of seconds above 0"),
+        ("timeout", "1", TypeError, "timeout='1' must be a number of seconds"),
+        ("timeout", object, TypeError, "must be a number of seconds"),
+        ("deadline", 0, ValueError, "deadline=0 must be a number of seconds above 0"),
+        ("on_error", "ignore", ValueError, "on_error='ignore' must be 'return', 'raise' or"),
+        ("on_error", [], ValueError, "on_error=[] must be 'return', 'raise' or 'skip'"),
+        ("cancel", True, TypeError, "cancel=True must be a threading.Event"),
+        ("timout", 1, TypeError, "unknown option 'timout'"),
+    ],
+)
+def test_wrong_options(
+    any_map: Any, argument: str, value: object, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=re.escape(message)) as caught:
+        any_map(nothing, [1, 2], **{argument: value})
+    assert any_map.__name__ in str(caught.value)
+
+
+def test_wrong_function(any_map: Any) -> None:
+    with pytest.raises(TypeError, match="func=None is not callable; pass a function"):
+        any_map(None, [1, 2])
+
+    async def coroutine(_: object) -> None: ...
+
+    with pytest.raises(TypeError, match=r"is an async function.*asyncio\.run"):
+        any_map(coroutine, [1, 2])
+
+
+def test_wrong_items(any_map: Any) -> None:
+    with pytest.raises(TypeError, match="items=7 is not iterable; pass a list"):
+        any_map(nothing, 7)
+
+
+def test_wrong_order_and_batch_size() -> None:
+    with pytest.raises(TypeError, match="ordered=1 must be True or False"):
+        parallel.thread_map(nothing, [1], ordered=1)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="unknown option 'ordered'; the options are"):
+        parallel.thread_map_unordered(nothing, [1], ordered=False)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="batch_size=0 must be a whole number, at least 1"):
+        parallel.parallel_batch(nothing, [1], batch_size=0)
+
+
+def test_a_misspelt_option_gets_a_suggestion() -> None:
+    with pytest.raises(TypeError, match="did you mean 'on_error'"):
+        parallel.thread_map(nothing, [1], onerror="raise")  # type: ignore[call-overload]
+
+
+def test_wrong_arguments_of_streams_are_refused_at_the_call() -> None:
+    with pytest.raises(ValueError, match="buffer_size=0 must be a whole number"):
+        parallel.outcomes(nothing, [1], buffer_size=0)
+    with pytest.raises(TypeError, match="outcomes: items=3 is not iterable"):
+        parallel.outcomes(nothing, 3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="unknown option 'on_error'"):
+        parallel.outcomes(nothing, [1], on_error="raise")  # type: ignore[call-arg]
+
+
+def test_whole_numbers_of_other_libraries_are_welcome() -> None:
+    class Four:
+        def __index__(self) -> int:
+            return 4
+
+    assert parallel.thread_map(abs, [-1], max_workers=Four(), timeout=5) == [1]  # type: ignore[call-overload]

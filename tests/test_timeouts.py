@@ -1,0 +1,184 @@
+"""The timeout of one task: exact, harmless to its neighbours, and never waited for."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from metainformant.core import parallel
+
+
+@pytest.fixture
+def release() -> Iterator[threading.Event]:
+    """What hung tasks wait for; set at the end, so that their threads end too."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_a_hung_task_becomes_an_error_in_its_slot(release: threading.Event) -> None:
+    def task(number: int) -> int:
+        if number == 2:
+            release.wait(60)
+        return number
+
+    results = parallel.thread_map(task, range(5), timeout=0.1)
+    assert [results[index] for index in (0, 1, 3, 4)] == [0, 1, 3, 4]
+    error = results[2]
+    assert isinstance(error, parallel.TaskTimeoutError)
+    assert isinstance(error, TimeoutError)
+    assert isinstance(error, parallel.ParallelError)
+    assert (error.index, error.item, error.seconds) == (2, "2", 0.1)
+    assert error.worker.startswith("thread_map-")
+    assert error.worker in str(error)
+    assert "release.wait" in error.stack
+    assert "threads.py" not in error.stack
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("hung", [0, 3, 9])
+def test_finished_and_waiting_neighbours_in_a_chunk_are_kept(
+    release: threading.Event, workers: int, hung: int
+) -> None:
+    runs: list[int] = []
+
+    def task(number: int) -> int:
+        runs.append(number)
+        if number == hung:
+            release.wait(60)
+        return number
+
+    results = parallel.thread_map(task, range(10), max_workers=workers, chunk_size=10, timeout=0.1)
+    assert isinstance(results[hung], parallel.TaskTimeoutError)
+    assert [results[n] for n in range(10) if n != hung] == [n for n in range(10) if n != hung]
+    assert sorted(runs) == list(range(10))
+
+
+def test_the_place_of_a_hung_task_is_used_again(release: threading.Event) -> None:
+    results = parallel.thread_map(
+        lambda number: release.wait(60) if number < 3 else number,
+        range(6),
+        max_workers=1,
+        timeout=0.05,
+    )
+    assert results[3:] == [3, 4, 5]
+    assert all(isinstance(result, parallel.TaskTimeoutError) for result in results[:3])
+
+
+def test_a_late_result_is_ignored(release: threading.Event) -> None:
+    returned = threading.Event()
+
+    def task(number: int) -> str:
+        if number == 0:
+            release.wait(60)
+            returned.set()
+        return "value"
+
+    results = parallel.thread_map(task, range(2), timeout=0.05)
+    release.set()
+    assert returned.wait(30)
+    assert isinstance(results[0], parallel.TaskTimeoutError)
+    assert results[1] == "value"
+
+
+def test_the_clock_starts_with_the_task_not_with_the_call() -> None:
+    """Twenty tasks in a row take far longer than the limit of one."""
+    results = parallel.thread_map(time.sleep, [0.02] * 20, max_workers=1, timeout=0.3)
+    assert results == [None] * 20
+
+
+def test_a_timeout_may_be_raised(release: threading.Event) -> None:
+    with pytest.raises(parallel.TaskTimeoutError, match="item 0"):
+        parallel.thread_map(lambda _: release.wait(60), range(3), timeout=0.05, on_error="raise")
+
+
+def test_a_timeout_may_be_skipped(release: threading.Event) -> None:
+    results = parallel.thread_map(
+        lambda number: release.wait(60) if number == 1 else number,
+        range(3),
+        timeout=0.05,
+        on_error="skip",
+    )
+    assert results == [0, 2]
+
+
+def test_a_hung_thread_ends_with_its_task(release: threading.Event) -> None:
+    threads: list[threading.Thread] = []
+
+    def task(_: int) -> None:
+        threads.append(threading.current_thread())
+        release.wait(60)
+
+    parallel.thread_map(task, range(3), max_workers=3, timeout=0.05)
+    assert len(threads) == 3
+    release.set()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_errors_survive_pickling_whole(protocol: int) -> None:
+    timeout = parallel.TaskTimeoutError(41, "'chr7'", 30.0, "w-3", ((__file__, 1, "task"),))
+    cancelled = parallel.TaskCancelledError(5, "'x'", "cancel was set", started=True)
+    for error in (timeout, cancelled):
+        error.add_note("a note")
+        copy = pickle.loads(pickle.dumps(error, protocol))
+        assert type(copy) is type(error)
+        assert str(copy) == str(error)
+        assert copy.args == error.args
+        assert vars(copy) == vars(error)
+    assert pickle.loads(pickle.dumps(timeout)).stack == timeout.stack
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_interpreter_exits_at_once_with_hung_tasks() -> None:
+    process = run_python(
+        """
+        import threading, time
+        from metainformant.core import parallel
+        hang = threading.Event()
+        results = parallel.thread_map(lambda _: hang.wait(), range(30), 10, timeout=0.05)
+        print(sum(isinstance(result, TimeoutError) for result in results))
+        """
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (0, "30\n", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_gets_through_hung_tasks_without_noise() -> None:
+    process = run_python(
+        """
+        import os, signal, threading, time
+        from metainformant.core import parallel
+        hang = threading.Event()
+        started = threading.Barrier(20)
+        def task(number):
+            if started.wait() == 0:
+                signalled.append(time.monotonic())
+                os.kill(os.getpid(), signal.SIGINT)
+            hang.wait()
+        signalled = []
+        try:
+            parallel.thread_map(task, range(20), 20)
+        except KeyboardInterrupt:
+            print(time.monotonic() - signalled[0] < 2)
+        """
+    )
+    assert (process.returncode, process.stdout, process.stderr) == (0, "True\n", "")
