@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 import pickle
 import threading
@@ -27,7 +28,8 @@ def test_an_endless_input_is_read_no_further_than_the_buffer() -> None:
 
     def numbers() -> Iterator[int]:
         nonlocal read
-        for read in itertools.count(1):  # noqa: B007  # seen from outside
+        while True:
+            read += 1
             yield read
 
     stream = parallel.outcomes(lambda number: -number, numbers(), buffer_size=50)
@@ -36,7 +38,7 @@ def test_an_endless_input_is_read_no_further_than_the_buffer() -> None:
         assert read <= delivered - 1 + 50
         if delivered == 2000:
             break
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
 
 
 def test_unordered_outcomes_do_not_wait_for_a_slow_item() -> None:
@@ -59,9 +61,6 @@ def test_what_was_read_before_the_input_failed_is_delivered() -> None:
         yield from range(5)
         raise OSError("disk gone")
 
-    seen = []
-    with pytest.raises(OSError, match="disk gone"):
-        seen.extend(outcome.value for outcome in parallel.outcomes(abs, broken()))
     stream = parallel.outcomes(abs, broken())
     assert [next(stream).value for _ in range(5)] == list(range(5))
     with pytest.raises(OSError, match="disk gone"):
@@ -76,7 +75,7 @@ def test_a_stream_that_is_left_ends_its_threads(how: str) -> None:
     started = set(threading.enumerate()) - before
     assert started
     if how == "close":
-        stream.close()  # type: ignore[attr-defined]
+        stream.close()
     del stream
     for thread in started:
         thread.join(30)
@@ -110,8 +109,7 @@ def test_an_incomplete_stream_raises() -> None:
 
     stream = parallel.outcomes(task, itertools.count(), max_workers=2, cancel=cancel)
     with pytest.raises(parallel.TaskCancelledError, match="cancel was set"):
-        for index, outcome in enumerate(stream):
-            assert outcome.index == index
+        collections.deque(stream, maxlen=0)
 
 
 def test_an_exit_in_a_task_stops_the_stream() -> None:

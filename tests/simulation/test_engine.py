@@ -166,6 +166,20 @@ def test_a_timeout_is_neither_early_nor_late(
                 assert -1e-9 <= late <= 0.05 + 100 * step
 
 
+@given(
+    hung=st.integers(1, 60), workers=st.integers(1, 20), chunk_size=st.sampled_from([None, 1, 7])
+)
+def test_a_map_of_nothing_but_hung_tasks_ends(
+    hung: int, workers: int, chunk_size: int | None
+) -> None:
+    tasks = [Behaviour(math.inf)] * hung
+    plan = plan_for(max_workers=workers, timeout=0.2, chunk_size=chunk_size)
+    result = run(plan, tasks)
+    check_everything_ran_once(result, tasks, 0.2)
+    rounds = math.ceil(hung / workers)
+    assert result.simulation.now <= rounds * (0.2 + 0.05) + 0.01
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     seconds=st.lists(st.floats(0.001, 1), min_size=1, max_size=60),

@@ -40,17 +40,21 @@ class Job(Protocol):
     @property
     def worker(self) -> str:
         """Name of the worker that runs it; empty before it is started."""
+        ...
 
     @property
     def started(self) -> float | None:
         """When its first item was started; None before that."""
+        ...
 
     @property
     def ended(self) -> float:
         """When it ended; meaningful once `Backend.wait` has returned it."""
+        ...
 
     def done(self) -> int:
         """How many items are finished. This may be outdated at once, but only be too low."""
+        ...
 
     def cut(self, keep: int) -> int:
         """Let no item from `keep` on be started; return the position from which on none was.
@@ -58,21 +62,26 @@ class Job(Protocol):
         That is `keep`, or a little more if the worker was faster: as far as the item in flight.
         The job may then end without having run the last item before the returned position.
         """
+        ...
 
     def peek(self, stop: int) -> Finished:
         """The outcomes of the first `stop` items, which are finished."""
+        ...
 
     def finish(self) -> Finished:
         """All outcomes, once the job has ended."""
+        ...
 
     def give_up(self) -> bool:
         """Part with the job and the worker that runs it, for good.
 
         Return False if the job has just ended: then nothing changes, and `wait` returns it.
         """
+        ...
 
     def stack(self) -> tuple[Frame, ...]:
         """Where the item in flight is, outermost call first; empty if that can't be seen."""
+        ...
 
 
 class Backend(Protocol):
@@ -80,15 +89,19 @@ class Backend(Protocol):
 
     def spawn(self) -> None:
         """Add a worker; ParallelError if the system allows no more."""
+        ...
 
     def submit(self, items: list[Any]) -> Job:
         """Queue a chunk for the next free worker. The list is the job's from now on."""
+        ...
 
     def queued(self) -> int:
         """About how many jobs are waiting for a worker."""
+        ...
 
     def remind(self) -> None:
         """Let `wait` return when a worker gets as far in the queue as it reaches now."""
+        ...
 
     def wait(self, timeout: float | None) -> Sequence[Job]:
         """Wait until there is something to do, but no more than `timeout` seconds.
@@ -97,12 +110,15 @@ class Backend(Protocol):
         wants to know of at once. Returns all jobs that ended, in order of ending, which may be
         none.
         """
+        ...
 
     def dismiss(self, workers: int) -> None:
         """Let so many workers end once the queue is empty."""
+        ...
 
     def close(self, graceful: bool) -> None:
         """Let no queued job be started and every worker end.
 
         If `graceful`, wait until they have, but for those that were given up.
         """
+        ...

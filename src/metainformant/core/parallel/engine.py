@@ -107,24 +107,49 @@ class Engine:
 
     def _hand_out(self, now: float) -> float:
         """Give every worker something to do; return when to try again if nobody wakes us."""
-        exhausted = False
-        while len(self._runs) < self._max_workers and not exhausted:
+        while True:
+            if self._lacks_workers():
+                self._start_worker()
+                # That took as long as thousands of tiny tasks: see first who is free by now.
+                return math.inf if self._parting else now
+            if len(self._runs) >= self._max_workers:
+                self._fill_queue(now)
+                return math.inf
             chunk = self._next_chunk() or self._take_back(now)
-            exhausted = chunk is None
             if chunk is not None:
                 self._submit(chunk, now)
-        if not exhausted:
-            self._fill_queue(now)
-        if self._workers < min(self._max_workers, len(self._runs)) - len(self._parting):
-            # Starting a worker takes as long as thousands of tiny tasks, so only one is started
-            # before we look again whether another is needed.
-            self._spawn()
-            return now
-        if exhausted and self._divisible:
-            return now + self._schedule.worth
-        if exhausted and self._source.left == 0:
-            self._dismiss()
-        return math.inf
+            elif self._divisible:
+                return now + self._schedule.worth
+            else:
+                if self._source.left == 0:
+                    self._dismiss()
+                return math.inf
+
+    def _lacks_workers(self) -> bool:
+        wanted = min(self._max_workers, len(self._runs))
+        return self._workers + len(self._parting) < wanted
+
+    def _start_worker(self) -> None:
+        self._workers += 1
+        if self._is_last_wave():
+            self._dismiss()  # the new one too: it need not wait for us when it is done
+        try:
+            self._backend.spawn()
+        except ParallelError:
+            others = self._workers + len(self._parting) - 1
+            if others < 1:
+                raise
+            self._max_workers = others  # go on with what we have
+            self._workers = max(0, self._workers - 1)
+
+    def _is_last_wave(self) -> bool:
+        """Whether every run has a worker of its own, and hardly anything can come after them."""
+        return (
+            self._source.left == 0
+            and not self._again
+            and not self._divisible
+            and len(self._runs) <= self._workers + len(self._parting)
+        )
 
     def _fill_queue(self, now: float) -> None:
         """Keep jobs ready, so that workers go on without waiting for us.
@@ -166,16 +191,6 @@ class Engine:
         if run.rest:
             self._divisible[job] = run
         self._look_at = min(self._look_at, self._schedule.first_look(run, now))
-
-    def _spawn(self) -> None:
-        try:
-            self._backend.spawn()
-        except ParallelError:
-            if not self._workers + len(self._parting):
-                raise
-            self._max_workers = self._workers + len(self._parting)  # go on with what we have
-        else:
-            self._workers += 1
 
     def _dismiss(self) -> None:
         """Let every worker end after its job, now that hardly anything can come after it.

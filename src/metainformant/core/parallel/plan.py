@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import threading
 
 OnError = Literal["return", "raise", "skip"]
+_ON_ERROR: tuple[OnError, ...] = ("return", "raise", "skip")
 
 
 class Options(TypedDict, total=False):
@@ -123,8 +124,9 @@ def optional_whole(caller: str, name: str, value: object) -> int | None:
 
 
 def _on_error(caller: str, value: object) -> OnError:
-    if value == "return" or value == "raise" or value == "skip":
-        return value
+    for known in _ON_ERROR:
+        if value == known:
+            return known
     raise ValueError(f"{caller}: on_error={value!r} must be 'return', 'raise' or 'skip'")
 
 

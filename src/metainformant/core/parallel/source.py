@@ -33,12 +33,15 @@ class Source(Protocol):
     @property
     def left(self) -> int | None:
         """How many items are still to be taken; None if that is not known."""
+        ...
 
     def take(self, size: int) -> Chunk | None:
         """The next chunk, of at most `size` items; None if there is none (for now)."""
+        ...
 
     def rest(self) -> Chunk | None:
         """All that was read and not taken, for a map that stops; None if there is nothing."""
+        ...
 
 
 class ListSource:

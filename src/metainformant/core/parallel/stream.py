@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
 from .backends.threads import ThreadBackend
@@ -35,7 +35,7 @@ def outcomes(
     ordered: bool = True,
     buffer_size: int | None = None,
     **options: Unpack[Options],
-) -> Iterator[Outcome[T, R]]:
+) -> Generator[Outcome[T, R], None, None]:
     """Call `func` with each item, in threads, and yield an `Outcome` for each, as they come.
 
     The input is read lazily and in the thread that iterates, never more than `buffer_size` items
@@ -88,7 +88,9 @@ def outcomes(
     return _stream(plan, items, size)
 
 
-def _stream(plan: Plan, items: Iterable[Any], buffer_size: int) -> Iterator[Outcome[Any, Any]]:
+def _stream(
+    plan: Plan, items: Iterable[Any], buffer_size: int
+) -> Generator[Outcome[Any, Any], None, None]:
     # Chunks of an eighth of what every worker could have, so that none has to wait for another.
     source = StreamSource(items, buffer_size, max(1, buffer_size // (8 * plan.max_workers)))
     backend = ThreadBackend(plan.caller, plan.func, eager=True)

@@ -1,0 +1,55 @@
+"""Every Python example in the documents and docstrings runs, and shows what it really prints."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import metainformant.core.parallel
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted(
+    path
+    for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")]
+    if "```python" in path.read_text()
+)
+BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_document(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of a document run in order, in one namespace, from the root of the project."""
+    monkeypatch.chdir(ROOT)
+    text = path.read_text()
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    for match in BLOCK.finditer(text):
+        code = textwrap.dedent(match[2])
+        line = text[: match.start(2)].count("\n")
+        name = f"{path.name}:{line + 1}"
+        if code.lstrip().startswith(">>>"):
+            test = doctest.DocTestParser().get_doctest(code, namespace, name, str(path), line)
+            runner.run(test, clear_globs=False)
+            namespace.update(test.globs)
+        else:
+            exec(compile("\n" * line + code, str(path), "exec"), namespace)
+    assert runner.failures == 0
+
+
+def _modules() -> list[str]:
+    package = metainformant.core.parallel
+    names = [name for _, name, _ in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
+    return [package.__name__, *names]
+
+
+@pytest.mark.parametrize("name", _modules())
+def test_docstrings(name: str) -> None:
+    failures, _ = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)
+    assert failures == 0

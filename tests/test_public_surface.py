@@ -1,0 +1,81 @@
+"""What users can import, and what it costs them."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from metainformant.core import parallel
+
+
+def test_public_names() -> None:
+    assert sorted(parallel.__all__) == [
+        "Outcome",
+        "ParallelError",
+        "TaskCancelledError",
+        "TaskTimeoutError",
+        "cpu_count",
+        "outcomes",
+        "parallel_batch",
+        "thread_map",
+        "thread_map_unordered",
+    ]
+    for name in parallel.__all__:
+        assert inspect.getdoc(getattr(parallel, name)), name
+
+
+@pytest.mark.parametrize(
+    ("name", "positional"),
+    [
+        (
+            "thread_map",
+            {
+                "max_workers": 8,
+                "chunk_size": None,
+                "timeout": None,
+                "ordered": True,
+            },
+        ),
+        ("thread_map_unordered", {"max_workers": 8, "timeout": None}),
+        ("parallel_batch", {"batch_size": 10, "max_workers": 4}),
+        ("cpu_count", {}),
+    ],
+)
+def test_positional_order_and_defaults_are_a_promise(
+    name: str, positional: dict[str, object]
+) -> None:
+    parameters = inspect.signature(getattr(parallel, name)).parameters.values()
+    found = {
+        parameter.name: parameter.default
+        for parameter in parameters
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        and parameter.default is not parameter.empty
+    }
+    assert found == positional
+    assert list(found) == list(positional)
+
+
+def test_importing_brings_in_nothing_heavy() -> None:
+    """Time can't be asserted here, but the modules that would cost it can."""
+    code = "import sys, metainformant.core.parallel; print(*sys.modules)"
+    output = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(_source())},
+    ).stdout
+    heavy = {"asyncio", "concurrent.futures", "dataclasses", "inspect", "logging"}
+    heavy |= {"multiprocessing", "traceback", "click", "rich", "dnaio", "numpy"}
+    assert heavy.isdisjoint(output.split())
+
+
+def _source() -> object:
+    from pathlib import Path
+
+    import metainformant
+
+    return Path(metainformant.__file__).parent.parent

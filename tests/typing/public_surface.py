@@ -1,0 +1,42 @@
+"""Typed uses of the public names. mypy and pyright check this file; nothing runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import assert_type
+
+from metainformant.core import parallel
+
+
+def length(sequence: str) -> int:
+    return len(sequence)
+
+
+def lengths(batch: list[str]) -> list[int]:
+    return [len(sequence) for sequence in batch]
+
+
+names = ["ATG", "GATTACA"]
+
+assert_type(parallel.thread_map(length, names), list[int | BaseException])
+assert_type(parallel.thread_map(length, names, 4, None, 2.5, False), list[int | BaseException])
+assert_type(parallel.thread_map(length, names, on_error="return"), list[int | BaseException])
+assert_type(parallel.thread_map(length, names, on_error="raise"), list[int])
+assert_type(parallel.thread_map(length, iter(names), on_error="skip", deadline=60), list[int])
+
+assert_type(parallel.thread_map_unordered(length, names), list[int | BaseException])
+assert_type(parallel.thread_map_unordered(length, names, 4, 1.0, on_error="skip"), list[int])
+
+assert_type(parallel.parallel_batch(lengths, names), list[int | BaseException])
+assert_type(parallel.parallel_batch(lengths, names, 100, 2, on_error="raise"), list[int])
+assert_type(parallel.parallel_batch(lengths, names, timeout=3, on_error="skip"), list[int])
+
+stream = parallel.outcomes(length, names, ordered=False, buffer_size=10)
+assert_type(stream, Generator[parallel.Outcome[str, int], None, None])
+for outcome in stream:
+    assert_type(outcome.item, str)
+    assert_type(outcome.value, int)
+    assert_type(outcome.error, BaseException | None)
+    assert_type(outcome.unwrap(), int)
+
+assert_type(parallel.cpu_count(), int)
