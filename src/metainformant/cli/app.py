@@ -1,0 +1,230 @@
+"""The commands, their options, and what is set up before a run and taken down after it."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from .attendant import INTERRUPTED, Attendant
+from .function import load_function
+from .inputs import COMPRESSED, FORMATS, PATHS, STDIN, Input, resolve
+from .output import Output, RawFile
+from .records import Records
+from .rows import JsonLines, Rows, Table
+from .run import BROKEN_PIPE, OnError, Run, Settings
+from .tally import Tally
+
+if TYPE_CHECKING:
+    from .progress import Bar
+
+_ROWS: dict[str, Callable[[], Rows]] = {
+    "jsonl": JsonLines,
+    "csv": partial(Table, ","),
+    "tsv": partial(Table, "\t"),
+}
+_SECONDS = click.FloatRange(min=0, min_open=True)
+_COUNT = click.IntRange(min=1)
+
+
+def main() -> int:
+    """Run the command line; return the exit status."""
+    try:
+        status: int = cli.main(prog_name="metainformant", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    return status
+
+
+def _finite(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter("must be finite; leave the option out for no limit")
+    return value
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="metainformant", prog_name="metainformant")
+def cli() -> None:
+    """Tools for people who process sequences, files and requests by the thousand."""
+
+
+@cli.command("map")
+@click.argument("function")
+@click.argument("inputs", nargs=-1, metavar="[INPUT]...")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["auto", *FORMATS, PATHS]),
+    default="auto",
+    help="What the inputs hold; by default their names tell, and stdin is lines.",
+)
+@click.option("-j", "--workers", type=_COUNT, default=8, show_default=True, help="Threads.")
+@click.option("--timeout", type=_SECONDS, callback=_finite, help="Seconds that one call may take.")
+@click.option(
+    "--deadline", type=_SECONDS, callback=_finite, help="Seconds that the whole run may take."
+)
+@click.option("--chunk-size", type=_COUNT, help="Records handed to a thread together.")
+@click.option(
+    "--batch-size", type=_COUNT, help="Call the function with lists of up to so many records."
+)
+@click.option("--unordered", is_flag=True, help="Write rows as they come, not in input order.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["record", "skip", "stop"]),
+    default="record",
+    show_default=True,
+    help="Write a row for a failure, write none, or stop.",
+)
+@click.option("-o", "--output", default=STDIN, metavar="FILE", help="Instead of stdout.")
+@click.option(
+    "--output-format",
+    type=click.Choice(["auto", *_ROWS]),
+    default="auto",
+    help="By default the name of the output tells, else jsonl.",
+)
+@click.option(
+    "--progress/--no-progress",
+    default=None,
+    help="A progress bar on stderr; by default only in a terminal.",
+)
+@click.option("--quiet", is_flag=True, help="No summary at the end.")
+@click.pass_context
+def map_command(
+    context: click.Context,
+    function: str,
+    inputs: tuple[str, ...],
+    format_: str,
+    workers: int,
+    timeout: float | None,
+    deadline: float | None,
+    chunk_size: int | None,
+    batch_size: int | None,
+    unordered: bool,
+    on_error: OnError,
+    output: str,
+    output_format: str,
+    progress: bool | None,
+    quiet: bool,
+) -> None:
+    r"""Call a Python FUNCTION with every record of the INPUTs, in parallel.
+
+    FUNCTION is module:name or path/to/file.py:name. INPUT is a file, or - for standard input,
+    which is also the default. A function that fails on a record costs only that record.
+
+    \b
+    metainformant map examples/sequences.py:profile examples/data/ls_orchid.fasta -o orchids.tsv
+    seq 10 | metainformant map math:sqrt
+    """
+    resolved = resolve(inputs, format_)
+    rows = _ROWS[_output_format(output, output_format, resolved)]()
+    settings = Settings(workers, timeout, deadline, chunk_size, batch_size, not unordered, on_error)
+    with ExitStack() as stack:
+        if sys.stdout is None and output == STDIN:
+            raise click.UsageError("standard output is closed; use -o FILE")
+        stdout = sys.stdout
+        # Rows are alone on stdout: what the function prints goes to stderr.
+        stack.enter_context(redirect_stdout(sys.stderr))
+        loaded = load_function(function)
+        file = _raw(stdout) if output == STDIN else stack.enter_context(_created(output))
+        tally, records = Tally(), Records(resolved)
+        bar = _bar(tally, records) if _wants_bar(progress, resolved) else None
+        shared = bar is not None and output == STDIN and stdout.isatty() and sys.stderr.isatty()
+        out = Output(file, bar.show if bar and shared else None)
+        status = _run(partial(Run, loaded, records, settings, rows, out, tally), out, bar)
+        if not quiet and status != BROKEN_PIPE:
+            _say(tally.summary())
+    context.exit(status)
+
+
+def _run(make: Callable[..., Run], output: Output, bar: Bar | None) -> int:
+    say = bar.say if bar else _say
+
+    def tick() -> None:
+        try:
+            output.flush(wait=False)
+        except OSError:
+            attendant.cancel.set()  # the main thread meets the same error at its next row
+        if bar:
+            with suppress(OSError):
+                bar.update()
+
+    def last_words() -> None:
+        with suppress(OSError):
+            output.flush()
+        if bar:
+            bar.stop()
+
+    attendant = Attendant(tick, say, last_words)
+    run = make(say)
+    with attendant:
+        if bar is None:
+            return run(attendant)
+        bar.start()
+        try:
+            return run(attendant)
+        finally:
+            bar.stop()
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # nobody reads it
+        click.echo(line, err=True)
+
+
+def _wants_bar(chosen: bool | None, inputs: list[Input]) -> bool:
+    if chosen is not None:
+        return chosen
+    typed = any(entry.path == STDIN for entry in inputs) and sys.stdin.isatty()
+    return sys.stderr is not None and sys.stderr.isatty() and not typed
+
+
+def _bar(tally: Tally, records: Records) -> Bar:
+    from .progress import Bar  # slow to import, and rarely needed in scripts
+
+    return Bar(tally, records)
+
+
+def _output_format(output: str, chosen: str, inputs: list[Input]) -> str:
+    suffix = Path(output).suffix.lower()
+    if suffix in COMPRESSED:
+        raise click.UsageError(
+            f"the output {output!r} can't be compressed; pipe the rows into gzip or the like"
+        )
+    if output != STDIN and any(_same(output, entry.path) for entry in inputs):
+        raise click.UsageError(f"{output!r} is an input too; choose another name for the output")
+    if chosen != "auto":
+        return chosen
+    return suffix[1:] if suffix[1:] in _ROWS else "jsonl"
+
+
+def _same(output: str, path: str) -> bool:
+    return path != STDIN and os.path.exists(output) and os.path.samefile(output, path)
+
+
+def _raw(stdout: TextIO) -> RawFile:
+    raw: RawFile = getattr(stdout.buffer, "raw", stdout.buffer)  # no raw: it is in memory
+    return raw
+
+
+@contextmanager
+def _created(path: str) -> Iterator[RawFile]:
+    try:
+        file = open(path, "wb", buffering=0)  # noqa: SIM115  # closing has its own rules
+    except OSError as error:
+        raise click.UsageError(f"{path!r} can't be written: {error.strerror}") from None
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # rows were flushed before, and that error was reported
+            file.close()

@@ -1,0 +1,104 @@
+"""From the INPUT arguments to files with a known format, checked before anything starts."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import click
+
+STDIN = "-"
+PATHS = "paths"
+FORMATS = ("lines", "jsonl", "csv", "tsv", "fasta", "fastq")
+
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+_SUFFIXES = {
+    ".txt": "lines",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    **dict.fromkeys((".fa", ".fasta", ".fna", ".faa", ".ffn", ".frn"), "fasta"),
+    **dict.fromkeys((".fq", ".fastq"), "fastq"),
+}
+
+
+class Input(NamedTuple):
+    """One file to read; with the format `paths`, the path itself is the only record."""
+
+    path: str
+    format: str
+
+    @property
+    def size(self) -> int | None:
+        """Its bytes; None for what is not a regular file."""
+        return os.path.getsize(self.path) if os.path.isfile(self.path) else None
+
+
+def resolve(arguments: Sequence[str], chosen: str) -> list[Input]:
+    """Find the files and their formats. `chosen` is a format or "auto".
+
+    Raises:
+        click.UsageError: for a file that is missing, unreadable or of unknown format.
+    """
+    if chosen == PATHS:
+        return [Input(path, PATHS) for path in _expand(arguments)]
+    return [
+        Input(path, _format_of(path) if chosen == "auto" else chosen)
+        for path in map(_checked, arguments or [STDIN])
+    ]
+
+
+def _expand(arguments: Sequence[str]) -> list[str]:
+    if not arguments:
+        raise click.UsageError(
+            "--format paths needs at least one INPUT; to read paths from standard input, "
+            "use --format lines"
+        )
+    paths: list[str] = []
+    for argument in arguments:
+        if glob.has_magic(argument) and not os.path.lexists(argument):
+            found = sorted(glob.glob(argument, recursive=True))
+            if not found:
+                raise click.UsageError(f"the pattern {argument!r} matches nothing; check it")
+            paths += found
+        else:
+            paths.append(_existing(argument))
+    return paths
+
+
+def _existing(path: str) -> str:
+    if not os.path.exists(path):
+        raise click.UsageError(f"there is no file {path!r}; check the path")
+    return path
+
+
+def _checked(path: str) -> str:
+    if path == STDIN:
+        if sys.stdin is None:
+            raise click.UsageError("standard input is closed; name an INPUT")
+        return path
+    if os.path.isdir(_existing(path)):
+        raise click.UsageError(
+            f"{path!r} is a directory; name its files, or use --format paths '{path}/*'"
+        )
+    if not os.access(path, os.R_OK):
+        raise click.UsageError(f"{path!r} can't be read; check its permissions")
+    return path
+
+
+def _format_of(path: str) -> str:
+    if path == STDIN:
+        return "lines"
+    stem, suffix = os.path.splitext(path.lower())
+    if suffix in COMPRESSED:
+        suffix = os.path.splitext(stem)[1]
+    if suffix not in _SUFFIXES:
+        raise click.UsageError(
+            f"the name {path!r} does not tell the format; "
+            f"add --format with one of: {', '.join(FORMATS)}, {PATHS}"
+        )
+    return _SUFFIXES[suffix]

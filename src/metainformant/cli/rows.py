@@ -1,0 +1,121 @@
+"""Results as lines of text: JSON Lines, CSV and TSV."""
+
+from __future__ import annotations
+
+import csv
+from typing import Any, Protocol
+
+from .values import plain, to_json
+
+# How many failures are held back while no result has shown yet which columns there are.
+_HELD = 1000
+_FIXED = ("index", "name", "error", "message")
+
+
+class UnfitValueError(ValueError):
+    """A value that has no place in the columns of the table."""
+
+
+class Rows(Protocol):
+    """A format of output. What is returned is empty or whole lines."""
+
+    def success(self, index: int, name: str, value: Any) -> str: ...
+
+    def failure(self, index: int, name: str, error: str, message: str) -> str: ...
+
+    def end(self) -> str: ...
+
+
+class JsonLines:
+    """One object per line: index and name, and then value, or error and message."""
+
+    def success(self, index: int, name: str, value: Any) -> str:
+        return f'{{"index": {index}, "name": {to_json(name)}, "value": {to_json(value)}}}\n'
+
+    def failure(self, index: int, name: str, error: str, message: str) -> str:
+        fields = {"index": index, "name": name, "error": error, "message": message}
+        return to_json(fields) + "\n"
+
+    def end(self) -> str:
+        return ""
+
+
+class Table:
+    """A header and rows; the columns are settled by the first result.
+
+    If that is a dict, its keys are the columns, and every later result must be a dict with no
+    further keys. Otherwise there is one column, `value`. Up to 1000 failures before the first
+    result are held back; if there are more, the column is `value`.
+    """
+
+    def __init__(self, delimiter: str) -> None:
+        self._lines: list[str] = []
+        self._writer = csv.writer(self, delimiter=delimiter, lineterminator="\n")
+        self._settled = False
+        self._keys: list[Any] | None = None  # None: there is the one column, `value`
+        self._held: list[tuple[int, str, str, str]] = []
+
+    def write(self, line: str) -> None:
+        """Take a line from the csv module."""
+        self._lines.append(line)
+
+    def success(self, index: int, name: str, value: Any) -> str:
+        value = plain(value)
+        if not self._settled:
+            self._settle(list(value) if isinstance(value, dict) and value else None)
+        self._writer.writerow([index, name, *self._cells(value), "", ""])
+        return self._take()
+
+    def failure(self, index: int, name: str, error: str, message: str) -> str:
+        self._held.append((index, name, error, message))
+        if self._settled:
+            self._release()
+        elif len(self._held) > _HELD:
+            self._settle(None)
+        return self._take()
+
+    def end(self) -> str:
+        if not self._settled:
+            self._settle(None)
+        return self._take()
+
+    def _settle(self, keys: list[Any] | None) -> None:
+        self._settled, self._keys = True, keys
+        names = ["value"] if keys is None else map(str, keys)
+        columns = [f"value.{name}" if name in _FIXED else name for name in names]
+        self._writer.writerow(["index", "name", *columns, "error", "message"])
+        self._release()
+
+    def _release(self) -> None:
+        blank = [""] * (1 if self._keys is None else len(self._keys))
+        for index, name, error, message in self._held:
+            self._writer.writerow([index, name, *blank, error, message])
+        self._held.clear()
+
+    def _cells(self, value: Any) -> list[str]:
+        if self._keys is None:
+            return [_cell(value)]
+        columns = ", ".join(map(str, self._keys))
+        if not isinstance(value, dict):
+            raise UnfitValueError(
+                f"the result is {type(value).__name__}, but the first one was a dict with the "
+                f"keys {columns}; return the same kind for every record, or write JSON Lines"
+            )
+        if unknown := [key for key in value if key not in self._keys]:
+            raise UnfitValueError(
+                f"the key {unknown[0]!r} is not among those of the first result ({columns}); "
+                "return the same keys for every record, or write JSON Lines"
+            )
+        return [_cell(value.get(key)) for key in self._keys]
+
+    def _take(self) -> str:
+        text = "".join(self._lines)
+        self._lines.clear()
+        return text
+
+
+def _cell(value: Any) -> str:
+    value = plain(value)
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, (str, bool, int, float)) else to_json(value)

@@ -1,0 +1,232 @@
+"""One run of `metainformant map`: from records to rows, and to an exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, NamedTuple
+
+from metainformant.core import parallel
+
+from .attendant import INTERRUPTED, Attendant, StopReadingError
+from .function import Function
+from .output import Output
+from .records import BrokenInputError, Record
+from .rows import Rows
+from .tally import Tally
+
+OnError = Literal["record", "skip", "stop"]
+
+SOME_FAILED = 1
+BROKEN_PIPE = 141  # 128 + SIGPIPE, as shells have it
+
+# Records that may be read ahead, if batches do not hold more.
+_BUFFER = 8192
+
+
+class Settings(NamedTuple):
+    """The options of one run."""
+
+    workers: int
+    timeout: float | None
+    deadline: float | None
+    chunk_size: int | None
+    batch_size: int | None
+    ordered: bool
+    on_error: OnError
+
+
+class NotStartedError(Exception):
+    """In the place of a result: Ctrl-C came before this record was started."""
+
+
+class Run:
+    """Maps records to rows.
+
+    Args:
+        function: called with each record, or each batch.
+        records: what to read.
+        settings: the options.
+        rows: how results are written.
+        output: where they are written.
+        tally: where they are counted.
+        say: prints a message for the user.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        records: Iterable[Record],
+        settings: Settings,
+        rows: Rows,
+        output: Output,
+        tally: Tally,
+        say: Callable[[str], None],
+    ) -> None:
+        self._function = function
+        self._records = records
+        self._settings = settings
+        self._rows = rows
+        self._output = output
+        self._tally = tally
+        self._say = say
+
+    def __call__(self, attendant: Attendant) -> int:
+        """Do it; return the exit status."""
+        try:
+            status = self._map(attendant)
+            self._output.write(self._rows.end())
+            self._output.flush()
+        except BrokenPipeError:
+            return BROKEN_PIPE
+        except OSError as error:
+            self._say(f"error: the output can't be written: {error.strerror}; the rest is lost")
+            return SOME_FAILED
+        return status
+
+    def _map(self, attendant: Attendant) -> int:
+        status = 0
+        outcomes = self._outcomes(attendant)
+        try:
+            for outcome in outcomes:
+                if not self._take(outcome) and self._settings.on_error == "stop":
+                    self._say("stopped at the first failure (--on-error stop)")
+                    break
+        except StopReadingError:
+            pass  # the signal came in the moment when the reading had just ended
+        except BrokenInputError as error:
+            self._say(f"error: {error}")
+            status = SOME_FAILED
+        except parallel.TaskCancelledError as error:
+            if not attendant.stopping:
+                self._say(f"error: the input was not read to its end: {error.reason}")
+            status = SOME_FAILED
+        except parallel.ParallelError as error:
+            self._say(f"error: {error}")
+            status = SOME_FAILED
+        except KeyboardInterrupt:
+            self._say("error: the function raised KeyboardInterrupt, which stops the map")
+            status = INTERRUPTED
+        except SystemExit as error:
+            self._say(f"error: the function raised SystemExit({error.code!r}), which stops the map")
+            return error.code if isinstance(error.code, int) else int(error.code is not None)
+        finally:
+            outcomes.close()
+        if attendant.stopping:
+            return INTERRUPTED
+        return status or (SOME_FAILED if self._tally.bad else 0)
+
+    def _outcomes(self, attendant: Attendant) -> Any:
+        settings = self._settings
+        size = settings.batch_size
+        call, buffer = _batch_call if size else _record_call, _BUFFER // (size or 1)
+        records = attendant.interruptible(self._records)
+        return parallel.outcomes(
+            call(self._function, attendant),
+            _batches(records, size) if size else records,
+            max_workers=settings.workers,
+            chunk_size=settings.chunk_size,
+            timeout=settings.timeout,
+            ordered=settings.ordered,
+            buffer_size=max(4 * settings.workers, buffer),
+            deadline=settings.deadline,
+            cancel=attendant.cancel,
+        )
+
+    def _take(self, outcome: parallel.Outcome[Any, Any]) -> bool:
+        """Write and count one outcome; return whether it was a success."""
+        if self._settings.batch_size is None:
+            return self._one(outcome.index, outcome.item.name, outcome.value, outcome.error)
+        first = outcome.index * self._settings.batch_size  # only the last batch is shorter
+        good = True
+        for position, record in enumerate(outcome.item):
+            value = outcome.value[position] if outcome.ok else None
+            good &= self._one(first + position, record.name, value, outcome.error)
+        return good
+
+    def _one(self, index: int, name: str, value: Any, error: BaseException | None) -> bool:
+        if _not_started(error):
+            self._tally.not_started += 1
+            return True
+        if error is None:
+            try:
+                line = self._rows.success(index, name, value)
+            except Exception as unfit:  # values have their own repr() and conversions
+                error = unfit
+            else:
+                self._tally.ok += 1
+                self._output.write(line)
+                return True
+        message = _message(error)
+        self._tally.failure(name, error, message)
+        if self._settings.on_error != "skip":
+            self._output.write(self._rows.failure(index, name, type(error).__name__, message))
+        return False
+
+
+def _record_call(function: Function, attendant: Attendant) -> Function:
+    def call(record: Record) -> Any:
+        if attendant.stopping:
+            raise NotStartedError
+        return function(record.value)
+
+    return call
+
+
+def _batch_call(function: Function, attendant: Attendant) -> Function:
+    def call(batch: list[Record]) -> list[Any]:
+        if attendant.stopping:
+            raise NotStartedError
+        results = function([record.value for record in batch])
+        if isinstance(results, (str, bytes, dict)) or not isinstance(results, Iterable):
+            raise TypeError(
+                f"with --batch-size the function must return a list with one result per record, "
+                f"but it returned {type(results).__name__}"
+            )
+        results = list(results)
+        if len(results) != len(batch):
+            raise ValueError(
+                f"the function returned {len(results)} results for {len(batch)} records; "
+                "with --batch-size it must return one per record"
+            )
+        return results
+
+    return call
+
+
+def _batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
+    batch: list[Record] = []
+    try:
+        for record in records:
+            batch.append(record)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except BrokenInputError:  # what was read before is whole
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def _at_deadline(error: parallel.TaskCancelledError) -> bool:
+    return error.reason.startswith("deadline")  # else it was our `cancel`
+
+
+def _not_started(error: BaseException | None) -> bool:
+    """Whether Ctrl-C kept the record from being started."""
+    if isinstance(error, parallel.TaskCancelledError):
+        return not error.started and not _at_deadline(error)
+    return isinstance(error, NotStartedError)
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, parallel.TaskTimeoutError):
+        return f"ran longer than {error.seconds:g} s"
+    if isinstance(error, parallel.TaskCancelledError):
+        state = "was still running" if error.started else "had not started"
+        return f"{state} when {error.reason if _at_deadline(error) else 'the run was interrupted'}"
+    try:
+        return str(error)
+    except Exception:  # a faulty exception class must not end the run
+        return "(its message can't be shown)"

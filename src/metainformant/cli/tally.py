@@ -1,0 +1,85 @@
+"""The counts of a run, and the summary that closes it."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from metainformant.core import parallel
+
+_SHOWN = 3
+_LONGEST = 200
+
+
+class Tally:
+    """What became of the records so far. One thread counts, any may look."""
+
+    def __init__(self) -> None:
+        self.ok = 0
+        self.failed = 0
+        self.timed_out = 0
+        self.cancelled = 0
+        self.not_started = 0
+        self._first: list[str] = []
+        self._since = monotonic()
+
+    @property
+    def bad(self) -> int:
+        return self.failed + self.timed_out + self.cancelled
+
+    @property
+    def done(self) -> int:
+        return self.ok + self.bad
+
+    @property
+    def seconds(self) -> float:
+        return monotonic() - self._since
+
+    @property
+    def rate(self) -> float:
+        return self.done / max(self.seconds, 1e-6)
+
+    def failure(self, name: str, error: BaseException, message: str) -> None:
+        """Count a record that has no result."""
+        if isinstance(error, parallel.TaskTimeoutError):
+            self.timed_out += 1
+        elif isinstance(error, parallel.TaskCancelledError):
+            self.cancelled += 1
+        else:
+            self.failed += 1
+        if len(self._first) < _SHOWN:
+            line = " ".join(f"{name}: {type(error).__name__}: {message}".split())
+            self._first.append(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}...")
+
+    def summary(self) -> str:
+        """One line of counts, and one for each of the first failures."""
+        counts = [f"{self.ok} ok"]
+        for count, word in (
+            (self.failed, "failed"),
+            (self.timed_out, "timed out"),
+            (self.cancelled, "cancelled"),
+            (self.not_started, "not started"),
+        ):
+            if count:
+                counts.append(f"{count} {word}")
+        total = self.done + self.not_started
+        lines = [
+            f"{total} record{'' if total == 1 else 's'}: {', '.join(counts)} "
+            f"in {duration(self.seconds)}" + (f" ({rate(self.rate)})" if self.done else "")
+        ]
+        lines += [f"  {line}" for line in self._first]
+        if self.bad > len(self._first):
+            lines.append(f"  … and {self.bad - len(self._first)} more")
+        return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """For people: `0.41 s`, `12 s`, `3:07 min`, `2:00:05 h`."""
+    if seconds < 60:
+        return f"{seconds:.2g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
+def rate(per_second: float) -> str:
+    return f"{per_second:,.1f}/s" if per_second < 100 else f"{per_second:,.0f}/s"

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import Result
+
+from metainformant.cli.function import load_function
+
+
+def test_loads_from_a_module_in_the_current_directory() -> None:
+    assert load_function("functions:number")("3") == 3
+
+
+def test_loads_from_a_file_whose_neighbours_are_importable(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "neighbour.py").write_text("three = 3")
+    (tmp_path / "sub" / "mine.py").write_text("import neighbour\ndef f(_): return neighbour.three")
+    assert load_function("sub/mine.py:f")(0) == 3
+
+
+def test_loads_attributes_of_classes() -> None:
+    assert load_function("builtins:str.upper")("a") == "A"
+
+
+def test_a_file_does_not_hide_a_module_of_the_same_name(tmp_path: Path) -> None:
+    import json
+
+    (tmp_path / "json.py").write_text("def f(_): return 1")
+    assert load_function("json.py:f")(0) == 1
+    assert __import__("json") is json
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("functions", "must be module:name"),
+        (":number", "must be module:name"),
+        ("functions:", "must be module:name"),
+        ("absent.py:f", "no file 'absent.py'"),
+        ("absent:f", "no module 'absent'"),
+        ("functions.py.bak/x:f", "must end in .py"),
+        ("functions:numbre", "did you mean 'number'?"),
+        ("functions.py:zzz", "its functions are: drop, fail, "),
+        ("functions:constant", "is not a function but int"),
+        ("functions.py:pathlib", "is not a function but module"),
+        ("needy.py:f", "ModuleNotFoundError: No module named 'absent_thing'"),
+        ("needy.py:f", "install 'absent_thing'"),
+        ("faulty:f", "ZeroDivisionError: division by zero"),
+        ("faulty:f", "faulty.py, line 2)"),
+        ("garbled.py:f", "SyntaxError"),
+        ("quitting:f", "SystemExit: 5"),
+        ("empty.py:f", "it has no functions"),
+        ("empty:f", "has no 'f'"),
+        ("sub/faulty:f", "must end in .py"),
+    ],
+)
+def test_says_what_is_wrong_with_it(spec: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "needy.py").write_text("import absent_thing")
+    (tmp_path / "faulty.py").write_text("\n1 / 0")
+    (tmp_path / "garbled.py").write_text("def f(:")
+    (tmp_path / "quitting.py").write_text("raise SystemExit(5)")
+    (tmp_path / "empty.py").write_text("")
+    with pytest.raises(click.UsageError) as caught:
+        load_function(spec)
+    assert message in caught.value.message
+
+
+def test_is_a_usage_error(run: Callable[..., Result]) -> None:
+    result = run("functions:absent", input="1\n")
+    assert result.exit_code == 2
+    assert "functions has no 'absent'" in result.stderr

@@ -1,0 +1,196 @@
+"""The command as a whole, in this process."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import metainformant.__main__
+from metainformant.cli.app import cli
+
+
+def rows(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_rows_summary_and_status(run: Callable[..., Result]) -> None:
+    result = run("functions:picky", input="a\nbad\nc\n")
+    assert rows(result) == [
+        {"index": 0, "name": "-:1", "value": "A"},
+        {"index": 1, "name": "-:2", "error": "ValueError", "message": "it is\nbad"},
+        {"index": 2, "name": "-:3", "value": "C"},
+    ]
+    summary, failure = result.stderr.splitlines()
+    assert summary.startswith("3 records: 2 ok, 1 failed in ")
+    assert failure == "  -:2: ValueError: it is bad"
+    assert result.exit_code == 1
+
+
+def test_all_well(run: Callable[..., Result]) -> None:
+    result = run("functions:same", input="a\n")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("1 record: 1 ok in ")
+    assert run("functions:same", "--quiet", input="a\n").stderr == ""
+
+
+def test_the_summary_shows_three_failures_and_counts_the_rest(run: Callable[..., Result]) -> None:
+    lines = run("functions:number", input="x\n" * 5 + "1\n").stderr.splitlines()
+    assert lines[0].startswith("6 records: 1 ok, 5 failed")
+    assert [line[:6] for line in lines[1:4]] == ["  -:1:", "  -:2:", "  -:3:"]
+    assert lines[4:] == ["  … and 2 more"]
+
+
+def test_many_records_keep_their_order(run: Callable[..., Result]) -> None:
+    text = "".join(f"{number}\n" for number in range(30_000))
+    assert [row["value"] for row in rows(run("functions:number", input=text))] == [*range(30_000)]
+
+
+def test_unordered_gives_the_same_rows(run: Callable[..., Result]) -> None:
+    text = "".join(f"{number}\n" for number in range(100))
+    result = run("functions:number", "--unordered", "-j", "3", "--chunk-size", "7", input=text)
+    found = rows(result)
+    assert all(row["index"] == row["value"] for row in found)
+    assert sorted(row["index"] for row in found) == [*range(100)]
+
+
+@pytest.mark.parametrize("policy", ["record", "skip", "stop"])
+def test_on_error(run: Callable[..., Result], policy: str) -> None:
+    # One worker and chunks of one: what comes after the failure may be read, but is not written.
+    arguments = ["--on-error", policy, "-j", "1", "--chunk-size", "1"]
+    result = run("functions:picky", *arguments, input="a\nbad\nc\n")
+    kept = {"record": [0, 1, 2], "skip": [0, 2], "stop": [0, 1]}
+    assert [row["index"] for row in rows(result)] == kept[policy]
+    assert "1 failed" in result.stderr
+    assert ("stopped at the first failure" in result.stderr) == (policy == "stop")
+    assert result.exit_code == 1
+
+
+def test_timeout(run: Callable[..., Result]) -> None:
+    result = run("functions:hang", "--timeout", "0.2", input="a\nhang\nb\n")
+    assert [row.get("error") for row in rows(result)] == [None, "TaskTimeoutError", None]
+    assert rows(result)[1]["message"] == "ran longer than 0.2 s"
+    assert "2 ok, 1 timed out" in result.stderr
+    assert result.exit_code == 1
+
+
+def test_deadline(run: Callable[..., Result]) -> None:
+    result = run("functions:hang", "--deadline", "0.3", "-j", "1", input="a\nhang\nb\n")
+    assert [row.get("error") for row in rows(result)] == [None] + ["TaskCancelledError"] * 2
+    assert "was still running" in rows(result)[1]["message"]
+    assert "had not started" in rows(result)[2]["message"]
+    assert "3 records: 1 ok, 2 cancelled" in result.stderr
+    assert result.exit_code == 1
+
+
+def test_batches(run: Callable[..., Result]) -> None:
+    result = run("functions:sizes", "--batch-size", "2", input="a\nb\nc\n")
+    assert [(row["index"], row["value"]) for row in rows(result)] == [(0, 2), (1, 2), (2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("fail", "no luck"),
+        ("drop", "1 results for 2 records; with --batch-size it must return one per record"),
+        ("no_list", "must return a list with one result per record, but it returned int"),
+    ],
+)
+def test_a_failed_batch_fails_each_of_its_records(
+    run: Callable[..., Result], function: str, message: str
+) -> None:
+    result = run(f"functions:{function}", "--batch-size", "2", input="a\nb\n")
+    assert [row["name"] for row in rows(result)] == ["-:1", "-:2"]
+    assert all(message in row["message"] for row in rows(result))
+    assert "2 records: 0 ok, 2 failed" in result.stderr
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("o.csv", ","), ("o.TSV", "\t")])
+def test_the_name_of_the_output_gives_its_format(
+    run: Callable[..., Result], name: str, delimiter: str
+) -> None:
+    result = run("functions:pair", "-o", name, input="a\n")
+    assert result.stdout == ""
+    with open(name, newline="") as file:
+        header, row = csv.reader(file, delimiter=delimiter)
+    assert header == ["index", "name", "value.name", "twice", "error", "message"]
+    assert row == ["0", "-:1", "a", "aa", "", ""]
+
+
+def test_the_format_may_be_chosen(run: Callable[..., Result]) -> None:
+    assert run("functions:same", "--output-format", "csv", input="a\n").stdout.startswith("index,")
+    run("functions:same", "-o", "o.txt", input="a\n")
+    assert json.loads(Path("o.txt").read_text())["value"] == "a"
+
+
+def test_a_result_that_does_not_fit_the_table_is_a_failure(run: Callable[..., Result]) -> None:
+    result = run("functions:mixed", "--output-format", "csv", input="a\nb\n")
+    assert "the key 'b' is not among those of the first result (a)" in result.stdout
+    assert "2 records: 1 ok, 1 failed" in result.stderr
+
+
+def test_what_the_function_prints_does_not_mix_with_the_rows(run: Callable[..., Result]) -> None:
+    result = run("functions:printing", input="a\n")
+    assert [row["value"] for row in rows(result)] == ["a"]
+    assert "hello from a" in result.stderr
+
+
+def test_exits_of_the_function_end_the_run(run: Callable[..., Result]) -> None:
+    left = run("functions:leave", input="a\n")
+    assert left.exit_code == 7
+    assert "error: the function raised SystemExit(7), which stops the map" in left.stderr
+    pressed = run("functions:press", input="a\n")
+    assert pressed.exit_code == 130
+    assert "error: the function raised KeyboardInterrupt" in pressed.stderr
+
+
+def test_progress_only_in_a_terminal_unless_asked_for(run: Callable[..., Result]) -> None:
+    assert len(run("functions:same", input="a\n").stderr.splitlines()) == 1
+    assert run("functions:same", "--progress", input="a\n").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-j", "0"], "0 is not in the range x>=1"),
+        (["--timeout", "0"], "range x>0"),
+        (["--timeout", "nan"], "must be finite; leave the option out"),
+        (["--deadline", "inf"], "must be finite; leave the option out"),
+        (["--batch-size", "x"], "'x' is not a valid integer"),
+        (["--on-error", "ignore"], "'ignore' is not one of"),
+        (["-o", "absent/o.csv"], "'absent/o.csv' can't be written: No such file"),
+        (["-o", "o.csv.gz"], "pipe the rows into gzip"),
+        (["a.txt", "-o", "a.txt"], "'a.txt' is an input too"),
+        (["--no-such-option"], "No such option"),
+    ],
+)
+def test_wrong_usage(run: Callable[..., Result], arguments: list[str], message: str) -> None:
+    Path("a.txt").write_text("precious\n")
+    result = run("functions:same", *arguments, input="a\n")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert Path("a.txt").read_text() == "precious\n"
+
+
+def test_version_and_help() -> None:
+    assert "metainformant, version " in CliRunner().invoke(cli, ["--version"]).output
+    assert "--on-error" in CliRunner().invoke(cli, ["map", "-h"]).output
+
+
+def test_says_which_extra_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("metainformant.cli")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "click", None)
+    assert metainformant.__main__.main() == 2
+    assert capsys.readouterr().err == (
+        "error: the command line needs 'click', which is not installed; "
+        "run: pip install 'metainformant[cli]'\n"
+    )

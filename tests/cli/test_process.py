@@ -1,0 +1,279 @@
+"""What can only be seen from outside: signals, pipes, exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+Start = Callable[..., "subprocess.Popen[str]"]
+COMMAND = [sys.executable, "-m", "metainformant", "map"]
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and terminals")
+
+
+def await_file(path: str) -> None:
+    until = time.monotonic() + 20
+    while not Path(path).exists():
+        assert time.monotonic() < until, f"no {path}"
+        time.sleep(0.01)
+
+
+def read_until(stream: IO[str] | None, word: str) -> None:
+    assert stream is not None
+    for line in stream:
+        if word in line:
+            return
+    pytest.fail(f"{word!r} never came")
+
+
+def values(text: str) -> list[Any]:
+    return [json.loads(line).get("value") for line in text.splitlines()]
+
+
+def test_exit_status_and_streams(start: Start) -> None:
+    process = start("functions:number")
+    out, err = process.communicate("1\nx\n", timeout=20)
+    assert process.returncode == 1
+    assert values(out) == [1, None]
+    assert err.startswith("2 records: 1 ok, 1 failed")
+
+
+def test_a_hung_task_does_not_hold_up_the_exit(start: Start) -> None:
+    process = start("functions:hang", "--timeout", "0.1")
+    out, _ = process.communicate("a\nhang\n", timeout=20)
+    assert process.returncode == 1
+    assert len(out.splitlines()) == 2
+
+
+def test_rows_are_written_while_others_still_run(start: Start) -> None:
+    Path("in.txt").write_text("a\nhang\n")
+    process = start("functions:hang", "in.txt", "-o", "out.jsonl")
+    until = time.monotonic() + 20
+    while not (Path("out.jsonl").exists() and Path("out.jsonl").read_text()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert process.poll() is None
+    assert values(Path("out.jsonl").read_text()) == ["a"]
+
+
+def test_a_closed_pipe_ends_it_quietly(start: Start) -> None:
+    Path("in.txt").write_text("ACGT\n" * 200_000)
+    process = start("functions:same", "in.txt")
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith('{"index": 0,')
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate(timeout=20)
+    assert err == ""
+    assert process.returncode == 141
+
+
+def test_a_closed_pipe_ends_it_also_while_tasks_run(start: Start) -> None:
+    process = start("functions:late")
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("late\nhang\n")
+    process.stdin.close()
+    process.stdin = None
+    await_file("ready")
+    process.stdout.close()
+    process.stdout = None
+    Path("go").touch()
+    _, err = process.communicate(timeout=20)
+    assert (err, process.returncode) == ("", 141)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk(start: Start) -> None:
+    process = start("functions:same", "-o", "/dev/full")
+    _, err = process.communicate("a\n", timeout=20)
+    assert err.startswith("error: the output can't be written: No space left on device")
+    assert process.returncode == 1
+
+
+@posix
+def test_ctrl_c_lets_tasks_in_flight_finish(start: Start) -> None:
+    Path("in.txt").write_text("a\nlate\n" + "b\n" * 5)
+    process = start("functions:late", "in.txt", "-j", "1", "--chunk-size", "7")
+    await_file("ready")
+    process.send_signal(signal.SIGINT)
+    read_until(process.stderr, "interrupted: waiting up to 2 s for tasks in flight")
+    Path("go").touch()
+    out, err = process.communicate(timeout=20)
+    assert values(out) == ["a", "late"]
+    assert err.startswith("7 records: 2 ok, 5 not started in ")
+    assert process.returncode == 130
+
+
+@posix
+def test_ctrl_c_gives_up_after_the_grace(start: Start) -> None:
+    Path("in.txt").write_text("a\nhang\nb\n")
+    process = start("functions:hang", "in.txt")
+    await_file("ready")
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert time.monotonic() - begin > 1.5
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [(row["error"], row["message"]) for row in found if row["index"] == 1] == [
+        ("TaskCancelledError", "was still running when the run was interrupted")
+    ]
+    assert "1 cancelled" in err
+    assert "Traceback" not in err
+    assert process.returncode == 130
+
+
+@posix
+def test_the_second_ctrl_c_ends_at_once(start: Start) -> None:
+    Path("in.txt").write_text("a\nhang\n")
+    process = start("functions:hang", "in.txt", "-o", "out.jsonl")
+    await_file("ready")
+    process.send_signal(signal.SIGINT)
+    read_until(process.stderr, "interrupted")
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    assert time.monotonic() - begin < 1.5
+    assert values(Path("out.jsonl").read_text()) == ["a"]
+
+
+def until_stuck(process: subprocess.Popen[str]) -> None:
+    """Wait until the reader's pipe is full: then its writers sleep, and no row can follow."""
+    assert process.stdout is not None
+    select.select([process.stdout], [], [], 20)
+    time.sleep(0.5)  # a machine too slow for this tests less, but does not fail
+
+
+@posix
+def test_ctrl_c_while_the_output_is_stuck_loses_nothing(start: Start) -> None:
+    Path("in.txt").write_text("ACGT\n" * 50_000)
+    process = start("functions:same", "in.txt")
+    until_stuck(process)
+    process.send_signal(signal.SIGINT)
+    read_until(process.stderr, "interrupted")
+    out, err = process.communicate(timeout=20)
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["index"] for row in rows] == [*range(len(rows))]
+    assert f" {len(rows)} ok" in err
+    assert process.returncode == 130
+
+
+@posix
+def test_the_second_ctrl_c_ends_it_also_while_the_output_is_stuck(start: Start) -> None:
+    Path("in.txt").write_text("ACGT\n" * 50_000)
+    process = start("functions:same", "in.txt")
+    until_stuck(process)
+    process.send_signal(signal.SIGINT)
+    read_until(process.stderr, "interrupted")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+
+
+@posix
+@pytest.mark.parametrize("closed", ["stdin", "stdout"])
+def test_a_closed_stream_is_wrong_usage(closed: str) -> None:
+    number = {"stdin": 0, "stdout": 1}[closed]
+    process = subprocess.run(
+        [*COMMAND, "functions:same"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        preexec_fn=lambda: os.close(number),
+    )
+    assert process.returncode == 2
+    assert "is closed; " in process.stderr
+
+
+@posix
+@pytest.mark.parametrize("format_", ["lines", "csv", "fasta", "fastq"])
+def test_ctrl_c_ends_a_read_that_blocks(start: Start, format_: str) -> None:
+    # The import tells that the command has begun; that it has come to the read, only waiting can.
+    Path("functions.py").write_text("from pathlib import Path\nPath('ready').touch()\nsame = str\n")
+    process = start("functions:same", "--format", format_)
+    await_file("ready")
+    until = time.monotonic() + 20
+    while process.poll() is None and not _sleeping_in_read(process.pid):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    assert process.stderr is not None
+    assert "Traceback" not in process.stderr.read()
+
+
+def _sleeping_in_read(pid: int) -> bool:
+    """Whether the main thread waits for the pipe, as far as the system tells."""
+    try:
+        where = Path(f"/proc/{pid}/wchan").read_text()
+    except OSError:
+        where = "0"
+    if where == "0":  # it does not tell; a signal that comes too early must end it just as well
+        time.sleep(0.5)
+        return True
+    return "pipe" in where
+
+
+@posix
+def test_what_a_terminal_types_has_no_bar_in_the_way() -> None:
+    import pty
+
+    main, other = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "functions:same"], stdin=other, stdout=subprocess.PIPE, stderr=other
+    )
+    os.close(other)
+    os.write(main, b"typed\n\x04")
+    out, _ = process.communicate(timeout=20)
+    assert values(out.decode()) == ["typed"]
+    assert b"\x1b" not in os.read(main, 4096)
+    os.close(main)
+
+
+def test_ctrl_c_before_the_run(start: Start) -> None:
+    Path("press.py").write_text("raise KeyboardInterrupt")
+    process = start("press:f")
+    _, err = process.communicate("", timeout=20)
+    assert err.strip() == "interrupted"
+    assert process.returncode == 130
+
+
+@posix
+def test_the_bar_and_the_rows_share_a_terminal() -> None:
+    import pty
+
+    Path("in.txt").write_text("a\nhang\nb\n")
+    main, other = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "functions:hang", "in.txt", "--timeout", "0.5"],
+        stdin=other,
+        stdout=other,
+        stderr=other,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(other)
+    seen = b""
+    while True:
+        try:
+            part = os.read(main, 4096)
+        except OSError:  # Linux says so at the end of a terminal
+            break
+        if not part:
+            break
+        seen += part
+    os.close(main)
+    assert process.wait(timeout=20) == 1
+    lines = seen.decode().splitlines()
+    for value in ("a", "b"):
+        assert any(f'"value": "{value}"}}' in line for line in lines)
+    assert "\x1b[?25h" in seen.decode(), "the cursor is shown again"
+    assert "3 records: 2 ok, 1 timed out" in seen.decode()
