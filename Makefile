@@ -1,0 +1,79 @@
+# `make demo` and `make test` are all that a fresh machine with Python 3.11+ needs.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Other Pythons on this machine that the tests run on too, where they start.
+OTHERS := 3.12 3.13 3.14 3.15
+
+.PHONY: demo test lint types layers unit wheel others bench format clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    run the main job on real sequences"
+	@echo "make test    run everything that must pass: lint, types, layers, tests, wheel"
+	@echo "make bench   measure against other libraries on this machine"
+	@echo "make format  format the code"
+	@echo "make clean   remove what the other targets made"
+
+demo: .venv/demo.stamp
+	@$(BIN)/metainformant map examples/demo.py:demo \
+	  examples/data/ls_orchid.fasta examples/data/trouble.fasta examples/data/lambda_virus.fa \
+	  --timeout 2 --output-format tsv
+
+test: lint types layers unit wheel others
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/dev.stamp
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+layers: .venv/dev.stamp
+	$(BIN)/lint-imports
+
+unit: .venv/dev.stamp
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# The wheel is what users get, so it is tested apart from the sources.
+wheel: .venv/dev.stamp
+	rm -rf dist .cache/wheel
+	$(BIN)/python -m build --wheel --outdir dist >/dev/null
+	sh tools/test_wheel.sh $(BIN)/python .cache/wheel
+
+others: wheel
+	@for version in $(OTHERS); do \
+	  python=$$(sh tools/find_python.sh $$version) || continue; \
+	  echo "== Python $$version: $$python"; \
+	  sh tools/test_wheel.sh "$$python" .cache/python$$version || exit 1; \
+	done
+
+bench: .venv/bench.stamp
+	$(BIN)/python benchmarks/threads.py
+
+format: .venv/dev.stamp
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf .venv .cache dist build .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/pip.stamp:
+	sh tools/make_venv.sh $(PYTHON) .venv
+	@touch $@
+
+.venv/demo.stamp: .venv/pip.stamp pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[cli]'
+	@touch $@
+
+.venv/dev.stamp: .venv/demo.stamp
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+.venv/bench.stamp: .venv/demo.stamp
+	$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
