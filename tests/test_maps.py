@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.tape import gil_enabled
 
 
 def double(number: int) -> int:
@@ -254,6 +255,13 @@ class TestFailures:
         assert len(same.__notes__) == 6
         assert "further items" in same.__notes__[-1]
 
+    def test_one_exception_object_raised_by_many_threads_at_once(self) -> None:
+        same = ValueError("same")
+        for _ in range(20):
+            results = parallel.thread_map(_raiser(same), range(2000), 8, chunk_size=50)
+            assert all(result is same for result in results)
+            same.__traceback__ = None
+
     def test_a_long_item_is_shortened(self) -> None:
         (error,) = parallel.thread_map(_raiser(ValueError("x")), ["A" * 10_000])
         assert isinstance(error, ValueError)
@@ -316,6 +324,12 @@ class TestBalance:
         assert deep(30) == 30 + one_by_one
 
 
+def settle_references() -> None:
+    """Without the GIL, counts that another thread owns are settled by the collector only."""
+    if not gil_enabled():
+        gc.collect()
+
+
 class TestSurroundings:
     def test_tasks_see_the_callers_context(self) -> None:
         variable = contextvars.ContextVar("variable", default="unset")
@@ -367,6 +381,7 @@ class TestSurroundings:
             results = parallel.thread_map(task, things, max_workers=4, ordered=ordered)
             references = [weakref.ref(thing) for thing in [*things, *results]]
             del things, results
+            settle_references()
             assert [ref() for ref in references] == [None] * 100
         finally:
             gc.enable()
@@ -391,6 +406,7 @@ class TestSurroundings:
             except FailedError as error:
                 references.append(weakref.ref(error))
             del things
+            settle_references()
             assert [ref() for ref in references] == [None] * 6
         finally:
             gc.enable()

@@ -13,11 +13,14 @@ from metainformant.core import parallel
 
 def test_public_names() -> None:
     assert sorted(parallel.__all__) == [
+        "CurrentTask",
         "Outcome",
         "ParallelError",
         "TaskCancelledError",
         "TaskTimeoutError",
+        "TooManyFailuresError",
         "cpu_count",
+        "current_task",
         "outcomes",
         "parallel_batch",
         "thread_map",

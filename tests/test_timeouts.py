@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.tape import gil_enabled
 
 
 @pytest.fixture
@@ -38,7 +40,8 @@ def test_a_hung_task_becomes_an_error_in_its_slot(release: threading.Event) -> N
     assert (error.index, error.item, error.seconds) == (2, "2", 0.1)
     assert error.worker.startswith("thread_map-")
     assert error.worker in str(error)
-    assert "release.wait" in error.stack
+    if gil_enabled():
+        assert "release.wait" in error.stack
     assert "threads.py" not in error.stack
 
 
@@ -77,7 +80,8 @@ def test_a_late_result_is_ignored(release: threading.Event) -> None:
 
     def task(number: int) -> str:
         if number == 0:
-            release.wait(60)
+            with contextlib.suppress(BaseException):  # even if it was told to end
+                release.wait(60)
             returned.set()
         return "value"
 

@@ -53,6 +53,7 @@ class SimJob:
         self.started: float | None = None
         self.ended = math.inf
         self.given_up = False
+        self.expires: tuple[int, float] | None = None
         self._simulation = simulation
         self._items = items
         self._out: list[Any] = []
@@ -118,6 +119,12 @@ class SimJob:
         self.given_up = True
         return True
 
+    def interrupt(self) -> None:
+        assert self.given_up
+
+    def is_running(self) -> bool:
+        return not self.is_over
+
     def stack(self) -> tuple[Frame, ...]:
         return ()
 
@@ -144,11 +151,15 @@ class SimBackend:
         self.workers[f"sim-{next(self._numbers)}"] = None
         self._assign()
 
-    def submit(self, items: list[Any]) -> SimJob:
+    def submit(self, items: list[Any], first: int) -> SimJob:
+        assert not items or items[0] == first
         job = SimJob(self.simulation, items)
         self.queue.append(job)
         self._assign()
         return job
+
+    def stuck(self) -> int:
+        return sum(job.given_up for job in self._running())
 
     def queued(self) -> int:
         return len(self.queue)

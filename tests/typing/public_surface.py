@@ -40,3 +40,10 @@ for outcome in stream:
     assert_type(outcome.unwrap(), int)
 
 assert_type(parallel.cpu_count(), int)
+
+current = parallel.current_task()
+assert_type(current, parallel.CurrentTask | None)
+if current is not None:
+    assert_type(current.index, int)
+    assert_type(current.seconds_left, float | None)
+    assert_type(current.cancelled(), bool)

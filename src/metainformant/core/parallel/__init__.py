@@ -11,16 +11,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .api import parallel_batch, thread_map, thread_map_unordered
     from .cpus import cpu_count
-    from .errors import ParallelError, TaskCancelledError, TaskTimeoutError
+    from .errors import (
+        ParallelError,
+        TaskCancelledError,
+        TaskTimeoutError,
+        TooManyFailuresError,
+    )
     from .outcome import Outcome
     from .stream import outcomes
+    from .task import CurrentTask, current_task
 
 __all__ = [
+    "CurrentTask",
     "Outcome",
     "ParallelError",
     "TaskCancelledError",
     "TaskTimeoutError",
+    "TooManyFailuresError",
     "cpu_count",
+    "current_task",
     "outcomes",
     "parallel_batch",
     "thread_map",
@@ -28,11 +37,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CurrentTask": "task",
     "Outcome": "outcome",
     "ParallelError": "errors",
     "TaskCancelledError": "errors",
     "TaskTimeoutError": "errors",
+    "TooManyFailuresError": "errors",
     "cpu_count": "cpus",
+    "current_task": "task",
     "outcomes": "stream",
     "parallel_batch": "api",
     "thread_map": "api",

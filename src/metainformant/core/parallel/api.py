@@ -230,7 +230,7 @@ def parallel_batch(
     engine = _engine(plan, ListSource(batched(items, size)))
     pieces = engine.pieces()
     results = flatten(in_order(pieces) if plan.ordered else pieces, plan.on_error)
-    engine.raise_failure()
+    engine.raise_failure(results)
     return results
 
 
@@ -240,10 +240,17 @@ def _map(plan: Plan, items: Iterable[Any]) -> list[Any]:
     total = source.left
     engine = _engine(plan, source)
     results = collect(engine.pieces(), total, ordered=plan.ordered, on_error=plan.on_error)
-    engine.raise_failure()
+    engine.raise_failure(results)
     return results
 
 
 def _engine(plan: Plan, source: ListSource) -> Engine:
-    backend = ThreadBackend(plan.caller, plan.func, fail_fast=plan.on_error == "raise")
-    return Engine(plan, source, backend, early=not plan.ordered)
+    # Failures are counted as they come, so those of a chunk must not wait for its end.
+    counting = plan.max_failures is not None
+    backend = ThreadBackend(
+        plan.caller,
+        plan.func,
+        timeout=plan.timeout,
+        fail_fast=plan.on_error == "raise" and not counting,
+    )
+    return Engine(plan, source, backend, early=counting or not plan.ordered)

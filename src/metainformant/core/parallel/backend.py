@@ -37,6 +37,10 @@ class Job(Protocol):
     Positions count from 0, the first item of the chunk.
     """
 
+    # The position of the item that the engine saw in flight, and when it will be overdue; set by
+    # the engine for tasks that ask how much time they have left.
+    expires: tuple[int, float] | None
+
     @property
     def worker(self) -> str:
         """Name of the worker that runs it; empty before it is started."""
@@ -79,6 +83,14 @@ class Job(Protocol):
         """
         ...
 
+    def interrupt(self) -> None:
+        """End the call in flight of a job that was given up, if that is possible."""
+        ...
+
+    def is_running(self) -> bool:
+        """Whether the call in flight of a job that was given up still runs."""
+        ...
+
     def stack(self) -> tuple[Frame, ...]:
         """Where the item in flight is, outermost call first; empty if that can't be seen."""
         ...
@@ -91,8 +103,11 @@ class Backend(Protocol):
         """Add a worker; ParallelError if the system allows no more."""
         ...
 
-    def submit(self, items: list[Any]) -> Job:
-        """Queue a chunk for the next free worker. The list is the job's from now on."""
+    def submit(self, items: list[Any], first: int) -> Job:
+        """Queue a chunk for the next free worker; `first` is the index of its first item.
+
+        The list is the job's from now on.
+        """
         ...
 
     def queued(self) -> int:
@@ -110,6 +125,10 @@ class Backend(Protocol):
         wants to know of at once. Returns all jobs that ended, in order of ending, which may be
         none.
         """
+        ...
+
+    def stuck(self) -> int:
+        """How many jobs that were given up still run."""
         ...
 
     def dismiss(self, workers: int) -> None:

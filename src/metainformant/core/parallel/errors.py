@@ -7,6 +7,7 @@ itself from `args` alone, so each class here says itself how it is rebuilt.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 # One stack entry: file name, line number, function name. Source lines are looked up only when a
@@ -18,7 +19,14 @@ FATAL = (KeyboardInterrupt, SystemExit)
 
 
 class ParallelError(Exception):
-    """Base class of all errors of this package."""
+    """Base class of all errors of this package.
+
+    Attributes:
+        results: if a map that returns a list was stopped as a whole, what it had by then, with
+            `TaskCancelledError` for what was not finished. None otherwise.
+    """
+
+    results: list[Any] | None = None
 
 
 class TaskTimeoutError(ParallelError, TimeoutError):
@@ -32,36 +40,63 @@ class TaskTimeoutError(ParallelError, TimeoutError):
         seconds: the limit that was passed, in seconds.
         worker: name of the worker that ran the task.
         stack: where the task was when it was given up, formatted like a traceback.
+        running: whether the call still runs; a copy made by pickle tells how it was then.
     """
 
     def __init__(
-        self, index: int, item: str, seconds: float, worker: str, frames: tuple[Frame, ...] = ()
+        self,
+        index: int,
+        item: str,
+        seconds: float,
+        worker: str,
+        frames: tuple[Frame, ...] = (),
+        is_running: Callable[[], bool] | None = None,
     ) -> None:
-        super().__init__(
-            f"item {index} ({item}) ran longer than timeout={seconds:g} s. "
-            f"The call still runs on {worker!r}: Python cannot stop a thread. "
-            "Raise timeout, or give the call a limit of its own (a socket timeout, say)."
-        )
+        super().__init__(f"item {index} ({item}) ran longer than timeout={seconds:g} s")
         self.index = index
         self.item = item
         self.seconds = seconds
         self.worker = worker
         self._frames = frames
+        self._is_running = is_running or _no
+
+    @property
+    def running(self) -> bool:
+        return self._is_running()
 
     @property
     def stack(self) -> str:
-        """Where the task was when it was given up, innermost call last; empty if unknown."""
-        import traceback  # slow to import, and needed only by those who look
+        return format_stack(self._frames)
 
-        return "".join(
-            traceback.StackSummary.from_list(
-                [traceback.FrameSummary(file, line, name) for file, line, name in self._frames]
-            ).format()
-        )
+    def __str__(self) -> str:
+        fate = "The call was ended."
+        if self.running:
+            fate = (
+                f"The call still runs on {self.worker!r}: Python cannot stop a thread. "
+                "Raise timeout, or give the call a limit of its own (a socket timeout, say)."
+            )
+        return f"{self.args[0]}. {fate}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        fields = (self.index, self.item, self.seconds, self.worker, self._frames)
-        return type(self), fields, self.__dict__
+        is_running = _yes if self.running else _no
+        fields = (self.index, self.item, self.seconds, self.worker, self._frames, is_running)
+        return type(self), fields, {**self.__dict__, "_is_running": is_running}
+
+
+def _yes() -> bool:
+    return True
+
+
+def _no() -> bool:
+    return False
+
+
+def format_stack(frames: tuple[Frame, ...]) -> str:
+    """The frames like a traceback, innermost call last."""
+    import traceback  # slow to import, and needed only by those who look
+
+    stack = [traceback.FrameSummary(file, line, name) for file, line, name in frames]
+    return "".join(traceback.StackSummary.from_list(stack).format())
 
 
 class TaskCancelledError(ParallelError):
@@ -84,3 +119,26 @@ class TaskCancelledError(ParallelError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.index, self.item, self.reason, self.started), self.__dict__
+
+
+class TooManyFailuresError(ParallelError):
+    """More items failed than `max_failures` allows.
+
+    Attributes:
+        failures: how many items had failed.
+        finished: how many were finished, the failed ones among them.
+        limit: the `max_failures` that was passed.
+        results: see `ParallelError`.
+    """
+
+    def __init__(self, failures: int, finished: int, limit: float) -> None:
+        super().__init__(
+            f"{failures} of {finished} finished items failed, more than max_failures={limit:g}. "
+            "Look at the failures in .results; raise max_failures if they are to be expected."
+        )
+        self.failures = failures
+        self.finished = finished
+        self.limit = limit
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.failures, self.finished, self.limit), self.__dict__

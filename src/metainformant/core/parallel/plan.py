@@ -23,6 +23,9 @@ class Options(TypedDict, total=False):
 
     deadline: float | None
     cancel: threading.Event | None
+    max_failures: float | None
+    slow_after: float | None
+    max_abandoned: int
 
 
 class Plan(NamedTuple):
@@ -37,6 +40,9 @@ class Plan(NamedTuple):
     on_error: OnError
     deadline: float | None
     cancel: threading.Event | None
+    max_failures: float | None  # an int is a count, a float a fraction
+    slow_after: float | None
+    max_abandoned: int
 
 
 # What a call means where it leaves an option out; `max_workers` has no common default.
@@ -47,6 +53,9 @@ _DEFAULTS: dict[str, object] = {
     "on_error": "return",
     "deadline": None,
     "cancel": None,
+    "max_failures": None,
+    "slow_after": None,
+    "max_abandoned": 1000,
 }
 
 
@@ -78,6 +87,9 @@ def make_plan(
         on_error=_on_error(caller, chosen["on_error"]),
         deadline=_limit(caller, "deadline", chosen["deadline"]),
         cancel=_event(caller, "cancel", chosen["cancel"]),
+        max_failures=_failures(caller, "max_failures", chosen["max_failures"]),
+        slow_after=_limit(caller, "slow_after", chosen["slow_after"]),
+        max_abandoned=whole(caller, "max_abandoned", chosen["max_abandoned"]),
     )
 
 
@@ -105,16 +117,16 @@ def check_items(caller: str, items: object) -> None:
         ) from error
 
 
-def whole(caller: str, name: str, value: object) -> int:
-    """Return `value` as a positive int."""
-    fix = f"{caller}: {name}={value!r} must be a whole number, at least 1"
+def whole(caller: str, name: str, value: object, least: int = 1, fix: str | None = None) -> int:
+    """Return `value` as an int that is not below `least`."""
+    fix = fix or f"{caller}: {name}={value!r} must be a whole number, at least {least}"
     if isinstance(value, bool):
         raise TypeError(fix)
     try:
         number = operator.index(cast(SupportsIndex, value))
     except TypeError:
         raise TypeError(fix) from None
-    if number < 1:
+    if number < least:
         raise ValueError(fix)
     return number
 
@@ -136,6 +148,20 @@ def _event(caller: str, name: str, value: object) -> threading.Event | None:
             f"{caller}: {name}={value!r} must be a threading.Event; set() it to stop the map"
         )
     return cast("threading.Event | None", value)
+
+
+def _failures(caller: str, name: str, value: object) -> float | None:
+    fix = (
+        f"{caller}: {name}={value!r} must be a count (0 or more), "
+        "a fraction between 0 and 1 as a float, or None for any number"
+    )
+    if value is None:
+        return None
+    if isinstance(value, float):
+        if not 0 < value < 1:
+            raise ValueError(fix)
+        return value
+    return whole(caller, name, value, least=0, fix=fix)
 
 
 def _limit(caller: str, name: str, value: object) -> float | None:

@@ -36,7 +36,7 @@ _ORDER_TICK = 0.005
 class Run:
     """A chunk that was handed out, as the engine last saw it. Indices are those of the input."""
 
-    __slots__ = ("chunk", "delivered", "job", "seen", "since", "stop")
+    __slots__ = ("chunk", "delivered", "job", "seen", "since", "stop", "told_slow")
 
     def __init__(self, job: Job, chunk: Chunk) -> None:
         self.job = job
@@ -45,6 +45,7 @@ class Run:
         self.delivered = chunk.start  # items before this one have been delivered
         self.seen = chunk.start  # the item in flight when last looked
         self.since: float | None = None  # when that item was first seen in flight
+        self.told_slow = -1  # the last item of which was told that it is slow
 
     def look(self, now: float) -> None:
         """Note which item is in flight, and since when: never too early, at most one look late."""
@@ -68,15 +69,18 @@ class Schedule:
         workers: int,
         chunk_size: int | None = None,
         timeout: float | None = None,
+        slow_after: float | None = None,
         watch_order: bool = False,
     ) -> None:
         self._workers = workers
         self._fixed_size = chunk_size
         self._timeout = timeout
+        self._slow_after = slow_after
         self.worth = _WORTH
         # Seconds between two looks for items that are overdue. A timeout fires at most one tick
         # late, and it may be max(50 ms, 5 %) late.
-        self.tick = math.inf if timeout is None else max(0.05, timeout * 0.05) / 4
+        limit = min(timeout or math.inf, slow_after or math.inf)
+        self.tick = max(0.05, limit * 0.05) / 4
         self._order_tick = _ORDER_TICK if watch_order else math.inf
         self._largest = 0  # the largest chunk measured so far
         self._items = 0.0  # items and seconds measured, older ones weighing less
@@ -122,14 +126,20 @@ class Schedule:
             return None
         return best, best.stop - (best.rest + 1) // 2
 
-    def overdue(self, run: Run, now: float) -> bool:
-        """Whether the item in flight has been running for `timeout`, as far as has been seen."""
-        return (
-            self._timeout is not None
-            and run.since is not None
-            and run.seen < run.stop
-            and now >= run.since + self._timeout  # as in look_again, to the last bit
-        )
+    def overdue_at(self, run: Run) -> float:
+        """When the item in flight will have been running for `timeout`, as far as was seen."""
+        if self._timeout is None or run.since is None or run.seen >= run.stop:
+            return math.inf
+        return run.since + self._timeout
+
+    def slow(self, run: Run, now: float) -> bool:
+        """Whether the item in flight has become slow, and nobody was told yet."""
+        return run.told_slow != run.seen and now >= self._slow_at(run)
+
+    def _slow_at(self, run: Run) -> float:
+        if self._slow_after is None or run.since is None or run.seen >= run.stop:
+            return math.inf
+        return run.since + self._slow_after
 
     def first_look(self, run: Run, now: float) -> float:
         """When to look at a run that was started just now."""
@@ -141,6 +151,7 @@ class Schedule:
         for run in runs:
             if run.rest > 0 or run.since is None:  # may be further, unseen
                 at = min(at, self.first_look(run, now))
-            if run.since is not None and self._timeout is not None:
-                at = min(at, run.since + self._timeout)
+            at = min(at, self.overdue_at(run))
+            if run.told_slow != run.seen:
+                at = min(at, self._slow_at(run))
         return at

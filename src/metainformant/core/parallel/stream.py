@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from .backends.threads import ThreadBackend
 from .engine import Engine
-from .errors import TaskCancelledError
 from .outcome import Outcome
 from .plan import Plan, check_items, make_plan, optional_whole
 from .results import in_order
@@ -93,7 +92,7 @@ def _stream(
 ) -> Generator[Outcome[Any, Any], None, None]:
     # Chunks of an eighth of what every worker could have, so that none has to wait for another.
     source = StreamSource(items, buffer_size, max(1, buffer_size // (8 * plan.max_workers)))
-    backend = ThreadBackend(plan.caller, plan.func, eager=True)
+    backend = ThreadBackend(plan.caller, plan.func, timeout=plan.timeout, eager=True)
     engine = Engine(plan, source, backend, early=True)
     pieces = engine.pieces()
     try:
@@ -106,5 +105,7 @@ def _stream(
     engine.raise_failure()
     if source.error is not None:
         raise source.error
-    if engine.stopped is not None and source.left is None:
-        raise TaskCancelledError(source.delivered, "not read", engine.stopped, started=False)
+    if engine.stop is not None and source.left is None:
+        error = engine.stop.error((source.delivered, "not read", False))
+        if error is not None:
+            raise error

@@ -6,6 +6,7 @@ interpreter. Each belongs to one map; none is shared or kept.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import itertools
 import queue
@@ -19,10 +20,35 @@ from typing import Any, Literal
 
 from ..backend import Finished
 from ..errors import FATAL, Frame, ParallelError
+from ..task import CurrentTask, set_current
+from .interrupt import Interruptible, TaskEnded
 from .tape import Tape, gil_enabled
 
 # On Windows a wait for a lock can't be interrupted, so Ctrl-C gets through between two waits.
 _LONGEST_WAIT = 0.1 if sys.platform == "win32" else None
+
+
+class Crew:
+    """The threads of one map, as its jobs need to know them.
+
+    Owned by the engine's thread, but for `closed`.
+    """
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self.threads: set[threading.Thread] = set()  # those that the map still counts on
+        # Whether the map is over: no job may be started. Set by the engine's thread, or by a worker
+        # whose job ended the map; never reset; read by all.
+        self.closed = False
+        self._given_up: list[threading.Thread] = []
+
+    def lost(self, thread: threading.Thread) -> None:
+        self.threads.discard(thread)
+        self._given_up.append(thread)
+
+    def stuck(self) -> int:
+        self._given_up = [thread for thread in self._given_up if thread.is_alive()]
+        return len(self._given_up)
 
 
 class ThreadJob:
@@ -33,19 +59,34 @@ class ThreadJob:
     has ended. The queues between the two threads order everything else.
     """
 
-    __slots__ = ("_crew", "_tape", "ended", "failed", "fate", "out", "started", "thread")
+    __slots__ = (
+        "_crew",
+        "_tape",
+        "ended",
+        "exit",
+        "expires",
+        "failed",
+        "fate",
+        "first",
+        "out",
+        "started",
+        "thread",
+    )
 
-    def __init__(self, items: list[Any], crew: set[threading.Thread]) -> None:
+    def __init__(self, items: list[Any], first: int, crew: Crew) -> None:
+        self.first = first
+        self.expires: tuple[int, float] | None = None
         self.started: float | None = None
         self.ended = 0.0
         self.thread: threading.Thread | None = None
         self.out: list[Any] = []
         self.failed: dict[int, BaseException] = {}
         self._tape = Tape(items)
-        self._crew = crew  # the threads that the backend counts on; owned by the engine's thread
+        self._crew = crew
         # Whoever acquires it decides what becomes of the job: the worker that has run it, or the
         # engine that gives up on it. It is never released.
         self.fate = threading.Lock()
+        self.exit: Interruptible | None = None  # made by the engine before it takes `fate`
 
     # The worker's side
 
@@ -53,12 +94,15 @@ class ThreadJob:
         """Run all items; return whether the whole map should be told at once."""
         self.thread = threading.current_thread()
         self.started = monotonic()
+        set_current(self.describe)
         tape = iter(self._tape)
         urgent = False
         while not urgent:
             try:
                 _run_items(func, tape, self.out)
                 break
+            except TaskEnded:
+                raise
             except BaseException as error:
                 _drop_our_frames(error)
                 # Before the append: whoever sees the new length must find the failure here.
@@ -66,10 +110,23 @@ class ThreadJob:
                 self.out.append(error)
                 urgent = fail_fast or isinstance(error, FATAL)
         self.ended = monotonic()
+        set_current(None)
         # The frames of a failed task lead back to this one for as long as its exception lives;
         # from here nothing may lead to the exception, or only the garbage collector frees it.
         del self, tape
         return urgent
+
+    def describe(self) -> CurrentTask:
+        """The task in flight, for itself to see."""
+        position, left = len(self.out), self._crew.timeout
+        if left is not None:
+            seen, expires = self.expires or (0, (self.started or 0.0) + left)
+            if seen == position:
+                left = max(0.0, expires - monotonic())
+        return CurrentTask(self.first + position, 1, left, self.is_cancelled)
+
+    def is_cancelled(self) -> bool:
+        return self._crew.closed or self.fate.locked()
 
     # The engine's side
 
@@ -92,11 +149,19 @@ class ThreadJob:
         return Finished(self.out, self.failed)
 
     def give_up(self) -> bool:
+        self.exit = Interruptible()
         if not self.fate.acquire(blocking=False):
             return False
         if self.thread is not None:
-            self._crew.discard(self.thread)
+            self._crew.lost(self.thread)
         return True
+
+    def interrupt(self) -> None:
+        if self.exit is not None and self.thread is not None:
+            self.exit.send(self.thread)
+
+    def is_running(self) -> bool:
+        return self.thread is not None and self.thread.is_alive()
 
     def stack(self) -> tuple[Frame, ...]:
         return _stack_of(self.thread.ident) if self.thread is not None else ()
@@ -109,13 +174,19 @@ def _run_items(func: Callable[[Any], Any], tape: Iterator[Any], out: list[Any]) 
 
 
 def _drop_our_frames(error: BaseException) -> None:
-    """Leave a traceback that begins in the task: our frames tell users nothing."""
+    """Leave a traceback that begins in the task: our frames tell users nothing.
+
+    An exception object that several tasks raise has one traceback for all of them, which another
+    thread may be changing: then it is left as it is.
+    """
     ours = error.__traceback__  # the frame that caught it
     loop = ours.tb_next if ours else None
-    if loop is not None:
-        loop.tb_frame.clear()  # it has ended, but would keep all items and outcomes alive
-        # A function written in C has no frame: then the loop's is better than none.
-        error.__traceback__ = loop.tb_next or loop
+    if loop is None or loop.tb_frame.f_code is not _LOOP:
+        return
+    # A function written in C has no frame: then the loop's is better than none.
+    error.__traceback__ = loop.tb_next or loop
+    with contextlib.suppress(RuntimeError):  # it is another thread's, and still running
+        loop.tb_frame.clear()  # ours has ended, but would keep all items and outcomes alive
 
 
 _LOOP: CodeType = _run_items.__code__
@@ -148,6 +219,7 @@ class ThreadBackend:
         label: str,
         func: Callable[[Any], Any],
         *,
+        timeout: float | None = None,
         fail_fast: bool = False,
         eager: bool = False,
     ) -> None:
@@ -156,10 +228,8 @@ class ThreadBackend:
         self._fail_fast = fail_fast
         self._eager = eager
         self._context = contextvars.copy_context()  # tasks see what the caller sees
-        # Owned by the engine's thread.
-        self._numbers = itertools.count(1)
-        self._threads: set[threading.Thread] = set()
-        self._closed = False  # written by the engine's thread, once
+        self._numbers = itertools.count(1)  # owned by the engine's thread
+        self._crew = Crew(timeout)
         # Shared by all threads; every operation on them is atomic. The engine adds to `_ready` and
         # waits for `_events`, the workers do the reverse. Before an event comes the job that it
         # tells of, in `_ended`. An event is an error only if a worker broke down.
@@ -172,15 +242,15 @@ class ThreadBackend:
         # A context can be entered by one thread at a time, hence the copies.
         run = self._context.copy().run
         thread = threading.Thread(target=run, args=(self._work,), name=name, daemon=True)
-        self._threads.add(thread)  # before the start, so that an interrupt can't lose it
+        self._crew.threads.add(thread)  # before the start, so that an interrupt can't lose it
         try:
             thread.start()
         except RuntimeError as error:
-            self._threads.discard(thread)
+            self._crew.threads.discard(thread)
             raise ParallelError(f"{self._label} can't start another thread: {error}") from error
 
-    def submit(self, items: list[Any]) -> ThreadJob:
-        job = ThreadJob(items, self._threads)
+    def submit(self, items: list[Any], first: int) -> ThreadJob:
+        job = ThreadJob(items, first, self._crew)
         self._ready.put(job)
         return job
 
@@ -210,11 +280,14 @@ class ThreadBackend:
         for _ in range(workers):
             self._ready.put("end")
 
+    def stuck(self) -> int:
+        return self._crew.stuck()
+
     def close(self, graceful: bool) -> None:
-        self._closed = True
-        self.dismiss(len(self._threads))
+        self._crew.closed = True
+        self.dismiss(len(self._crew.threads))
         if graceful:
-            for thread in self._threads:
+            for thread in self._crew.threads:
                 thread.join()
 
     # The worker's side
@@ -224,6 +297,8 @@ class ThreadBackend:
         try:
             while self._work_once():
                 pass
+        except TaskEnded:  # this worker's last call was given up and could be ended
+            return
         except BaseException as error:
             self._events.put(error)
 
@@ -234,7 +309,7 @@ class ThreadBackend:
         except queue.Empty:
             self._events.put(None)
             job = self._ready.get()
-        if self._closed:
+        if self._crew.closed:
             return False
         if isinstance(job, str):
             # Also before ending: perhaps the job that ended last has not been told of yet.
@@ -243,8 +318,12 @@ class ThreadBackend:
         urgent = job.run(self._func, self._fail_fast)
         ours = job.fate.acquire(blocking=False)  # else the engine has given up on this worker
         if ours:
+            if urgent:
+                self._crew.closed = True  # nobody starts anything before the engine knows
             self._ended.append(job)
             if urgent or self._eager:
                 self._events.put(None)
+        elif job.exit is not None:
+            job.exit.leave()
         del job  # see ThreadJob.run
         return ours

@@ -1,0 +1,144 @@
+"""Who gets which work: handing out, taking back, starting and dismissing workers.
+
+Owned by the thread that runs the engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from .backend import Backend, Job
+from .errors import ParallelError
+from .schedule import Run, Schedule
+from .source import Chunk, Source
+
+
+class Dispatcher:
+    def __init__(
+        self, source: Source, backend: Backend, schedule: Schedule, max_workers: int
+    ) -> None:
+        self.runs: dict[Job, Run] = {}  # every chunk that is handed out and has not ended
+        self.again: deque[Chunk] = deque()  # work taken back, to be done before any other
+        self.look_at = math.inf  # when all runs are to be looked at (again)
+        self._source = source
+        self._backend = backend
+        self._schedule = schedule
+        self._max_workers = max_workers
+        self._divisible: dict[Job, Run] = {}  # runs that may have items to take back
+        self._workers = 0  # those that were neither dismissed nor given up
+        self._parting: set[Job] = set()  # what is with workers that end after it
+
+    def hand_out(self, now: float) -> float:
+        """Give every worker something to do; return when to try again if nobody wakes us."""
+        while True:
+            if self._lacks_workers():
+                self._start_worker()
+                # That took as long as thousands of tiny tasks: see first who is free by now.
+                return math.inf if self._parting else now
+            if len(self.runs) >= self._max_workers:
+                self._fill_queue(now)
+                return math.inf
+            chunk = self._next_chunk() or self._take_back(now)
+            if chunk is not None:
+                self._submit(chunk, now)
+            elif self._divisible:
+                return now + self._schedule.worth
+            else:
+                if self._source.left == 0:
+                    self._dismiss()
+                return math.inf
+
+    def cut(self, run: Run, index: int) -> Chunk | None:
+        """Take the items from `index` on away from a worker; None if it was faster."""
+        first = run.chunk.start
+        stop = min(first + run.job.cut(index - first), run.stop)
+        rest = run.chunk._replace(start=stop, stop=run.stop)
+        run.stop = stop
+        return rest if rest.start < rest.stop else None
+
+    def give_up(self, run: Run) -> bool:
+        """Part with a run and its worker; False if it has ended in the meantime."""
+        if not run.job.give_up():
+            return False
+        if run.job not in self._parting:
+            self._workers -= 1
+        self.forget(run)
+        return True
+
+    def forget(self, run: Run) -> None:
+        del self.runs[run.job]
+        self._divisible.pop(run.job, None)
+        self._parting.discard(run.job)
+
+    # Workers
+
+    def _lacks_workers(self) -> bool:
+        wanted = min(self._max_workers, len(self.runs))
+        return self._workers + len(self._parting) < wanted
+
+    def _start_worker(self) -> None:
+        self._workers += 1
+        if self._is_last_wave():
+            self._dismiss()  # the new one too: it need not wait for us when it is done
+        try:
+            self._backend.spawn()
+        except ParallelError:
+            others = self._workers + len(self._parting) - 1
+            if others < 1:
+                raise
+            self._max_workers = others  # go on with what we have
+            self._workers = max(0, self._workers - 1)
+
+    def _is_last_wave(self) -> bool:
+        """Whether every run has a worker of its own, and hardly anything can come after them."""
+        return (
+            self._source.left == 0
+            and not self.again
+            and not self._divisible
+            and len(self.runs) <= self._workers + len(self._parting)
+        )
+
+    def _dismiss(self) -> None:
+        """Let every worker end after its job, now that hardly anything can come after it.
+
+        If something does (a late cut, a timeout), a new worker is started for it.
+        """
+        self._backend.dismiss(self._workers)
+        self._workers = 0
+        self._parting.update(self.runs)
+
+    # Work
+
+    def _fill_queue(self, now: float) -> None:
+        """Keep jobs ready, so that workers go on without waiting for us.
+
+        That matters where all threads share one lock: each time we wake up, we are in their way.
+        """
+        if self._backend.queued() >= self._max_workers:
+            return
+        self._backend.remind()
+        for _ in range(self._max_workers):
+            chunk = self._next_chunk()
+            if chunk is None:
+                return
+            self._submit(chunk, now)
+
+    def _next_chunk(self) -> Chunk | None:
+        if self.again:
+            return self.again.popleft()
+        return self._source.take(self._schedule.chunk_size(self._source.left))
+
+    def _take_back(self, now: float) -> Chunk | None:
+        """Half of the largest rest that some worker has not started."""
+        shared = self._schedule.share(self._divisible.values(), now)
+        for job in [job for job, run in self._divisible.items() if run.rest < 1]:
+            del self._divisible[job]
+        return self.cut(*shared) if shared else None
+
+    def _submit(self, chunk: Chunk, now: float) -> None:
+        job = self._backend.submit(chunk.items(), chunk.start)
+        run = self.runs[job] = Run(job, chunk)
+        if run.rest:
+            self._divisible[job] = run
+        self.look_at = min(self.look_at, self._schedule.first_look(run, now))

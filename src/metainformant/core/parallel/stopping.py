@@ -1,0 +1,104 @@
+"""When a map ends before its items do: a deadline, `cancel`, too many failures or stuck tasks.
+
+Pure but for looking at the `cancel` event: time is an argument. Owned by the engine's thread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .errors import FATAL, ParallelError, TaskCancelledError, TooManyFailuresError
+from .plan import Plan
+
+# Seconds between two looks at a `cancel` event, which cannot wake us.
+_CANCEL_TICK = 0.05
+# A fraction of failures means little before so many items are finished.
+_ENOUGH_TO_JUDGE = 20
+
+
+# The first item that was not finished when a map was stopped: its index, the item as text, and
+# whether it had been started. None if all were finished.
+Unfinished = tuple[int, str, bool] | None
+
+
+class Stop(NamedTuple):
+    """A reason to stop the map now, and the error that tells so if one is to be raised."""
+
+    reason: str
+    error: Callable[[Unfinished], ParallelError | None]
+    always_raises: bool = False
+
+
+class StopRule:
+    def __init__(self, plan: Plan, now: float) -> None:
+        self._plan = plan
+        self._stop_at = math.inf if plan.deadline is None else now + plan.deadline
+        self._finished = 0
+        self._failures = 0
+        self.stuck = 0  # tasks that were given up and still run; set by the engine
+
+    def saw(self, finished: int, failures: int) -> None:
+        """Count items that have been finished, and how many of them failed."""
+        self._finished += finished
+        self._failures += failures
+
+    def is_final(self, error: BaseException) -> bool:
+        """Whether this failure alone ends the map."""
+        plan = self._plan
+        first_ends = plan.on_error == "raise" and plan.max_failures is None
+        return first_ends or isinstance(error, FATAL)
+
+    def look_at(self, now: float) -> float:
+        """When to ask for `stop` again."""
+        return min(self._stop_at, math.inf if self._plan.cancel is None else now + _CANCEL_TICK)
+
+    def stop(self, now: float) -> Stop | None:
+        """Why the map should stop, if it should."""
+        plan = self._plan
+        if self.stuck > plan.max_abandoned:
+            return self._too_many_stuck()
+        if self._failed_too_often():
+            return self._too_many_failures()
+        if now >= self._stop_at:
+            return _cancelled(f"deadline={plan.deadline:g} s has passed")
+        if plan.cancel is not None and plan.cancel.is_set():
+            return _cancelled("cancel was set")
+        return None
+
+    def _failed_too_often(self) -> bool:
+        limit = self._plan.max_failures
+        if limit is None:
+            return False
+        if isinstance(limit, int):
+            return self._failures > limit
+        return self._finished >= _ENOUGH_TO_JUDGE and self._failures > limit * self._finished
+
+    def _too_many_failures(self) -> Stop:
+        failures, finished, limit = self._failures, self._finished, self._plan.max_failures or 0
+        return Stop(
+            f"max_failures={limit:g} was exceeded: {failures} of {finished} finished items failed",
+            lambda _: TooManyFailuresError(failures, finished, limit),
+        )
+
+    def _too_many_stuck(self) -> Stop:
+        reason = f"{self.stuck} tasks are stuck, more than max_abandoned={self._plan.max_abandoned}"
+        return Stop(
+            reason,
+            lambda _: ParallelError(
+                f"{reason}. Python cannot stop their threads, and each keeps its memory. "
+                "Give the calls limits of their own (socket timeouts, say), or raise max_abandoned."
+            ),
+            always_raises=True,
+        )
+
+
+def _cancelled(reason: str) -> Stop:
+    def error(first: Unfinished) -> ParallelError | None:
+        if first is None:
+            return None  # nothing is missing
+        index, item, started = first
+        return TaskCancelledError(index, item, reason, started)
+
+    return Stop(reason, error)
