@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 import pickle
 import subprocess
@@ -464,7 +465,81 @@ class TestInterruptsAndExits:
         assert (process.stdout, process.stderr, process.returncode) == ("leaving\n", "", 0)
 
 
+class TestFewThreads:
+    """A system that refuses some threads or all."""
+
+    def refuse(self, monkeypatch: pytest.MonkeyPatch, allowed: set[int]) -> None:
+        start, numbers = threading.Thread.start, itertools.count(1)
+
+        def limited(thread: threading.Thread) -> None:
+            if thread.name.startswith("thread_map") and next(numbers) not in allowed:
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", limited)
+
+    @pytest.mark.parametrize("allowed", [{1}, {1, 2}, {1, 3}, {2, 3}, {1, 2, 4, 5, 6}])
+    def test_the_map_goes_on_with_what_it_gets(
+        self, monkeypatch: pytest.MonkeyPatch, allowed: set[int]
+    ) -> None:
+        self.refuse(monkeypatch, allowed)
+        if 1 in allowed:
+            assert parallel.thread_map(abs, range(-50, 0), 4) == list(range(50, 0, -1))
+        else:
+            with pytest.raises(parallel.ParallelError, match="can't start"):
+                parallel.thread_map(abs, range(-50, 0), 4)
+
+    def test_stuck_tasks_leave_the_last_worker_to_the_others(
+        self, monkeypatch: pytest.MonkeyPatch, release: threading.Event
+    ) -> None:
+        self.refuse(monkeypatch, {1, 2, 4, 5})
+        results = parallel.thread_map(
+            lambda number: release.wait(60) if number < 2 else number, range(3), 3, timeout=0.1
+        )
+        assert results[2] == 2
+        assert all(isinstance(result, parallel.TaskTimeoutError) for result in results[:2])
+
+    def test_no_worker_at_all_keeps_what_there_is(
+        self, monkeypatch: pytest.MonkeyPatch, release: threading.Event
+    ) -> None:
+        self.refuse(monkeypatch, {1})
+        with pytest.raises(parallel.ParallelError, match="can't start another thread") as caught:
+            parallel.thread_map(
+                lambda number: release.wait(60) if number == 1 else number, range(3), 1, timeout=0.1
+            )
+        assert caught.value.results is not None
+        assert caught.value.results[0] == 0
+        assert isinstance(caught.value.results[2], parallel.TaskCancelledError)
+
+
 class TestOddTasks:
+    def test_an_exception_that_refuses_attributes(self) -> None:
+        class FrozenError(Exception):
+            def __setattr__(self, name: str, value: object) -> None:
+                raise AttributeError(name)
+
+        def task(number: int) -> int:
+            if number == 1:
+                raise FrozenError
+            return number
+
+        results = parallel.thread_map(task, range(3))
+        assert [type(result) for result in results] == [int, FrozenError, int]
+
+    def test_legal_but_enormous_limits(self) -> None:
+        assert parallel.thread_map(abs, [-1], timeout=1e300, deadline=1e300) == [1]
+
+    def test_the_input_is_iterated_over_once(self) -> None:
+        class Once:
+            iterations = 0
+
+            def __iter__(self) -> Iterator[int]:
+                Once.iterations += 1
+                return iter(range(3))
+
+        assert parallel.thread_map(abs, Once()) == [0, 1, 2]
+        assert Once.iterations == 1
+
     def test_exceptions_that_cannot_be_shown(self) -> None:
         class HiddenError(Exception):
             __slots__ = ()

@@ -6,6 +6,7 @@ import collections
 import itertools
 import pickle
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -125,3 +126,36 @@ def test_an_outcome_is_a_plain_record() -> None:
     assert pickle.loads(pickle.dumps(outcome)) == outcome
     with pytest.raises(AttributeError):
         outcome.value = 2.0  # type: ignore[misc]
+
+
+def test_a_slow_input_delays_no_result_that_is_there() -> None:
+    """A result is yielded before the input is asked for many more items."""
+    read = 0
+
+    def slow() -> Iterator[int]:
+        nonlocal read
+        for read in range(1, 30):
+            time.sleep(0.02)
+            yield read
+
+    stream = parallel.outcomes(abs, slow(), max_workers=8)
+    ahead = [read - outcome.item for outcome in stream]
+    assert len(ahead) == 29
+    assert max(ahead[2:]) <= 4
+
+
+def test_a_slow_consumer_makes_no_timeout_early() -> None:
+    ended_at: dict[int, float] = {}
+
+    def task(number: int) -> int:
+        time.sleep(0.3 if number else 0.05)
+        ended_at[number] = time.monotonic()
+        return number
+
+    stream = parallel.outcomes(
+        task, range(4), max_workers=2, chunk_size=2, ordered=False, timeout=0.45
+    )
+    for outcome in stream:
+        assert outcome.ok, outcome.error
+        if outcome.index == 0:
+            time.sleep(0.5)

@@ -48,8 +48,9 @@ class Simulation:
 class SimJob:
     """A chunk whose items take the simulated time that their behaviour says."""
 
-    def __init__(self, simulation: Simulation, items: list[int]) -> None:
+    def __init__(self, simulation: Simulation, items: list[int], backend: SimBackend) -> None:
         self.worker = ""
+        self._backend = backend
         self.started: float | None = None
         self.ended = math.inf
         self.given_up = False
@@ -117,6 +118,8 @@ class SimJob:
         if self.is_over:
             return False
         self.given_up = True
+        if self.started is not None:
+            self._backend.lost()
         return True
 
     def interrupt(self) -> None:
@@ -135,8 +138,10 @@ class SimBackend:
     def __init__(self, simulation: Simulation, *, max_spawns: int = 10**9) -> None:
         self.simulation = simulation
         simulation.catch_up = self._catch_up
-        self.workers: dict[str, SimJob | None] = {}
-        self.queue: list[SimJob | str] = []
+        self.workers_jobs: dict[str, SimJob | None] = {}
+        self._seen_workers = 0  # as of the last wait
+        self.queue: list[SimJob | None] = []  # None: a reminder
+        self.parting = False
         self.closed: bool | None = None
         self.most_working = 0
         self._max_spawns = max_spawns
@@ -148,12 +153,14 @@ class SimBackend:
         if self._max_spawns == 0:
             raise ParallelError("the simulated system allows no more workers")
         self._max_spawns -= 1
-        self.workers[f"sim-{next(self._numbers)}"] = None
+        self.workers_jobs[f"sim-{next(self._numbers)}"] = None
+        self._seen_workers += 1
         self._assign()
 
     def submit(self, items: list[Any], first: int) -> SimJob:
         assert not items or items[0] == first
-        job = SimJob(self.simulation, items)
+        self.parting = False
+        job = SimJob(self.simulation, items, self)
         self.queue.append(job)
         self._assign()
         return job
@@ -165,10 +172,13 @@ class SimBackend:
         return len(self.queue)
 
     def remind(self) -> None:
-        self.queue.append("remind")
+        self.queue.append(None)
 
-    def dismiss(self, workers: int) -> None:
-        self.queue.extend(["end"] * workers)
+    def workers(self) -> int:
+        return self._seen_workers
+
+    def dismiss(self) -> None:
+        self.parting = True
         self._assign()
 
     def wait(self, timeout: float | None) -> list[SimJob]:
@@ -182,6 +192,7 @@ class SimBackend:
                 break
             self._advance(at)
         self._events = False
+        self._seen_workers = self._counted()
         ended = [job for _, _, job in sorted(self._ended)]
         self._ended.clear()
         return ended
@@ -196,39 +207,46 @@ class SimBackend:
 
     def _advance(self, at: float) -> None:
         self.simulation.now = max(self.simulation.now, at)
-        for worker, job in list(self.workers.items()):
+        for worker, job in list(self.workers_jobs.items()):
             if job is not None and job.next_event() <= at:
                 job.advance()
                 if job.is_over:
-                    self.workers[worker] = None
+                    self.workers_jobs[worker] = None
                     if job.given_up:
-                        del self.workers[worker]
+                        del self.workers_jobs[worker]
                     else:
                         heapq.heappush(self._ended, (job.ended, id(job), job))
         self._assign()
 
     def _assign(self) -> None:
-        idle = [worker for worker, job in self.workers.items() if job is None]
+        idle = [worker for worker, job in self.workers_jobs.items() if job is None]
         while idle and self.queue:
-            worker, entry = idle[0], self.queue.pop(0)
-            if isinstance(entry, str):
+            worker, job = idle[0], self.queue.pop(0)
+            if job is None:
                 self._events = True
-                if entry == "end":
-                    del self.workers[idle.pop(0)]
                 continue
-            entry.begin(worker, self.simulation.now)
-            if entry.is_over:
-                if not entry.given_up:
-                    heapq.heappush(self._ended, (entry.ended, id(entry), entry))
+            job.begin(worker, self.simulation.now)
+            if job.is_over:
+                if not job.given_up:
+                    heapq.heappush(self._ended, (job.ended, id(job), job))
                 continue
-            self.workers[idle.pop(0)] = entry
+            self.workers_jobs[idle.pop(0)] = job
         if idle:
             self._events = True
-        working = [job for job in self.workers.values() if job and not job.given_up]
+            if self.parting:
+                for worker in idle:
+                    del self.workers_jobs[worker]
+        working = [job for job in self.workers_jobs.values() if job and not job.given_up]
         self.most_working = max(self.most_working, len(working))
 
+    def lost(self) -> None:
+        self._seen_workers -= 1
+
+    def _counted(self) -> int:
+        return sum(job is None or not job.given_up for job in self.workers_jobs.values())
+
     def _running(self) -> list[SimJob]:
-        return [job for job in self.workers.values() if job is not None]
+        return [job for job in self.workers_jobs.values() if job is not None]
 
     def close(self, graceful: bool) -> None:
         self.closed = graceful

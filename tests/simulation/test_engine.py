@@ -81,6 +81,7 @@ def run(
         pieces.append(piece)
         if isinstance(source, StreamSource):
             source.delivered += len(piece.values)
+    engine.raise_failure()
     return Result(pieces, simulation, backend)
 
 

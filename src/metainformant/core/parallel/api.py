@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import Any, Literal, TypeVar, overload
 
 from .backends.threads import ThreadBackend
@@ -226,25 +227,33 @@ def parallel_batch(
     size = whole(caller, "batch_size", batch_size)
     check_function(caller, func)
     plan = make_plan(caller, per_batch(func), options, max_workers=max_workers)
-    check_items(caller, items)
-    engine = _engine(plan, ListSource(batched(items, size)))
+    began = monotonic()
+    source = ListSource(batched(check_items(caller, items), size))
+    engine = _engine(plan, source, began)
     pieces = engine.pieces()
-    results = flatten(in_order(pieces) if plan.ordered else pieces, plan.on_error)
+    try:
+        results = flatten(in_order(pieces) if plan.ordered else pieces, plan.on_error)
+    finally:
+        pieces.close()
     engine.raise_failure(results)
     return results
 
 
 def _map(plan: Plan, items: Iterable[Any]) -> list[Any]:
-    check_items(plan.caller, items)
-    source = ListSource(items)
+    began = monotonic()
+    source = ListSource(check_items(plan.caller, items))
     total = source.left
-    engine = _engine(plan, source)
-    results = collect(engine.pieces(), total, ordered=plan.ordered, on_error=plan.on_error)
+    engine = _engine(plan, source, began)
+    pieces = engine.pieces()
+    try:
+        results = collect(pieces, total, ordered=plan.ordered, on_error=plan.on_error)
+    finally:
+        pieces.close()
     engine.raise_failure(results)
     return results
 
 
-def _engine(plan: Plan, source: ListSource) -> Engine:
+def _engine(plan: Plan, source: ListSource, began: float) -> Engine:
     # Failures are counted as they come, so those of a chunk must not wait for its end.
     counting = plan.max_failures is not None
     backend = ThreadBackend(
@@ -252,5 +261,6 @@ def _engine(plan: Plan, source: ListSource) -> Engine:
         plan.func,
         timeout=plan.timeout,
         fail_fast=plan.on_error == "raise" and not counting,
+        eager=not plan.ordered,
     )
-    return Engine(plan, source, backend, early=counting or not plan.ordered)
+    return Engine(plan, source, backend, early=counting or not plan.ordered, began=began)

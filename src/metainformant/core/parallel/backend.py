@@ -121,9 +121,9 @@ class Backend(Protocol):
     def wait(self, timeout: float | None) -> Sequence[Job]:
         """Wait until there is something to do, but no more than `timeout` seconds.
 
-        That is: a worker finds the queue empty, a reminder is due, or a job ended that the engine
-        wants to know of at once. Returns all jobs that ended, in order of ending, which may be
-        none.
+        That is: a worker finds the queue empty or ends, a reminder is due, or a job ended that
+        the engine wants to know of at once. Returns all jobs that ended, in order of ending,
+        which may be none.
         """
         ...
 
@@ -131,8 +131,15 @@ class Backend(Protocol):
         """How many jobs that were given up still run."""
         ...
 
-    def dismiss(self, workers: int) -> None:
-        """Let so many workers end once the queue is empty."""
+    def workers(self) -> int:
+        """How many workers there are that have neither ended nor been given up.
+
+        A worker that ends counts until `wait` has seen it, which it does soon.
+        """
+        ...
+
+    def dismiss(self) -> None:
+        """Let workers end that find the queue empty, until something is submitted again."""
         ...
 
     def close(self, graceful: bool) -> None:

@@ -17,6 +17,8 @@ def describe(item: object) -> str:
     """Return `item` as text of at most about 60 characters; objects whose repr fails included."""
     if type(item) is str and len(item) < 40:
         return repr(item)
+    if isinstance(item, (bytes, bytearray)) and len(item) > 40:
+        return f"{bytes(item[:40])!r}... ({len(item)} bytes)"
     try:
         return _short.repr(item)
     except Exception:

@@ -26,8 +26,6 @@ class Dispatcher:
         self._schedule = schedule
         self._max_workers = max_workers
         self._divisible: dict[Job, Run] = {}  # runs that may have items to take back
-        self._workers = 0  # those that were neither dismissed nor given up
-        self._parting: set[Job] = set()  # what is with workers that end after it
 
     def hand_out(self, now: float) -> float:
         """Give every worker something to do; return when to try again if nobody wakes us."""
@@ -35,18 +33,20 @@ class Dispatcher:
             if self._lacks_workers():
                 self._start_worker()
                 # That took as long as thousands of tiny tasks: see first who is free by now.
-                return math.inf if self._parting else now
+                return now if self._lacks_workers() or not self._is_last_wave() else math.inf
             if len(self.runs) >= self._max_workers:
                 self._fill_queue(now)
                 return math.inf
             chunk = self._next_chunk() or self._take_back(now)
             if chunk is not None:
                 self._submit(chunk, now)
+                if self._source.is_slow:
+                    return now  # and see to what happened in the meantime
             elif self._divisible:
                 return now + self._schedule.worth
             else:
-                if self._source.left == 0:
-                    self._dismiss()
+                if self._is_last_wave():
+                    self._backend.dismiss()
                 return math.inf
 
     def cut(self, run: Run, index: int) -> Chunk | None:
@@ -61,52 +61,31 @@ class Dispatcher:
         """Part with a run and its worker; False if it has ended in the meantime."""
         if not run.job.give_up():
             return False
-        if run.job not in self._parting:
-            self._workers -= 1
         self.forget(run)
         return True
 
     def forget(self, run: Run) -> None:
         del self.runs[run.job]
         self._divisible.pop(run.job, None)
-        self._parting.discard(run.job)
 
     # Workers
 
     def _lacks_workers(self) -> bool:
-        wanted = min(self._max_workers, len(self.runs))
-        return self._workers + len(self._parting) < wanted
+        return self._backend.workers() < min(self._max_workers, len(self.runs))
 
     def _start_worker(self) -> None:
-        self._workers += 1
         if self._is_last_wave():
-            self._dismiss()  # the new one too: it need not wait for us when it is done
+            self._backend.dismiss()  # so that it need not wait for us when it is done
         try:
             self._backend.spawn()
         except ParallelError:
-            others = self._workers + len(self._parting) - 1
-            if others < 1:
+            if not self._backend.workers():
                 raise
-            self._max_workers = others  # go on with what we have
-            self._workers = max(0, self._workers - 1)
+            self._max_workers = self._backend.workers()  # go on with what we have
 
     def _is_last_wave(self) -> bool:
-        """Whether every run has a worker of its own, and hardly anything can come after them."""
-        return (
-            self._source.left == 0
-            and not self.again
-            and not self._divisible
-            and len(self.runs) <= self._workers + len(self._parting)
-        )
-
-    def _dismiss(self) -> None:
-        """Let every worker end after its job, now that hardly anything can come after it.
-
-        If something does (a late cut, a timeout), a new worker is started for it.
-        """
-        self._backend.dismiss(self._workers)
-        self._workers = 0
-        self._parting.update(self.runs)
+        """Whether everything is handed out, and hardly anything can come back."""
+        return self._source.left == 0 and not self.again and not self._divisible
 
     # Work
 
@@ -123,6 +102,8 @@ class Dispatcher:
             if chunk is None:
                 return
             self._submit(chunk, now)
+            if self._source.is_slow:
+                return
 
     def _next_chunk(self) -> Chunk | None:
         if self.again:

@@ -33,6 +33,7 @@ class Engine:
         early: whether to deliver the finished part of a chunk before its end, as is needed for
             the order of completion and for streams.
         clock: seconds, monotonic.
+        began: when the call began, from which its deadline counts; by default now.
     """
 
     def __init__(
@@ -43,13 +44,14 @@ class Engine:
         *,
         early: bool = False,
         clock: Callable[[], float] = monotonic,
+        began: float | None = None,
     ) -> None:
         self._plan = plan
         self._source = source
         self._backend = backend
         self._early = early
         self._clock = clock
-        self._rule = StopRule(plan, clock())
+        self._rule = StopRule(plan, clock() if began is None else began)
         self._schedule = Schedule(
             workers=plan.max_workers,
             chunk_size=plan.chunk_size,
@@ -66,21 +68,24 @@ class Engine:
         """Run the map, yielding outcomes as they come. Closing the iterator stops the map."""
         graceful = False
         try:
-            now = self._clock()
             while True:
-                act_at = self._dispatcher.hand_out(now)
-                if not self._runs:
+                now = self._clock()
+                act_at = self._hand_out(now)
+                if not self._runs and self._rule.broken is None:
                     break
                 ended = self._backend.wait(self._patience(now, act_at))
                 now = self._clock()
+                # Nothing may be yielded before all this is done: time passes while the consumer has
+                # its turn, and what is seen in flight after it must not be taken for seen before.
+                pieces = [piece for job in ended for piece in self._settle(self._runs[job])]
                 if self._early or now >= self._dispatcher.look_at:
-                    yield from self._look(now)
-                for job in ended:
-                    yield from self._settle(self._runs[job])
+                    pieces.extend(self._look(now))
                 self.stop = self._rule.stop(now)
-                if self.stop is not None and self._failure is None:
+                yield from pieces
+                if self._failure is not None:
+                    return
+                if self.stop is not None:
                     yield from self._cancel_all(self.stop)
-                if self.stop is not None or self._failure is not None:
                     return
             graceful = True
         finally:
@@ -101,6 +106,13 @@ class Engine:
                 raise failure
             finally:
                 del failure  # its traceback leads to this frame: leave no cycle
+
+    def _hand_out(self, now: float) -> float:
+        try:
+            return self._dispatcher.hand_out(now)
+        except ParallelError as error:  # there is no worker, and none can be had
+            self._rule.broken = error
+            return now
 
     # Watching
 

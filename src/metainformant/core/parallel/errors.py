@@ -35,7 +35,7 @@ class TaskTimeoutError(ParallelError, TimeoutError):
     A task's own `TimeoutError` is never turned into this class, so the two can be told apart.
 
     Attributes:
-        index: position of the item in the input, counted from 0.
+        index: position of the item in the input (of the batch, for `parallel_batch`), from 0.
         item: the item as text, shortened.
         seconds: the limit that was passed, in seconds.
         worker: name of the worker that ran the task.
@@ -103,7 +103,7 @@ class TaskCancelledError(ParallelError):
     """A task was not finished when its map was stopped.
 
     Attributes:
-        index: position of the item in the input, counted from 0.
+        index: position of the item in the input (of the batch, for `parallel_batch`), from 0.
         item: the item as text, shortened.
         reason: why the map was stopped.
         started: whether the task had been started.

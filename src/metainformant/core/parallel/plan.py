@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple, SupportsFloat, SupportsIndex, TypedDict, cast
+from types import CodeType
+from typing import Any, Literal, NamedTuple, SupportsFloat, SupportsIndex, TypedDict, TypeVar, cast
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
+
+T = TypeVar("T")
 
 OnError = Literal["return", "raise", "skip"]
 _ON_ERROR: tuple[OnError, ...] = ("return", "raise", "skip")
@@ -100,17 +104,19 @@ def check_function(caller: str, func: object) -> None:
             f"{caller}: func={func!r} is not callable; pass a function that takes one item"
         )
     code = getattr(func, "__code__", None)
-    if code is not None and code.co_flags & 0x80:  # CO_COROUTINE: calling it would run nothing
+    if isinstance(code, CodeType) and code.co_flags & 0x80:  # CO_COROUTINE: a call runs nothing
         raise TypeError(
             f"{caller}: func={func!r} is an async function, which a worker cannot await; "
             "pass a plain function, for example lambda item: asyncio.run(func(item))"
         )
 
 
-def check_items(caller: str, items: object) -> None:
-    """Raise TypeError unless `items` can be iterated over."""
+def check_items(caller: str, items: Iterable[T]) -> Iterable[T]:
+    """Return `items`, or their iterator, so that it is made only once; raise TypeError if not."""
+    if isinstance(items, (list, tuple)):
+        return items
     try:
-        iter(cast(Iterable[object], items))
+        return iter(items)
     except TypeError as error:
         raise TypeError(
             f"{caller}: items={items!r} is not iterable; pass a list, or any other iterable"
@@ -126,7 +132,7 @@ def whole(caller: str, name: str, value: object, least: int = 1, fix: str | None
         number = operator.index(cast(SupportsIndex, value))
     except TypeError:
         raise TypeError(fix) from None
-    if number < least:
+    if not least <= number <= sys.maxsize:
         raise ValueError(fix)
     return number
 

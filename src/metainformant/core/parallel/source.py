@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from time import monotonic
 from typing import Any, NamedTuple, Protocol
+
+# Seconds after which a chunk is handed out as it is, instead of waiting for a slow input.
+_READING_SECONDS = 0.005
 
 
 class Chunk(NamedTuple):
@@ -31,6 +35,11 @@ class Source(Protocol):
     """Where chunks come from. Owned by the thread that runs the engine."""
 
     @property
+    def is_slow(self) -> bool:
+        """Whether reading took so long just now that there may be something else to see to."""
+        ...
+
+    @property
     def left(self) -> int | None:
         """How many items are still to be taken; None if that is not known."""
         ...
@@ -46,6 +55,8 @@ class Source(Protocol):
 
 class ListSource:
     """The chunks of a list that is in memory as a whole."""
+
+    is_slow = False
 
     def __init__(self, items: Iterable[Any]) -> None:
         # A snapshot: a task that changes the caller's list changes nothing here.
@@ -78,6 +89,7 @@ class StreamSource:
         self._read = 0
         self.delivered = 0  # set by the consumer; what was read and not delivered is buffered
         self.error: BaseException | None = None  # what the iterable raised
+        self.is_slow = False
 
     @property
     def left(self) -> int | None:
@@ -90,12 +102,19 @@ class StreamSource:
             return None
         items: list[Any] = []
         size = min(size, room, self._max_chunk)
-        try:
-            items.extend(islice(self._iterator, size))  # keeps what came before an error
-        except Exception as error:
-            self.error = error
-        if len(items) < size:
-            self._iterator = None
+        part, until = 1, monotonic() + _READING_SECONDS
+        self.is_slow = False
+        while len(items) < size and not self.is_slow:
+            wanted = min(size, len(items) + part)
+            try:
+                items.extend(islice(self._iterator, part))  # keeps what came before an error
+            except Exception as error:
+                self.error = error
+            if len(items) < wanted:
+                self._iterator = None
+                break
+            self.is_slow = monotonic() > until
+            part = min(2 * part, size - len(items))
         self._read += len(items)
         return Chunk(items, start, start, self._read) if items else None
 

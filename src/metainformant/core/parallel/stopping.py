@@ -37,7 +37,9 @@ class StopRule:
         self._stop_at = math.inf if plan.deadline is None else now + plan.deadline
         self._finished = 0
         self._failures = 0
-        self.stuck = 0  # tasks that were given up and still run; set by the engine
+        # Set by the engine: tasks that were given up and still run, and why there is no worker.
+        self.stuck = 0
+        self.broken: ParallelError | None = None
 
     def saw(self, finished: int, failures: int) -> None:
         """Count items that have been finished, and how many of them failed."""
@@ -56,7 +58,9 @@ class StopRule:
 
     def stop(self, now: float) -> Stop | None:
         """Why the map should stop, if it should."""
-        plan = self._plan
+        plan, broken = self._plan, self.broken
+        if broken is not None:
+            return Stop(str(broken), lambda _: broken, always_raises=True)
         if self.stuck > plan.max_abandoned:
             return self._too_many_stuck()
         if self._failed_too_often():

@@ -80,20 +80,19 @@ def outcomes(
         ordered=ordered,
         on_error="return",
     )
-    check_items(_CALLER, items)
+    items = check_items(_CALLER, items)
     size = optional_whole(_CALLER, "buffer_size", buffer_size)
     if size is None:
         size = max(8192, 16 * plan.max_workers)
-    return _stream(plan, items, size)
+    # Chunks of an eighth of what every worker could have, so that none has to wait for another.
+    source = StreamSource(items, size, max(1, size // (8 * plan.max_workers)))
+    backend = ThreadBackend(plan.caller, plan.func, timeout=plan.timeout, eager=True)
+    return _stream(plan, source, Engine(plan, source, backend, early=True))
 
 
 def _stream(
-    plan: Plan, items: Iterable[Any], buffer_size: int
+    plan: Plan, source: StreamSource, engine: Engine
 ) -> Generator[Outcome[Any, Any], None, None]:
-    # Chunks of an eighth of what every worker could have, so that none has to wait for another.
-    source = StreamSource(items, buffer_size, max(1, buffer_size // (8 * plan.max_workers)))
-    backend = ThreadBackend(plan.caller, plan.func, timeout=plan.timeout, eager=True)
-    engine = Engine(plan, source, backend, early=True)
     pieces = engine.pieces()
     try:
         for piece in in_order(pieces) if plan.ordered else pieces:

@@ -25,8 +25,8 @@ _END: Any = object()  # marks the end of a PopTape
 class ListTape:
     """For builds with the GIL, under which every list operation happens at one point in time.
 
-    A list iterator compares its position with the length of the list at each step (the language
-    reference promises that), so deleting the tail ends the iteration early. This costs the
+    A list iterator compares its position with the length of the list at each step (documented
+    for all mutable sequences), so deleting the tail ends the iteration early. This costs the
     consumer nothing over a plain loop.
     """
 

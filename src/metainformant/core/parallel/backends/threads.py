@@ -6,9 +6,9 @@ interpreter. Each belongs to one map; none is shared or kept.
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import itertools
+import math
 import queue
 import sys
 import threading
@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from time import monotonic
 from types import CodeType, FrameType
-from typing import Any, Literal
+from typing import Any
 
 from ..backend import Finished
 from ..errors import FATAL, Frame, ParallelError
@@ -25,18 +25,21 @@ from .interrupt import Interruptible, TaskEnded
 from .tape import Tape, gil_enabled
 
 # On Windows a wait for a lock can't be interrupted, so Ctrl-C gets through between two waits.
-_LONGEST_WAIT = 0.1 if sys.platform == "win32" else None
+_LONGEST_WAIT = 0.1 if sys.platform == "win32" else threading.TIMEOUT_MAX
 
 
 class Crew:
     """The threads of one map, as its jobs need to know them.
 
-    Owned by the engine's thread, but for `closed`.
+    Owned by the engine's thread, but for what is said below.
     """
 
     def __init__(self, timeout: float | None) -> None:
         self.timeout = timeout
         self.threads: set[threading.Thread] = set()  # those that the map still counts on
+        self.gone: list[threading.Thread] = []  # those that have ended, or are just about to
+        # Whether workers end when they find nothing to do. Read by workers.
+        self.parting = False
         # Whether the map is over: no job may be started. Set by the engine's thread, or by a worker
         # whose job ended the map; never reset; read by all.
         self.closed = False
@@ -45,6 +48,10 @@ class Crew:
     def lost(self, thread: threading.Thread) -> None:
         self.threads.discard(thread)
         self._given_up.append(thread)
+
+    def left(self, thread: threading.Thread) -> None:
+        self.threads.discard(thread)
+        self.gone.append(thread)
 
     def stuck(self) -> int:
         self._given_up = [thread for thread in self._given_up if thread.is_alive()]
@@ -143,7 +150,8 @@ class ThreadJob:
         return keep if done < keep else done + 1
 
     def peek(self, stop: int) -> Finished:
-        return Finished(self.out[:stop], self.failed.copy())
+        failed = self.failed.copy()  # the worker may be adding to it
+        return Finished(self.out[:stop], {at: failed[at] for at in failed if at < stop})
 
     def finish(self) -> Finished:
         return Finished(self.out, self.failed)
@@ -169,24 +177,30 @@ class ThreadJob:
 
 def _run_items(func: Callable[[Any], Any], tape: Iterator[Any], out: list[Any]) -> None:
     """The loop that all speed depends on. After a failure it is entered again, on the same tape."""
-    for item in tape:
-        out.append(func(item))  # noqa: PERF401  # extend() would lose StopIteration and lock `out`
+    try:
+        for item in tape:
+            out.append(func(item))  # noqa: PERF401  # extend() would lose StopIteration and lock `out`
+    except BaseException:
+        del func, tape, out  # this frame lives as long as the exception, see ThreadJob.run
+        item = None
+        raise
 
 
 def _drop_our_frames(error: BaseException) -> None:
     """Leave a traceback that begins in the task: our frames tell users nothing.
 
-    An exception object that several tasks raise has one traceback for all of them, which another
-    thread may be changing: then it is left as it is.
+    Not without the GIL: there, reading the traceback of an exception object that another thread is
+    raising too can crash the interpreter (seen on CPython 3.13).
     """
+    if not gil_enabled():
+        return
     ours = error.__traceback__  # the frame that caught it
     loop = ours.tb_next if ours else None
-    if loop is None or loop.tb_frame.f_code is not _LOOP:
-        return
-    # A function written in C has no frame: then the loop's is better than none.
-    error.__traceback__ = loop.tb_next or loop
-    with contextlib.suppress(RuntimeError):  # it is another thread's, and still running
-        loop.tb_frame.clear()  # ours has ended, but would keep all items and outcomes alive
+    # If many tasks raise the same exception object, its traceback may be another thread's by now.
+    if loop is not None and loop.tb_frame.f_code is _LOOP:
+        # A function written in C has no frame: then the loop's is better than none. This way of
+        # setting it also works for classes that refuse to have attributes set.
+        BaseException.with_traceback(error, loop.tb_next or loop)
 
 
 _LOOP: CodeType = _run_items.__code__
@@ -233,11 +247,14 @@ class ThreadBackend:
         # Shared by all threads; every operation on them is atomic. The engine adds to `_ready` and
         # waits for `_events`, the workers do the reverse. Before an event comes the job that it
         # tells of, in `_ended`. An event is an error only if a worker broke down.
-        self._ready: queue.SimpleQueue[ThreadJob | Literal["end", "remind"]] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[ThreadJob | None] = queue.SimpleQueue()  # None: a reminder
         self._ended: deque[ThreadJob] = deque()
+        self._left: deque[threading.Thread] = deque()  # the same for workers that end
         self._events: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def spawn(self) -> None:
+        if sys.is_finalizing():  # a thread would never get to run, and its start would hang
+            raise ParallelError(f"{self._label} can't start a thread while the interpreter exits")
         name = f"{self._label}-{next(self._numbers)}"
         # A context can be entered by one thread at a time, hence the copies.
         run = self._context.copy().run
@@ -250,6 +267,7 @@ class ThreadBackend:
             raise ParallelError(f"{self._label} can't start another thread: {error}") from error
 
     def submit(self, items: list[Any], first: int) -> ThreadJob:
+        self._crew.parting = False
         job = ThreadJob(items, first, self._crew)
         self._ready.put(job)
         return job
@@ -258,42 +276,50 @@ class ThreadBackend:
         return self._ready.qsize()
 
     def remind(self) -> None:
-        self._ready.put("remind")
+        self._ready.put(None)
 
     def wait(self, timeout: float | None) -> list[ThreadJob]:
-        if _LONGEST_WAIT is not None:
-            timeout = _LONGEST_WAIT if timeout is None else min(timeout, _LONGEST_WAIT)
+        longest = min(_LONGEST_WAIT, math.inf if timeout is None else timeout)
         try:
             while True:
-                crash = self._events.get(timeout != 0, timeout)
+                crash = self._events.get(longest > 0, longest)
                 if crash is not None:
                     raise ParallelError(f"a worker of {self._label} broke down") from crash
-                timeout = 0
+                longest = 0
         except queue.Empty:
             pass
+        while self._left:
+            self._crew.left(self._left.popleft())
         ended = []
         while self._ended:
             ended.append(self._ended.popleft())
         return ended
 
-    def dismiss(self, workers: int) -> None:
-        for _ in range(workers):
-            self._ready.put("end")
+    def workers(self) -> int:
+        return len(self._crew.threads)
 
     def stuck(self) -> int:
         return self._crew.stuck()
 
+    def dismiss(self) -> None:
+        if not self._crew.parting:
+            self._crew.parting = True
+            for _ in self._crew.threads:
+                self._ready.put(None)  # wakes those that wait
+
     def close(self, graceful: bool) -> None:
-        self._crew.closed = True
-        self.dismiss(len(self._crew.threads))
+        crew = self._crew
+        crew.closed = True
+        for _ in crew.threads:
+            self._ready.put(None)
         if graceful:
-            for thread in self._crew.threads:
+            for thread in (*crew.threads, *crew.gone):
                 thread.join()
 
     # The worker's side
 
     def _work(self) -> None:
-        """Run jobs until told to end. What fails here is ours: the engine must hear of it."""
+        """Run jobs until there are no more. What fails here is ours: the engine must hear of it."""
         try:
             while self._work_once():
                 pass
@@ -303,18 +329,22 @@ class ThreadBackend:
             self._events.put(error)
 
     def _work_once(self) -> bool:
-        """Take the next job or word; return False to end."""
+        """Take the next job or reminder; return False to end."""
         try:
             job = self._ready.get_nowait()
         except queue.Empty:
+            parting = self._crew.parting
+            if parting:
+                self._left.append(threading.current_thread())
             self._events.put(None)
+            if parting:
+                return False
             job = self._ready.get()
         if self._crew.closed:
             return False
-        if isinstance(job, str):
-            # Also before ending: perhaps the job that ended last has not been told of yet.
+        if job is None:
             self._events.put(None)
-            return job == "remind"
+            return True
         urgent = job.run(self._func, self._fail_fast)
         ours = job.fate.acquire(blocking=False)  # else the engine has given up on this worker
         if ours:
