@@ -53,3 +53,12 @@ def _modules() -> list[str]:
 def test_docstrings(name: str) -> None:
     failures, _ = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)
     assert failures == 0
+
+
+def test_every_guarantee_names_tests_that_exist() -> None:
+    text = (ROOT / "docs" / "guarantees.md").read_text()
+    named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", text)
+    assert len(named) > 40
+    for file, function in named:
+        source = (ROOT / "tests" / file).read_text()
+        assert f"def {function}(" in source, f"{file} has no {function}"

@@ -270,6 +270,9 @@ class TestFailures:
         assert len(same.__notes__) == 6
         assert "further items" in same.__notes__[-1]
 
+    @pytest.mark.skipif(
+        not gil_enabled(), reason="crashes CPython 3.13 without the GIL, also in bare threads"
+    )
     def test_one_exception_object_raised_by_many_threads_at_once(self) -> None:
         same = ValueError("same")
         for _ in range(20):

@@ -72,8 +72,8 @@ def thread_map(
             both cases work is shared again when a thread runs out of it.
         timeout: seconds that one item may take, counted from its own start; None for no limit.
             After that its slot holds a `TaskTimeoutError`, and another thread goes on in place
-            of the stuck one, which cannot be stopped; it keeps neither this call nor the
-            interpreter's exit waiting.
+            of the stuck one. The call is ended if CPython allows it (pure Python code is);
+            otherwise it runs on, and keeps neither this map nor the interpreter's exit waiting.
         ordered: False for the order of completion instead of input order. That order is exact
             for items that finish at least 5 ms apart.
         on_error: "return" as described; "raise" to raise the first failure at once, without
@@ -83,6 +83,13 @@ def thread_map(
             `TaskCancelledError`.
         cancel: a `threading.Event` that stops the map when it is set, within about 0.05 s; items
             that are not finished get a `TaskCancelledError`.
+        max_failures: how many items may fail, as a count or (a float below 1) as a fraction of
+            the finished ones; past it the map stops. With `on_error="raise"` that raises
+            `TooManyFailuresError`; otherwise unfinished items get a `TaskCancelledError`.
+        slow_after: seconds after which a running item is logged, once, with its stack, to the
+            logger "metainformant.parallel".
+        max_abandoned: how many stuck tasks may be left running (default 1000) before the map
+            stops with a `ParallelError`.
 
     Costs: a new thread takes about 0.1 ms; an item about as much as in a plain loop. Under the
     GIL, threads speed up waiting (files, requests) and code that releases the GIL (NumPy,
@@ -93,6 +100,8 @@ def thread_map(
 
     Raises:
         TypeError, ValueError: for a wrong argument, before anything is started.
+        TaskCancelledError, TooManyFailuresError, ParallelError: if the map was stopped as a
+            whole and that is to be raised; its `results` has what there was by then.
 
     >>> from metainformant.core import parallel
     >>> parallel.thread_map(len, ["ATG", "GATTACA"])
