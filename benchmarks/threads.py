@@ -154,6 +154,46 @@ def hanging() -> Workload:
     return Workload("900 tasks that hang, 100 threads, timeout 0.2 s", 1.8, 3, contenders)
 
 
+def spin(seconds: float) -> None:
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+def timeout_cost(microseconds: int) -> Workload:
+    tasks = [microseconds / 1e6] * (20_000 if microseconds else 200_000)
+    func = spin if microseconds else nothing
+    contenders: dict[str, Contender] = {
+        "plain loop": lambda: [func(task) for task in tasks],
+        "metainformant": lambda: parallel.thread_map(func, tasks),
+        "metainformant, timeout=1": lambda: parallel.thread_map(func, tasks, timeout=1),
+    }
+    return Workload(f"tasks of {microseconds} us, 8 threads", None, 9, contenders)
+
+
+def lateness() -> None:
+    """How late timeouts fire, and when the places of stuck tasks are used again."""
+    hang, started, timeout = threading.Event(), dict[int, float](), 0.5
+
+    def task(number: int) -> None:
+        started[number] = time.monotonic()
+        hang.wait()
+
+    late = []
+    for outcome in parallel.outcomes(task, range(100), timeout=timeout, ordered=False):
+        assert isinstance(outcome.error, parallel.TaskTimeoutError)
+        late.append(time.monotonic() - started[outcome.index] - timeout)
+    hang.set()
+    starts = sorted(started.values())
+    reused = [after - before - timeout for before, after in zip(starts, starts[8:], strict=False)]
+    print("\n### 100 tasks that hang, 8 threads, timeout 0.5 s\n")
+    print("| | median | 99th percentile | latest |\n| --- | --- | --- | --- |")
+    for name, seconds in (("lateness", late), ("until the place is used again", reused)):
+        cuts = statistics.quantiles(seconds, n=100)
+        row = [1000 * value for value in (statistics.median(seconds), cuts[98], max(seconds))]
+        print(f"| {name} |", " | ".join(f"{value:.1f} ms" for value in row), "|")
+
+
 WORKLOADS: dict[str, Callable[[], Workload]] = {
     "tiny": lambda: tiny(100_000, 25),
     "many": lambda: tiny(1_000_000, 15),
@@ -163,6 +203,9 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "one": one_item,
     "import": importing,
     "hang": hanging,
+    "timeout-0": lambda: timeout_cost(0),
+    "timeout-10": lambda: timeout_cost(10),
+    "timeout-100": lambda: timeout_cost(100),
 }
 
 
@@ -186,11 +229,16 @@ def measure(workload: Workload) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(WORKLOADS))
-    chosen = parser.parse_args().workloads or list(WORKLOADS)
+    parser.add_argument(
+        "workloads", nargs="*", metavar="WORKLOAD", help=", ".join([*WORKLOADS, "lateness"])
+    )
+    chosen = parser.parse_args().workloads or [*WORKLOADS, "lateness"]
     print(f"Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs")
     for name in chosen:
-        measure(WORKLOADS[name]())
+        if name == "lateness":
+            lateness()
+        else:
+            measure(WORKLOADS[name]())
 
 
 if __name__ == "__main__":

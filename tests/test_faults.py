@@ -6,9 +6,7 @@ import gc
 import itertools
 import logging
 import pickle
-import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +15,8 @@ import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.backends.tape import gil_enabled
+
+from .support import run_python
 
 
 @pytest.fixture
@@ -339,16 +339,6 @@ class TestSlowItems:
             """
         )
         assert (process.stdout, process.stderr) == ("", "")
-
-
-def run_python(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 class TestInterruptsAndExits:

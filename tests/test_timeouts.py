@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +13,8 @@ import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.backends.tape import gil_enabled
+
+from .support import run_python
 
 
 @pytest.fixture
@@ -140,16 +140,6 @@ def test_errors_survive_pickling_whole(protocol: int) -> None:
         assert copy.args == error.args
         assert vars(copy) == vars(error)
     assert pickle.loads(pickle.dumps(timeout)).stack == timeout.stack
-
-
-def run_python(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_the_interpreter_exits_at_once_with_hung_tasks() -> None:
