@@ -140,11 +140,12 @@ def hanging() -> Workload:
         results = parallel.thread_map(lambda _: hang.wait(), range(900), 100, timeout=0.2)
         assert sum(isinstance(result, TimeoutError) for result in results) == 900
     """
-    hang = threading.Event()
 
     def in_process() -> None:
+        hang = threading.Event()
         results = parallel.thread_map(lambda _: hang.wait(), range(900), 100, timeout=0.2)
         assert sum(isinstance(result, TimeoutError) for result in results) == 900
+        hang.set()  # or the threads of one round would be in the way of the next
 
     contenders = {
         "metainformant, whole process with exit": python_process(code),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator
 from time import monotonic
 from typing import Any
 
-from .backend import Backend, Finished
+from .backend import Backend, Finished, Job
 from .describe import describe, note_failure
 from .dispatch import Dispatcher
 from .errors import ParallelError, TaskCancelledError, TaskTimeoutError, format_stack
@@ -61,6 +61,7 @@ class Engine:
         )
         self._dispatcher = Dispatcher(source, backend, self._schedule, plan.max_workers)
         self._runs = self._dispatcher.runs
+        self._given_up: list[Job] = []  # overdue, and perhaps still to be ended
         self._failure: BaseException | None = None  # what `raise_failure` is to raise
         self.stop: Stop | None = None  # why the map was stopped before its end
 
@@ -71,6 +72,8 @@ class Engine:
             while True:
                 now = self._clock()
                 act_at = self._hand_out(now)
+                if act_at > now:
+                    self._end_given_up()  # only now: first of all their places were to be filled
                 if not self._runs and self._rule.broken is None:
                     break
                 ended = self._backend.wait(self._patience(now, act_at))
@@ -91,6 +94,7 @@ class Engine:
         finally:
             for run in self._runs.values():
                 run.job.cut(0)
+            self._end_given_up()
             self._backend.close(graceful)
 
     def raise_failure(self, results: list[Any] | None = None) -> None:
@@ -163,12 +167,17 @@ class Engine:
         if run.chunk.start + run.job.done() == index and self._dispatcher.give_up(run):
             job, timeout = run.job, self._plan.timeout or 0.0
             stack = job.stack()
-            job.interrupt()
-            self._rule.stuck = self._backend.stuck()
+            self._given_up.append(job)
             yield from self._deliver(run, index)
             item = describe(run.chunk.item(index))
             error = TaskTimeoutError(index, item, timeout, job.worker, stack, job.is_running)
             yield from self._failed(run.chunk, error)
+
+    def _end_given_up(self) -> None:
+        if self._given_up:
+            while self._given_up:
+                self._given_up.pop().interrupt()
+            self._rule.stuck = self._backend.stuck()
 
     def _tell_slow(self, run: Run, now: float) -> None:
         import logging  # slow to import, and needed only by those who ask for it
