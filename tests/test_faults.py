@@ -18,6 +18,8 @@ from metainformant.core.parallel.backends.tape import gil_enabled
 
 from .support import run_python
 
+ends_calls = pytest.mark.skipif(sys.version_info < (3, 13), reason="needs CPython 3.13")
+
 
 @pytest.fixture
 def release() -> Iterator[threading.Event]:
@@ -38,6 +40,7 @@ def wait_until_ended(error: object) -> None:
 class TestEnding:
     """A task that is overdue is ended if CPython allows it, and nothing else ever is."""
 
+    @ends_calls
     def test_a_busy_loop_is_ended(self) -> None:
         cleaned_up = threading.Event()
 
@@ -100,6 +103,7 @@ class TestEnding:
         )
         assert (process.stdout, process.stderr) == ("False\n", "")
 
+    @ends_calls
     def test_a_users_signal_handler_is_never_replaced(self) -> None:
         process = run_python(
             """
@@ -115,6 +119,7 @@ class TestEnding:
         )
         assert process.stdout == "True\n"
 
+    @ends_calls
     def test_nothing_but_the_overdue_call_is_hit(self) -> None:
         """Tasks that end just as their time is up: each has its own outcome, and none another's."""
         strays: list[object] = []
@@ -137,6 +142,7 @@ class TestEnding:
             threading.excepthook = hook
         assert strays == []
 
+    @ends_calls
     def test_a_task_that_catches_everything_goes_on_and_ends_by_itself(self) -> None:
         stop = threading.Event()
 
@@ -162,6 +168,7 @@ class TestEnding:
         assert caught.value.results is not None
         assert len(caught.value.results) == 20
 
+    @ends_calls
     def test_ended_tasks_do_not_count_as_stuck(self) -> None:
         def task(_: int) -> None:
             while True:

@@ -51,7 +51,7 @@ class Faults:
                 pass
         if kind == "hang":
             self.release.wait(60)
-        while kind == "busy":
+        while kind == "busy" and not self.release.is_set():
             time.monotonic()
         return number
 

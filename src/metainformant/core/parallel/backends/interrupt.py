@@ -1,7 +1,9 @@
 """Ending a call in another thread, where CPython allows it.
 
-An exception that is set asynchronously (`PyThreadState_SetAsyncExc`) ends pure Python code on
-every version, at the thread's next bytecode. On CPython 3.15 and later a signal directed at the
+An exception that is set asynchronously (`PyThreadState_SetAsyncExc`) ends pure Python code at the
+thread's next bytecode. Before CPython 3.13 that is not done: there, an exception that waits for a
+blocked thread makes every other thread check for it at each step, and under a tracer (coverage, a
+debugger) none of them gets on at all. On CPython 3.15 and later a signal directed at the
 thread also wakes it from blocking calls (sleep, recv, select, waiting for a subprocess). Waiting
 for a lock or an event is ended on no version.
 
@@ -57,6 +59,8 @@ class Interruptible:
 
 
 def _set_exception(ident: int) -> bool:
+    if sys.version_info < (3, 13):
+        return False
     try:
         import ctypes
 
