@@ -72,7 +72,7 @@ def thread_map(
             both cases work is shared again when a thread runs out of it.
         timeout: seconds that one item may take, counted from its own start; None for no limit.
             After that its slot holds a `TaskTimeoutError`, and another thread goes on in place
-            of the stuck one. The call is ended if CPython allows it (pure Python is, from 3.13 on);
+            of the stuck one. The call is ended if CPython allows it (pure Python is);
             otherwise it runs on, and keeps neither this map nor the interpreter's exit waiting.
         ordered: False for the order of completion instead of input order. That order is exact
             for items that finish at least 5 ms apart.

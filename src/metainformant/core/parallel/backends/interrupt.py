@@ -1,11 +1,11 @@
 """Ending a call in another thread, where CPython allows it.
 
 An exception that is set asynchronously (`PyThreadState_SetAsyncExc`) ends pure Python code at the
-thread's next bytecode. Before CPython 3.13 that is not done: there, an exception that waits for a
-blocked thread makes every other thread check for it at each step, and under a tracer (coverage, a
-debugger) none of them gets on at all. On CPython 3.15 and later a signal directed at the
-thread also wakes it from blocking calls (sleep, recv, select, waiting for a subprocess). Waiting
-for a lock or an event is ended on no version.
+thread's next bytecode. Before CPython 3.13, one that waits for a blocked thread makes every other
+thread check for it at each step, and under a tracer (coverage, a debugger) none of them gets on at
+all; so there it is sent only to a thread that is seen where it will take it at once. On CPython
+3.15 and later a signal directed at the thread also wakes it from blocking calls (sleep, recv,
+select, waiting for a subprocess). Waiting for a lock or an event is ended on no version.
 
 Who sends must know that the thread cannot have gone on to something else: see `Interruptible`.
 """
@@ -26,6 +26,9 @@ class TaskEnded(BaseException):  # not an error: nobody but the worker should se
 # Seconds that a worker waits for an exception that was sent and should be there at once. It is not
 # if the task has caught it, for example with a bare `except`.
 _LONGEST_WAIT = 1.0
+# Seconds between two looks at calls that could not be ended yet, and how many looks there are.
+_TRY_AGAIN = 0.005
+_TRIES = 100
 
 
 class Interruptible:
@@ -36,17 +39,27 @@ class Interruptible:
     arrived. So it can hit the call, or this class, but nothing that comes after.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, thread: threading.Thread) -> None:
+        self._thread = thread
         self._tokens = [None]  # whoever pops the only one decides; list.pop is atomic
 
-    def send(self, thread: threading.Thread) -> None:
-        """End what `thread` is calling, if that is possible and it has not returned yet."""
+    def send(self) -> bool:
+        """End what the thread is calling, if that is possible and it has not returned yet.
+
+        Return False if this is not the moment: later may be.
+        """
+        ident = self._thread.ident
+        if ident is None or not self._tokens:
+            return True
+        if not _takes_exceptions(ident):
+            return False
         try:
             self._tokens.pop()
         except IndexError:
-            return
-        if thread.ident is not None and _set_exception(thread.ident):
-            _wake(thread.ident)
+            return True
+        if _set_exception(ident):
+            _wake(ident)
+        return True
 
     def leave(self) -> None:
         """Called by the worker after its call: returns when nothing can arrive any more."""
@@ -58,9 +71,61 @@ class Interruptible:
                 time.sleep(0.001)
 
 
-def _set_exception(ident: int) -> bool:
-    if sys.version_info < (3, 13):
+class Sender:
+    """Ends calls of one map, and those that can't be ended yet a little later.
+
+    Its methods are called by the engine's thread. For calls that have to wait for their moment
+    there is a thread, while there are any.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # Calls to be tried again, with how many tries are left. Under the lock, as is whether
+        # there is a thread to try them.
+        self._later: list[tuple[Interruptible, int]] = []
+        self._is_trying = False
+
+    def end(self, call: Interruptible) -> None:
+        if call.send():
+            return
+        with self._lock:
+            self._later.append((call, _TRIES))
+            if self._is_trying:
+                return
+            self._is_trying = True
+        with contextlib.suppress(RuntimeError):  # no thread to be had, or the interpreter exits
+            threading.Thread(target=self._try_again, name="end overdue calls", daemon=True).start()
+
+    def _try_again(self) -> None:
+        while True:
+            time.sleep(_TRY_AGAIN)
+            with self._lock:
+                now, self._later = self._later, []
+            later = [(call, left - 1) for call, left in now if left > 1 and not call.send()]
+            with self._lock:
+                self._later += later
+                if not self._later:
+                    self._is_trying = False
+                    return
+
+
+def _takes_exceptions(ident: int) -> bool:
+    """Whether an exception may be sent to the thread: see the beginning of this file."""
+    if sys.version_info >= (3, 13):
+        return True
+    frame = sys._current_frames().get(ident)
+    if frame is None or frame.f_lasti < 0:
         return False
+    import opcode  # needed only where calls are overdue
+
+    # We have the GIL, so the thread is in a call that has released it, or it stands between two
+    # instructions and wants the GIL. Only calls release it, so what stands at one of these is not
+    # in a call, and looks for an exception as soon as it has the GIL again.
+    name = opcode.opname[frame.f_code.co_code[frame.f_lasti]]
+    return name == "RESUME" or "JUMP_BACKWARD" in name
+
+
+def _set_exception(ident: int) -> bool:
     try:
         import ctypes
 

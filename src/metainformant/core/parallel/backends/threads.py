@@ -21,7 +21,7 @@ from typing import Any
 from ..backend import Finished
 from ..errors import FATAL, Frame, ParallelError
 from ..task import CurrentTask, set_current
-from .interrupt import Interruptible, TaskEnded
+from .interrupt import Interruptible, Sender, TaskEnded
 from .tape import Tape, gil_enabled
 
 # On Windows a wait for a lock can't be interrupted, so Ctrl-C gets through between two waits.
@@ -43,6 +43,7 @@ class Crew:
         # Whether the map is over: no job may be started. Set by the engine's thread, or by a worker
         # whose job ended the map; never reset; read by all.
         self.closed = False
+        self.sender = Sender()
         self._given_up: list[threading.Thread] = []
 
     def lost(self, thread: threading.Thread) -> None:
@@ -157,7 +158,8 @@ class ThreadJob:
         return Finished(self.out, self.failed)
 
     def give_up(self) -> bool:
-        self.exit = Interruptible()
+        if self.thread is not None:
+            self.exit = Interruptible(self.thread)
         if not self.fate.acquire(blocking=False):
             return False
         if self.thread is not None:
@@ -165,8 +167,8 @@ class ThreadJob:
         return True
 
     def interrupt(self) -> None:
-        if self.exit is not None and self.thread is not None:
-            self.exit.send(self.thread)
+        if self.exit is not None:
+            self._crew.sender.end(self.exit)
 
     def is_running(self) -> bool:
         return self.thread is not None and self.thread.is_alive()
