@@ -157,13 +157,16 @@ class SimBackend:
         self._seen_workers += 1
         self._assign()
 
-    def submit(self, items: list[Any], first: int) -> SimJob:
+    def submit(self, items: list[Any], first: int, attempt: int) -> SimJob:
         assert not items or items[0] == first
         self.parting = False
         job = SimJob(self.simulation, items, self)
         self.queue.append(job)
         self._assign()
         return job
+
+    def wake(self) -> None:
+        self._events = True
 
     def stuck(self) -> int:
         return sum(job.given_up for job in self._running())

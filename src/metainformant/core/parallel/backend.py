@@ -1,8 +1,8 @@
 """What the engine asks of a kind of worker.
 
 Workers do nothing but run. Everything else (timeouts, balancing, ordering, stopping) is done by
-the engine, which hands out jobs and looks at how far they are. All methods are called by the one
-thread that runs the engine, and none of them blocks, `Backend.wait` and `close` excepted.
+the engine, which hands out jobs and looks at how far they are. All methods but `Backend.wake` are
+called by the one thread that runs the engine, and none blocks but `Backend.wait` and `close`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ class Finished(NamedTuple):
 
     values: list[Any]
     failed: dict[int, BaseException]
+    # For maps that want to know: when each item was started (monotonic clock), and at the end when
+    # the last one ended. Else empty.
+    times: list[float] = []  # noqa: RUF012  # never changed
 
     def since(self, position: int) -> Finished:
         """Without the outcomes before `position`."""
         if position == 0:
             return self
         failed = {at - position: error for at, error in self.failed.items() if at >= position}
-        return Finished(self.values[position:], failed)
+        return Finished(self.values[position:], failed, self.times[position:])
 
 
 class Job(Protocol):
@@ -103,10 +106,10 @@ class Backend(Protocol):
         """Add a worker; ParallelError if the system allows no more."""
         ...
 
-    def submit(self, items: list[Any], first: int) -> Job:
+    def submit(self, items: list[Any], first: int, attempt: int) -> Job:
         """Queue a chunk for the next free worker; `first` is the index of its first item.
 
-        The list is the job's from now on.
+        The list is the job's from now on. `attempt` counts from 1 which try this is.
         """
         ...
 
@@ -125,6 +128,10 @@ class Backend(Protocol):
         the engine wants to know of at once. Returns all jobs that ended, in order of ending,
         which may be none.
         """
+        ...
+
+    def wake(self) -> None:
+        """Let `wait` return soon. Any thread may call this at any time."""
         ...
 
     def stuck(self) -> int:

@@ -118,7 +118,7 @@ class Dispatcher:
         return self.cut(*shared) if shared else None
 
     def _submit(self, chunk: Chunk, now: float) -> None:
-        job = self._backend.submit(chunk.items(), chunk.start)
+        job = self._backend.submit(chunk.items(), chunk.start, chunk.attempt)
         run = self.runs[job] = Run(job, chunk)
         if run.rest:
             self._divisible[job] = run

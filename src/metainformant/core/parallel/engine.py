@@ -240,7 +240,7 @@ class Engine:
     def _piece(self, run: Run, finished: Finished) -> Iterator[Piece]:
         """Those of the finished items that have not been delivered yet, if any."""
         start = run.delivered
-        values, failed = finished.since(start - run.chunk.start)
+        values, failed, _ = finished.since(start - run.chunk.start)
         self._rule.saw(len(values), len(failed))
         by_index = {start + position: error for position, error in failed.items()}
         for index, error in by_index.items():

@@ -22,6 +22,7 @@ class Chunk(NamedTuple):
     origin: int
     start: int
     stop: int
+    attempt: int = 1  # which try this is, counted from 1
 
     def items(self) -> list[Any]:
         part = self.base[self.start - self.origin : self.stop - self.origin]

@@ -70,6 +70,7 @@ class ThreadJob:
     __slots__ = (
         "_crew",
         "_tape",
+        "attempt",
         "ended",
         "exit",
         "expires",
@@ -81,8 +82,9 @@ class ThreadJob:
         "thread",
     )
 
-    def __init__(self, items: list[Any], first: int, crew: Crew) -> None:
+    def __init__(self, items: list[Any], first: int, attempt: int, crew: Crew) -> None:
         self.first = first
+        self.attempt = attempt
         self.expires: tuple[int, float] | None = None
         self.started: float | None = None
         self.ended = 0.0
@@ -131,7 +133,7 @@ class ThreadJob:
             seen, expires = self.expires or (0, (self.started or 0.0) + left)
             if seen == position:
                 left = max(0.0, expires - monotonic())
-        return CurrentTask(self.first + position, 1, left, self.is_cancelled)
+        return CurrentTask(self.first + position, self.attempt, left, self.is_cancelled)
 
     def is_cancelled(self) -> bool:
         return self._crew.closed or self.fate.locked()
@@ -268,9 +270,9 @@ class ThreadBackend:
             self._crew.threads.discard(thread)
             raise ParallelError(f"{self._label} can't start another thread: {error}") from error
 
-    def submit(self, items: list[Any], first: int) -> ThreadJob:
+    def submit(self, items: list[Any], first: int, attempt: int) -> ThreadJob:
         self._crew.parting = False
-        job = ThreadJob(items, first, self._crew)
+        job = ThreadJob(items, first, attempt, self._crew)
         self._ready.put(job)
         return job
 
@@ -296,6 +298,9 @@ class ThreadBackend:
         while self._ended:
             ended.append(self._ended.popleft())
         return ended
+
+    def wake(self) -> None:
+        self._events.put(None)
 
     def workers(self) -> int:
         return len(self._crew.threads)
