@@ -24,8 +24,9 @@ from ..task import CurrentTask, set_current
 from .interrupt import Interruptible, Sender, TaskEnded
 from .tape import Tape, gil_enabled
 
-# On Windows a wait for a lock can't be interrupted, so Ctrl-C gets through between two waits.
-_LONGEST_WAIT = 0.1 if sys.platform == "win32" else threading.TIMEOUT_MAX
+# Ctrl-C may have to get through between two waits: on Windows a wait for a lock can't be
+# interrupted, and elsewhere a signal that comes just before the wait does not end it.
+_LONGEST_WAIT = 0.1
 
 
 class Crew:
