@@ -98,4 +98,4 @@ def test_many_maps_with_random_faults() -> None:
     until = time.monotonic() + 1
     while set(threading.enumerate()) - before and time.monotonic() < until:
         time.sleep(0.01)
-    assert set(threading.enumerate()) == before, "a thread outlived the last stuck task by 1 s"
+    assert set(threading.enumerate()) <= before, "a thread outlived the last stuck task by 1 s"
