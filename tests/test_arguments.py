@@ -18,6 +18,25 @@ def any_map(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
+@pytest.mark.parametrize("lazy", [parallel.imap, parallel.outcomes, parallel.aimap])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"buffer_size": 0}, "buffer_size=0 must be a whole number, at least 1"),
+        ({"backend": "fiber"}, "backend='fiber' must be"),
+        ({"max_workers": 0}, "max_workers=0 must be a whole number"),
+        ({"timeout": 0}, "timeout=0 must be a number of seconds"),
+    ],
+)
+def test_lazy_maps_refuse_at_the_call_too(
+    lazy: Any, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"{lazy.__name__}: {message}")):
+        lazy(nothing, [1, 2], **options)
+    with pytest.raises(TypeError, match="items=7 is not iterable"):
+        lazy(nothing, 7)
+
+
 def nothing(_: object) -> list[int]:
     pytest.fail("a task was started")
 
@@ -43,6 +62,16 @@ def nothing(_: object) -> list[int]:
         ("on_error", "ignore", ValueError, "on_error='ignore' must be 'return', 'raise' or"),
         ("on_error", [], ValueError, "on_error=[] must be 'return', 'raise' or 'skip'"),
         ("cancel", True, TypeError, "cancel=True must be a threading.Event"),
+        ("retries", -1, ValueError, "retries=-1 must be a whole number, at least 0"),
+        ("retry_on", "all", TypeError, "retry_on='all' must be an exception class, a tuple"),
+        ("retry_on", int, TypeError, "must be an exception class"),
+        ("backoff", -1, ValueError, "backoff=-1 must be the seconds before the first retry"),
+        ("rate", 0, ValueError, "rate=0 must be a number of starts per second above 0"),
+        ("on_complete", 1, TypeError, "on_complete=1 must be a function that takes index, item"),
+        ("progress", 1.5, TypeError, "progress=1.5 must be True for a bar, a string"),
+        ("initializer", 1, TypeError, "initializer=1 must be a function"),
+        ("initargs", "abc", TypeError, "initargs='abc' must be a tuple of arguments"),
+        ("worker_state", 1, TypeError, "worker_state=1 must be a function that takes nothing"),
         ("timout", 1, TypeError, "unknown option 'timout'"),
     ],
 )

@@ -21,7 +21,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "_xoptions", {})
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(cpus, "_affinity", lambda: MANY)
-    monkeypatch.setattr(cpus, "_ROOT", str(tmp_path))
+    monkeypatch.setattr(cpus, "ROOT", str(tmp_path))
     return tmp_path
 
 

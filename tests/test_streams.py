@@ -1,15 +1,21 @@
-"""`outcomes`: lazily read, in order or not, and stopped whenever nobody wants more."""
+"""`imap` and `outcomes`: lazily read, in order or not, and stopped whenever nobody wants more."""
 
 from __future__ import annotations
 
 import collections
+import contextvars
+import gc
 import itertools
 import pickle
 import threading
 import time
+import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from metainformant.core import parallel
 
@@ -159,3 +165,333 @@ def test_a_slow_consumer_makes_no_timeout_early() -> None:
         assert outcome.ok, outcome.error
         if outcome.index == 0:
             time.sleep(0.5)
+
+
+class TestImap:
+    def test_failures_take_the_place_of_results_as_asked(self) -> None:
+        texts = ["1", "x", "3"]
+        first, second, third = parallel.imap(int, texts)
+        assert (first, third) == (1, 3)
+        assert isinstance(second, ValueError)
+        assert second.__notes__ == ["item 1 ('x'), attempt 1"]
+        assert list(parallel.imap(int, texts, on_error="skip")) == [1, 3]
+        stream = parallel.imap(int, texts, on_error="raise", max_workers=1)
+        assert next(stream) == 1
+        with pytest.raises(ValueError, match="'x'"):
+            next(stream)
+        with pytest.raises(StopIteration):
+            next(stream)
+
+    def test_it_is_an_iterator_and_a_context_manager(self) -> None:
+        with parallel.imap(abs, itertools.count()) as stream:
+            assert isinstance(stream, Iterator)
+            assert next(stream) == 0
+            assert list(itertools.islice(stream, 3)) == [1, 2, 3]
+        assert list(stream) == []
+        stream.close()
+        assert list(parallel.imap(abs, [])) == []
+
+    def test_nothing_starts_before_the_first_result_is_asked_for(self) -> None:
+        before = set(threading.enumerate())
+        stream = parallel.imap(abs, itertools.count())
+        assert set(threading.enumerate()) <= before
+        stream.close()
+        assert list(stream) == []
+
+    def test_a_blocked_input_stops_neither_timeouts_nor_results(self) -> None:
+        release = threading.Event()
+
+        def numbers() -> Iterator[int]:
+            yield from range(5)
+            release.wait(60)
+            yield 5
+
+        def task(number: int) -> int:
+            if number == 3:
+                release.wait(60)
+            return number
+
+        stream = parallel.imap(task, numbers(), max_workers=2, timeout=0.1)
+        try:
+            results = [next(stream) for _ in range(5)]
+        finally:
+            release.set()
+        assert isinstance(results.pop(3), parallel.TaskTimeoutError)
+        assert results == [0, 1, 2, 4]
+        assert list(stream) == [5]
+
+    def test_tasks_go_on_while_the_consumer_is_busy(self) -> None:
+        done = threading.Event()
+
+        def task(number: int) -> int:
+            if number == 5:
+                done.set()
+            return number
+
+        stream = parallel.imap(task, range(40), max_workers=2, chunk_size=1)
+        next(stream)
+        assert done.wait(30)  # without asking for more
+        assert list(stream) == list(range(1, 40))
+
+    def test_one_slow_item_does_not_idle_the_workers(self) -> None:
+        """They go on far beyond their window, though nothing can be delivered meanwhile."""
+        release = threading.Event()
+        finished = itertools.count(1)
+
+        def task(number: int) -> int:
+            if number == 0:
+                assert release.wait(60)
+            elif next(finished) == 1000:
+                release.set()
+            return number
+
+        stream = parallel.imap(task, itertools.count(), max_workers=2, chunk_size=1)
+        assert list(itertools.islice(stream, 1100)) == list(range(1100))
+        stream.close()
+
+    @pytest.mark.parametrize("buffer_size", [1, 3, 1000])
+    def test_no_more_than_the_buffer_is_read_ahead(self, buffer_size: int) -> None:
+        read = 0
+
+        def numbers() -> Iterator[int]:
+            nonlocal read
+            while True:
+                read += 1
+                yield read
+
+        stream = parallel.imap(lambda number: number, numbers(), buffer_size=buffer_size)
+        for delivered in range(5000):
+            assert next(stream) == delivered + 1
+            assert read <= delivered + buffer_size
+        stream.close()
+
+    def test_a_consumer_that_stops_asking_stops_the_reading(self) -> None:
+        read = 0
+
+        def numbers() -> Iterator[int]:
+            nonlocal read
+            while True:
+                read += 1
+                yield read
+
+        stream = parallel.imap(abs, numbers(), buffer_size=100)
+        next(stream)
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until:
+            assert read <= 100
+            time.sleep(0.01)
+        stream.close()
+
+    def test_references_are_dropped_after_delivery(self) -> None:
+        class Big:
+            pass
+
+        items: list[weakref.ref[Big]] = []
+        results: list[weakref.ref[Big]] = []
+
+        def numbers() -> Iterator[Big]:
+            while True:
+                big = Big()
+                items.append(weakref.ref(big))
+                yield big
+                del big
+
+        def task(item: Big) -> Big:
+            result = Big()
+            results.append(weakref.ref(result))
+            return result
+
+        stream = parallel.imap(task, numbers(), max_workers=1, chunk_size=1, buffer_size=4)
+        for _ in range(50):
+            next(stream)
+        gc.collect()
+        assert sum(ref() is not None for ref in results) <= 6
+        assert sum(ref() is not None for ref in items) <= 6
+        stream.close()
+
+    def test_a_reader_that_blocks_keeps_nobody_from_leaving(self) -> None:
+        release = threading.Event()
+
+        def numbers() -> Iterator[int]:
+            yield 1
+            release.wait(60)
+
+        stream = parallel.imap(abs, numbers())
+        assert next(stream) == 1
+        stream.close()
+        assert not release.is_set()
+        release.set()
+
+    def test_an_exit_raised_by_the_input_reaches_the_consumer(self) -> None:
+        def numbers() -> Iterator[int]:
+            yield 1
+            raise KeyboardInterrupt
+
+        stream = parallel.imap(abs, numbers())
+        assert next(stream) == 1
+        with pytest.raises(KeyboardInterrupt):
+            next(stream)
+
+    def test_a_deadline_counts_from_the_first_result_asked_for(self) -> None:
+        stream = parallel.imap(abs, itertools.count(), deadline=0.2)
+        time.sleep(0.3)
+        assert next(stream) == 0
+        with pytest.raises(parallel.TaskCancelledError, match=r"deadline=0\.2 s"):
+            collections.deque(stream, maxlen=0)
+
+    def test_too_many_failures_end_an_incomplete_stream(self) -> None:
+        stream = parallel.imap(int, itertools.repeat("x"), max_failures=10)
+        with pytest.raises(parallel.TooManyFailuresError):
+            collections.deque(stream, maxlen=0)
+
+    def test_streams_nest(self) -> None:
+        def inner(number: int) -> int:
+            return sum(parallel.imap(abs, range(number), on_error="raise"))
+
+        assert list(parallel.imap(inner, range(20))) == [sum(range(n)) for n in range(20)]
+
+    def test_tasks_and_reader_see_the_callers_context(self) -> None:
+        variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+
+        def names() -> Iterator[str]:
+            yield variable.get()
+
+        variable.set("here")
+        stream = parallel.imap(lambda name: (name, variable.get()), names())
+        variable.set("there")
+        assert list(stream) == [("here", "here")]
+
+
+def test_outcomes_tell_when_where_and_for_how_long() -> None:
+    before = time.time()
+
+    def task(seconds: float) -> float:
+        time.sleep(seconds)
+        if seconds > 0.1:
+            raise ValueError
+        return seconds
+
+    outcomes = list(parallel.outcomes(task, [0.05, 0.15, 0]))
+    after = time.time()
+    for outcome, least in zip(outcomes, [0.05, 0.15, 0], strict=True):
+        assert outcome.started is not None
+        assert outcome.seconds is not None
+        assert before - 0.01 <= outcome.started
+        assert outcome.started + outcome.seconds <= after + 0.01
+        assert outcome.seconds >= least
+        assert outcome.attempts == 1
+        assert outcome.worker.startswith("outcomes-")
+
+
+def test_an_outcome_that_timed_out_tells_how_long_it_was_waited_for() -> None:
+    release = threading.Event()
+    try:
+        (outcome,) = parallel.outcomes(lambda _: release.wait(60), [0], timeout=0.05)
+    finally:
+        release.set()
+    assert outcome.seconds is not None
+    assert outcome.seconds >= 0.05
+    assert outcome.worker == "outcomes-1"
+
+
+class TestOnComplete:
+    def test_it_is_called_here_for_every_success_in_order_of_completion(self) -> None:
+        release = threading.Event()
+        calls: list[tuple[int, str, int]] = []
+
+        def task(text: str) -> int:
+            if text == "1":
+                assert release.wait(30)
+            return int(text)
+
+        def tell(index: int, item: str, result: int) -> None:
+            assert threading.current_thread() is threading.main_thread()
+            calls.append((index, item, result))
+            if len(calls) == 2:
+                release.set()
+
+        texts = ["1", "x", "3", "4"]
+        results = parallel.thread_map(task, texts, 2, on_complete=tell)
+        assert [results[0], *results[2:]] == [1, 3, 4]
+        assert sorted(calls) == [(0, "1", 1), (2, "3", 3), (3, "4", 4)]
+        assert calls[-1] == (0, "1", 1)
+        release.clear()
+        calls.clear()
+        assert len(list(parallel.imap(task, texts, max_workers=2, on_complete=tell))) == 4
+        assert sorted(calls) == [(0, "1", 1), (2, "3", 3), (3, "4", 4)]
+
+    def test_it_gets_whole_batches(self) -> None:
+        calls: list[tuple[int, list[int], list[int]]] = []
+        parallel.parallel_batch(
+            sorted, [3, 1, 2], batch_size=2, on_complete=lambda *call: calls.append(call)
+        )
+        assert sorted(calls) == [(0, [3, 1], [1, 3]), (1, [2], [2])]
+
+    @pytest.mark.parametrize("how", ["list", "stream"])
+    def test_the_map_stops_if_it_raises(self, how: str) -> None:
+        def tell(index: int, item: int, result: int) -> None:
+            raise OSError("disk full")
+
+        started: list[int] = []
+
+        def task(item: int) -> int:
+            started.append(item)
+            time.sleep(0.01)
+            return item
+
+        run: Any = (
+            parallel.thread_map
+            if how == "list"
+            else lambda *a, **options: list(parallel.imap(*a, **options))
+        )
+        with pytest.raises(OSError, match="disk full"):
+            run(task, range(1000), on_complete=tell)
+        assert len(started) < 500
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(0, 300),
+    workers=st.integers(1, 5),
+    buffer_size=st.one_of(st.none(), st.integers(1, 40)),
+    chunk_size=st.one_of(st.none(), st.integers(1, 50)),
+    ordered=st.booleans(),
+    retries=st.integers(0, 2),
+    failing=st.sets(st.integers(0, 300), max_size=10),
+)
+def test_streams_lose_and_reorder_nothing(
+    count: int,
+    workers: int,
+    buffer_size: int | None,
+    chunk_size: int | None,
+    ordered: bool,
+    retries: int,
+    failing: set[int],
+) -> None:
+    starts: collections.Counter[int] = collections.Counter()  # the keys are never shared
+
+    def task(number: int) -> int:
+        starts[number] += 1
+        if number in failing:
+            raise ValueError(number)
+        return -number
+
+    outcomes = list(
+        parallel.outcomes(
+            task,
+            iter(range(count)),
+            max_workers=workers,
+            buffer_size=buffer_size,
+            chunk_size=chunk_size,
+            ordered=ordered,
+            retries=retries,
+            backoff=0,
+        )
+    )
+    indices = [outcome.index for outcome in outcomes]
+    assert (indices if ordered else sorted(indices)) == list(range(count))
+    for outcome in outcomes:
+        assert outcome.item == outcome.index
+        assert outcome.ok == (outcome.index not in failing)
+        attempts = 1 if outcome.ok else retries + 1
+        assert starts[outcome.index] == outcome.attempts == attempts

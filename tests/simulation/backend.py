@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 from metainformant.core.parallel.backend import Finished
 from metainformant.core.parallel.errors import Frame, ParallelError
 
+NEVER = 10**9
+
 
 class Behaviour(NamedTuple):
     """How the task of one item behaves."""
 
     seconds: float  # math.inf: hangs for ever
     fails: bool = False
+    recovers: int = NEVER  # from this attempt on, it does not fail
 
 
 class Simulation:
@@ -48,8 +51,11 @@ class Simulation:
 class SimJob:
     """A chunk whose items take the simulated time that their behaviour says."""
 
-    def __init__(self, simulation: Simulation, items: list[int], backend: SimBackend) -> None:
+    def __init__(
+        self, simulation: Simulation, items: list[int], attempt: int, backend: SimBackend
+    ) -> None:
         self.worker = ""
+        self._attempt = attempt
         self._backend = backend
         self.started: float | None = None
         self.ended = math.inf
@@ -85,7 +91,8 @@ class SimJob:
         """End the item in flight and fetch the next one."""
         now, position = self._busy_until, len(self._out)
         item = self._item
-        if self._simulation.behaviours[item].fails:
+        behaviour = self._simulation.behaviours[item]
+        if behaviour.fails and self._attempt < behaviour.recovers:
             error = ValueError(item)
             self._failed[position] = error
             self._out.append(error)
@@ -160,7 +167,7 @@ class SimBackend:
     def submit(self, items: list[Any], first: int, attempt: int) -> SimJob:
         assert not items or items[0] == first
         self.parting = False
-        job = SimJob(self.simulation, items, self)
+        job = SimJob(self.simulation, items, attempt, self)
         self.queue.append(job)
         self._assign()
         return job

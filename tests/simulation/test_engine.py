@@ -17,10 +17,11 @@ from metainformant.core.parallel.errors import (
     TaskTimeoutError,
 )
 from metainformant.core.parallel.plan import Plan, make_plan
-from metainformant.core.parallel.results import Piece, collect, in_order
-from metainformant.core.parallel.source import ListSource, StreamSource
+from metainformant.core.parallel.rate import RateLimit
+from metainformant.core.parallel.results import Piece, collect
+from metainformant.core.parallel.source import ListSource
 
-from .backend import Behaviour, SimBackend, Simulation
+from .backend import NEVER, Behaviour, SimBackend, Simulation
 
 durations = st.one_of(
     st.sampled_from([0.0, 1e-7, 1e-4, 1e-3, 0.02, 0.3, 2.0]),
@@ -28,7 +29,7 @@ durations = st.one_of(
 )
 behaviours = st.lists(
     st.one_of(
-        st.builds(Behaviour, durations, st.booleans()),
+        st.builds(Behaviour, durations, st.booleans(), st.just(NEVER)),
         st.just(Behaviour(1e-6)),
         st.just(Behaviour(math.inf)),
     ),
@@ -38,10 +39,11 @@ races = st.sampled_from([0.0, 1e-6, 1e-3])
 steps = st.sampled_from([0.0, 1e-7, 1e-4, 2e-3])
 
 
+_OPTIONS = ("deadline", "cancel", "retries", "backoff", "rate")
+
+
 def plan_for(**arguments: Any) -> Plan:
-    options: dict[str, Any] = {
-        name: arguments.pop(name) for name in ("deadline", "cancel") if name in arguments
-    }
+    options: dict[str, Any] = {name: arguments.pop(name) for name in _OPTIONS if name in arguments}
     return make_plan("simulated", abs, options, **arguments)
 
 
@@ -64,23 +66,17 @@ def run(
     step: float = 1e-7,
     race: float = 0.0,
     max_spawns: int = 10**9,
-    early: bool | None = None,
-    stream: int | None = None,
 ) -> Result:
     simulation = Simulation(tasks, step, race)
     backend = SimBackend(simulation, max_spawns=max_spawns)
-    items = range(len(tasks))
-    early = not plan.ordered if early is None else early
-    if stream is None:
-        source: ListSource | StreamSource = ListSource(items)
-    else:
-        source = StreamSource(items, stream, max(1, stream // 8))
-    engine = Engine(plan, source, backend, early=early, clock=simulation.clock)
-    pieces = []
-    for piece in engine.pieces():
-        pieces.append(piece)
-        if isinstance(source, StreamSource):
-            source.delivered += len(piece.values)
+    engine = Engine(
+        plan,
+        ListSource(range(len(tasks))),
+        backend,
+        look_every=None if plan.ordered else 0.005,
+        clock=simulation.clock,
+    )
+    pieces = list(engine.pieces())
     engine.raise_failure()
     return Result(pieces, simulation, backend)
 
@@ -125,27 +121,6 @@ def test_every_item_gets_exactly_one_outcome(
     check_everything_ran_once(result, tasks, timeout)
     assert result.backend.most_working <= workers
     assert result.backend.closed is True
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    tasks=st.lists(st.builds(Behaviour, durations, st.booleans()), max_size=60),
-    workers=st.integers(1, 9),
-    buffer_size=st.integers(1, 30),
-    race=races,
-)
-def test_streams_lose_and_reorder_nothing(
-    tasks: list[Behaviour], workers: int, buffer_size: int, race: float
-) -> None:
-    plan = plan_for(max_workers=workers)
-    result = run(plan, tasks, early=True, stream=buffer_size, race=race)
-    check_everything_ran_once(result, tasks, math.inf)
-    indices = [
-        index
-        for piece in in_order(result.pieces)
-        for index in range(piece.start, piece.start + len(piece.values))
-    ]
-    assert indices == list(range(len(tasks)))
 
 
 @settings(max_examples=200, deadline=None)
@@ -220,6 +195,76 @@ def test_a_deadline_ends_everything_and_keeps_what_was_finished(
             assert value.started == bool(starts)
         else:
             assert starts
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    tasks=st.lists(
+        st.builds(
+            Behaviour, st.sampled_from([1e-6, 0.01, 0.2, 5.0]), st.booleans(), st.integers(2, 5)
+        ),
+        max_size=40,
+    ),
+    workers=st.integers(1, 6),
+    chunk_size=st.one_of(st.none(), st.integers(1, 50)),
+    retries=st.integers(1, 4),
+    backoff=st.sampled_from([0.0, 0.001, 2.0]),
+    race=races,
+)
+def test_no_more_attempts_than_asked_for_and_no_fewer(
+    tasks: list[Behaviour],
+    workers: int,
+    chunk_size: int | None,
+    retries: int,
+    backoff: float,
+    race: float,
+) -> None:
+    plan = plan_for(
+        max_workers=workers, chunk_size=chunk_size, timeout=1.0, retries=retries, backoff=backoff
+    )
+    result = run(plan, tasks, race=race)
+    assert sorted(result.slots) == list(range(len(tasks)))
+    assert result.backend.most_working <= workers
+    for index, task in enumerate(tasks):
+        value, attempts = result.slots[index], len(result.simulation.starts[index])
+        if task.seconds > 1:
+            assert isinstance(value, TaskTimeoutError)
+            assert attempts == retries + 1
+        elif task.fails and task.recovers > retries + 1:
+            assert isinstance(value, ValueError)
+            assert attempts == retries + 1
+        else:
+            assert value == index
+            assert attempts == (task.recovers if task.fails else 1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    tasks=st.lists(
+        st.builds(Behaviour, st.sampled_from([0.0, 0.001, 0.3]), st.booleans(), st.just(2)),
+        max_size=40,
+    ),
+    workers=st.integers(1, 6),
+    rate=st.sampled_from([2.0, 10.0, 1000.0]),
+)
+def test_starts_keep_to_the_rate_and_use_it(
+    tasks: list[Behaviour], workers: int, rate: float
+) -> None:
+    simulated = Simulation(tasks)
+    backend = SimBackend(simulated)
+    limit = RateLimit(rate, clock=simulated.clock)
+    plan = plan_for(max_workers=workers, retries=1, backoff=0.0, rate=limit)
+    engine = Engine(plan, ListSource(range(len(tasks))), backend, clock=simulated.clock)
+    assert sum(len(piece.values) for piece in engine.pieces()) == len(tasks)
+    starts = sorted(start for item in simulated.starts.values() for start in item)
+    for first in range(len(starts)):
+        for last in range(first, len(starts)):
+            assert last - first + 1 <= (starts[last] - starts[first]) * rate + 2 + 1e-6
+    # Neither do workers idle for longer than the rate demands.
+    busy = sum(task.seconds * (1 + task.fails) for task in tasks)
+    longest = max((task.seconds for task in tasks), default=0.0)
+    slack = (len(starts) + 1) / rate + busy / workers + 2 * longest + 0.02
+    assert simulated.now <= slack + 0.02 * len(starts)
 
 
 @given(tasks=st.lists(st.just(Behaviour(0.01)), min_size=1, max_size=30))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import sqlite3
+from collections.abc import AsyncGenerator
 from typing import assert_type
 
 from metainformant.core import parallel
@@ -32,13 +33,31 @@ assert_type(parallel.parallel_batch(lengths, names, 100, 2, on_error="raise"), l
 assert_type(parallel.parallel_batch(lengths, names, timeout=3, on_error="skip"), list[int])
 
 stream = parallel.outcomes(length, names, ordered=False, buffer_size=10)
-assert_type(stream, Generator[parallel.Outcome[str, int], None, None])
+assert_type(stream, parallel.Results[parallel.Outcome[str, int]])
 for outcome in stream:
     assert_type(outcome.item, str)
     assert_type(outcome.value, int)
     assert_type(outcome.error, BaseException | None)
     assert_type(outcome.unwrap(), int)
 
+assert_type(parallel.imap(length, names), parallel.Results[int | BaseException])
+assert_type(parallel.aimap(length, names), AsyncGenerator[int | BaseException, None])
+assert_type(parallel.aimap(length, names, on_error="skip"), AsyncGenerator[int, None])
+with parallel.imap(length, iter(names), on_error="raise", retries=2, rate=10) as found:
+    for number in found:
+        assert_type(number, int)
+
+
+def insert(name: str, connection: sqlite3.Connection) -> float:
+    return float(connection.total_changes + len(name))
+
+
+def connect() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:")
+
+
+assert_type(parallel.thread_map(insert, names, worker_state=connect, on_error="raise"), list[float])
+assert_type(parallel.rate_limited_map(length, names, 5), list[int | BaseException])
 assert_type(parallel.cpu_count(), int)
 
 current = parallel.current_task()

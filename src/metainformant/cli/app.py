@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -53,6 +53,23 @@ def _finite(_context: click.Context, _option: click.Parameter, value: float | No
     return value
 
 
+class Failures(click.ParamType[float]):
+    """A count, or a share as a percentage."""
+
+    name = "N|N%"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        with suppress(ValueError):
+            if not str(value).endswith("%"):
+                if (count := int(value)) >= 0:
+                    return count
+            elif 0 < (share := float(value[:-1]) / 100) < 1:
+                return share
+        return self.fail(f"{value!r} must be a count, or a share between 0% and 100%", param, ctx)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="metainformant", prog_name="metainformant")
 def cli() -> None:
@@ -74,9 +91,35 @@ def cli() -> None:
 @click.option(
     "--deadline", type=_SECONDS, callback=_finite, help="Seconds that the whole run may take."
 )
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Further attempts for a record whose call failed or took too long.",
+)
+@click.option(
+    "--backoff",
+    type=click.FloatRange(min=0),
+    default=0.1,
+    show_default=True,
+    callback=_finite,
+    help="Seconds before the first retry, at most; doubled for each further one, up to a minute.",
+)
+@click.option("--rate", type=_SECONDS, callback=_finite, help="Calls started per second, at most.")
+@click.option(
+    "--max-failures",
+    type=Failures(),
+    help="Stop once more records than this have failed: a count, or a share such as 5%.",
+)
 @click.option("--chunk-size", type=_COUNT, help="Records handed to a thread together.")
 @click.option(
     "--batch-size", type=_COUNT, help="Call the function with lists of up to so many records."
+)
+@click.option(
+    "--buffer",
+    type=_COUNT,
+    help="Records that may be read and not yet written; by default 32768, or 512 per thread.",
 )
 @click.option("--unordered", is_flag=True, help="Write rows as they come, not in input order.")
 @click.option(
@@ -108,8 +151,13 @@ def map_command(
     workers: int,
     timeout: float | None,
     deadline: float | None,
+    retries: int,
+    backoff: float,
+    rate: float | None,
+    max_failures: float | None,
     chunk_size: int | None,
     batch_size: int | None,
+    buffer: int | None,
     unordered: bool,
     on_error: OnError,
     output: str,
@@ -128,7 +176,18 @@ def map_command(
     """
     resolved = resolve(inputs, format_)
     rows = _ROWS[_output_format(output, output_format, resolved)]()
-    settings = Settings(workers, timeout, deadline, chunk_size, batch_size, not unordered, on_error)
+    options = {
+        "max_workers": workers,
+        "timeout": timeout,
+        "deadline": deadline,
+        "retries": retries,
+        "backoff": backoff,
+        "rate": rate,
+        "max_failures": max_failures,
+        "chunk_size": chunk_size,
+        "ordered": not unordered,
+    }
+    settings = Settings(options, batch_size, buffer, on_error)
     with ExitStack() as stack:
         if sys.stdout is None and output == STDIN:
             raise click.UsageError("standard output is closed; use -o FILE")
@@ -141,13 +200,16 @@ def map_command(
         bar = _bar(tally, records) if _wants_bar(progress, resolved) else None
         shared = bar is not None and output == STDIN and stdout.isatty() and sys.stderr.isatty()
         out = Output(file, bar.show if bar and shared else None)
-        status = _run(partial(Run, loaded, records, settings, rows, out, tally), out, bar)
+        make = partial(Run, loaded, records, settings, rows, out, tally)
+        status = _run(make, out, bar, is_idle=lambda: records.count == tally.seen)
         if not quiet and status != BROKEN_PIPE:
             _say(tally.summary())
     context.exit(status)
 
 
-def _run(make: Callable[..., Run], output: Output, bar: Bar | None) -> int:
+def _run(
+    make: Callable[..., Run], output: Output, bar: Bar | None, *, is_idle: Callable[[], bool]
+) -> int:
     say = bar.say if bar else _say
 
     def tick() -> None:
@@ -165,7 +227,7 @@ def _run(make: Callable[..., Run], output: Output, bar: Bar | None) -> int:
         if bar:
             bar.stop()
 
-    attendant = Attendant(tick, say, last_words)
+    attendant = Attendant(tick, is_idle, say, last_words)
     run = make(say)
     with attendant:
         if bar is None:

@@ -20,19 +20,17 @@ _TICK = 0.1
 _LAST_WORDS = 1.0
 
 
-class StopReadingError(BaseException):
-    """Gets the main thread out of a read that may block for ever."""
-
-
 class Attendant:
     """Use as a context manager around the map, in the main thread.
 
-    The first Ctrl-C sets `stopping`, ends the reading of `interruptible` input, and after a
-    grace period sets `cancel`. The second ends the process. The signal handler itself only sets
-    flags: it may find the main thread inside any lock. All else is done by a thread of its own.
+    The first Ctrl-C sets `stopping`, after which `interruptible` input has no more items, and after
+    a grace period sets `cancel`: at once if nothing is in flight. The second ends the process. The
+    signal handler itself only sets flags: it may find the main thread inside any lock. All else is
+    done by threads of its own.
 
     Args:
-        tick: called every tenth of a second, in that thread.
+        tick: called every tenth of a second. It may block, if the output is stuck.
+        is_idle: whether nothing is in flight.
         say: prints a message for the user.
         last_words: called before the process is ended.
     """
@@ -40,18 +38,21 @@ class Attendant:
     def __init__(
         self,
         tick: Callable[[], None],
+        is_idle: Callable[[], bool],
         say: Callable[[str], None],
         last_words: Callable[[], None],
     ) -> None:
         self.stopping = False
         self.cancel = threading.Event()
         self._tick = tick
+        self._is_idle = is_idle
         self._say = say
         self._last_words = last_words
-        self._reading = False
         # Its put() is reentrant, which is what signal handlers need.
         self._words: queue.SimpleQueue[Literal["interrupt", "end"]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._attend, name="attendant", daemon=True)
+        self._ended = threading.Event()
+        self._ticker = threading.Thread(target=self._tick_on, name="ticker", daemon=True)
         self._verdict: queue.SimpleQueue[Literal["interrupt", "end"]] = queue.SimpleQueue()
         self._enforcer = threading.Thread(target=self._enforce, name="enforcer", daemon=True)
         self._previous: Any = None
@@ -63,6 +64,7 @@ class Attendant:
 
     def __enter__(self) -> Attendant:
         self._thread.start()
+        self._ticker.start()
         self._enforcer.start()
         if self._listens:
             self._previous = signal.signal(signal.SIGINT, self._on_signal)
@@ -73,35 +75,22 @@ class Attendant:
             signal.signal(signal.SIGINT, self._previous)
         self._verdict.put("end")
         self._words.put("end")
+        self._ended.set()
         self._thread.join()
+        self._ticker.join()
 
     def interruptible(self, items: Iterable[T]) -> Iterator[T]:
-        """Yield the items until Ctrl-C, which also ends a read that blocks."""
-        iterator = iter(items)
-        try:
-            # Before `stopping` is looked at: a signal in between must end the read that follows.
-            self._reading = True
-            while not self.stopping:
-                try:
-                    item = next(iterator)
-                except StopIteration:
-                    return
-                self._reading = False
-                yield item
-                self._reading = True
-        except StopReadingError:
-            return
-        finally:
-            self._reading = False
+        """Yield the items until Ctrl-C. It cannot end a read that blocks, so `cancel` has to."""
+        for item in items:
+            if self.stopping:
+                return
+            yield item
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self.stopping:
             self._verdict.put("interrupt")
         self.stopping = True
         self._words.put("interrupt")
-        if self._reading:
-            self._reading = False
-            raise StopReadingError
 
     def _attend(self) -> None:
         grace_ends: float | None = None
@@ -109,9 +98,8 @@ class Attendant:
             try:
                 word = self._words.get(timeout=_TICK)
             except queue.Empty:
-                if grace_ends is not None and monotonic() >= grace_ends:
+                if grace_ends is not None and (monotonic() >= grace_ends or self._is_idle()):
                     self.cancel.set()
-                self._tick()
                 continue
             if word == "end":
                 return
@@ -122,6 +110,10 @@ class Attendant:
                 f"interrupted: waiting up to {GRACE:g} s for tasks in flight "
                 "(Ctrl-C again to end at once)"
             )
+
+    def _tick_on(self) -> None:
+        while not self._ended.wait(_TICK):
+            self._tick()
 
     def _end_process(self) -> None:
         try:

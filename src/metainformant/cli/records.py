@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +36,7 @@ class BrokenInputError(Exception):
 
 
 class Records:
-    """All records of some inputs. Iterate once; the rest may be asked from other threads.
+    """All records of some inputs. Iterate once, in any thread; all else may be asked from others.
 
     Attributes:
         count: how many records were read so far.
@@ -81,8 +82,9 @@ class Records:
         before = self.count
         try:
             with ExitStack() as stack:
-                raw: BinaryIO = sys.stdin.buffer
-                if entry.path != STDIN:
+                if entry.path == STDIN:
+                    raw = _stdin()
+                else:
                     self._file = raw = stack.enter_context(open(entry.path, "rb"))
                 # threads=0: no helper processes, which a Ctrl-C in the terminal would hit too.
                 file = stack.enter_context(xopen(raw, "rb", threads=0))
@@ -97,6 +99,17 @@ class Records:
             self._file = None
         if self.count == before:
             raise BrokenInputError(entry.path, "has no records", "leave it out or fill it")
+
+
+def _stdin() -> BinaryIO:
+    """Standard input, as a file that nobody else has.
+
+    Python closes its own one at exit, and crashes if a thread is still blocked in reading it.
+    """
+    try:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    except io.UnsupportedOperation:  # it is in memory
+        return sys.stdin.buffer
 
 
 def _text(file: BinaryIO, path: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from metainformant.core import parallel
 
-from .attendant import INTERRUPTED, Attendant, StopReadingError
+from .attendant import INTERRUPTED, Attendant
 from .function import Function
 from .output import Output
 from .records import BrokenInputError, Record
@@ -19,19 +19,16 @@ OnError = Literal["record", "skip", "stop"]
 SOME_FAILED = 1
 BROKEN_PIPE = 141  # 128 + SIGPIPE, as shells have it
 
-# Records that may be read ahead, if batches do not hold more.
-_BUFFER = 8192
+# Records that may be read and not written, if there are batches.
+_BUFFER = 32768
 
 
 class Settings(NamedTuple):
     """The options of one run."""
 
-    workers: int
-    timeout: float | None
-    deadline: float | None
-    chunk_size: int | None
+    map_options: dict[str, Any]  # what the map takes under the same names
     batch_size: int | None
-    ordered: bool
+    buffer: int | None  # in records
     on_error: OnError
 
 
@@ -91,8 +88,6 @@ class Run:
                 if not self._take(outcome) and self._settings.on_error == "stop":
                     self._say("stopped at the first failure (--on-error stop)")
                     break
-        except StopReadingError:
-            pass  # the signal came in the moment when the reading had just ended
         except BrokenInputError as error:
             self._say(f"error: {error}")
             status = SOME_FAILED
@@ -117,19 +112,18 @@ class Run:
 
     def _outcomes(self, attendant: Attendant) -> Any:
         settings = self._settings
-        size = settings.batch_size
-        call, buffer = _batch_call if size else _record_call, _BUFFER // (size or 1)
+        size, buffer = settings.batch_size, settings.buffer
         records = attendant.interruptible(self._records)
+        if size is not None:
+            buffer = max(1, (buffer or _BUFFER) // size)
+        call = _record_call if size is None else _batch_call
         return parallel.outcomes(
             call(self._function, attendant),
-            _batches(records, size) if size else records,
-            max_workers=settings.workers,
-            chunk_size=settings.chunk_size,
-            timeout=settings.timeout,
-            ordered=settings.ordered,
-            buffer_size=max(4 * settings.workers, buffer),
-            deadline=settings.deadline,
+            records if size is None else _batches(records, size),
+            buffer_size=buffer,
             cancel=attendant.cancel,
+            retry_on=lambda error: isinstance(error, Exception) and not attendant.stopping,
+            **settings.map_options,
         )
 
     def _take(self, outcome: parallel.Outcome[Any, Any]) -> bool:
@@ -209,14 +203,14 @@ def _batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
         yield batch
 
 
-def _at_deadline(error: parallel.TaskCancelledError) -> bool:
-    return error.reason.startswith("deadline")  # else it was our `cancel`
+def _interrupted(error: parallel.TaskCancelledError) -> bool:
+    return error.reason.startswith("cancel")  # which only the attendant sets
 
 
 def _not_started(error: BaseException | None) -> bool:
     """Whether Ctrl-C kept the record from being started."""
     if isinstance(error, parallel.TaskCancelledError):
-        return not error.started and not _at_deadline(error)
+        return not error.started and _interrupted(error)
     return isinstance(error, NotStartedError)
 
 
@@ -225,7 +219,7 @@ def _message(error: BaseException) -> str:
         return f"ran longer than {error.seconds:g} s"
     if isinstance(error, parallel.TaskCancelledError):
         state = "was still running" if error.started else "had not started"
-        return f"{state} when {error.reason if _at_deadline(error) else 'the run was interrupted'}"
+        return f"{state} when {'the run was interrupted' if _interrupted(error) else error.reason}"
     try:
         return str(error)
     except Exception:  # a faulty exception class must not end the run

@@ -31,6 +31,11 @@ class Tally:
         return self.ok + self.bad
 
     @property
+    def seen(self) -> int:
+        """All records that have come out of the map."""
+        return self.done + self.not_started
+
+    @property
     def seconds(self) -> float:
         return monotonic() - self._since
 
@@ -61,7 +66,7 @@ class Tally:
         ):
             if count:
                 counts.append(f"{count} {word}")
-        total = self.done + self.not_started
+        total = self.seen
         lines = [
             f"{total} record{'' if total == 1 else 's'}: {', '.join(counts)} "
             f"in {duration(self.seconds)}" + (f" ({rate(self.rate)})" if self.done else "")

@@ -9,6 +9,7 @@ Importing this package costs next to nothing: each name brings its module in whe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .aio import aimap
     from .api import parallel_batch, thread_map, thread_map_unordered
     from .cpus import cpu_count
     from .errors import (
@@ -17,21 +18,32 @@ if TYPE_CHECKING:
         TaskTimeoutError,
         TooManyFailuresError,
     )
+    from .iterate import Results, imap, outcomes
+    from .neighbours import gather_results, rate_limited_map, resource_aware_workers
     from .outcome import Outcome
-    from .stream import outcomes
+    from .progress import Progress
+    from .rate import RateLimit
     from .task import CurrentTask, current_task
 
 __all__ = [
     "CurrentTask",
     "Outcome",
     "ParallelError",
+    "Progress",
+    "RateLimit",
+    "Results",
     "TaskCancelledError",
     "TaskTimeoutError",
     "TooManyFailuresError",
+    "aimap",
     "cpu_count",
     "current_task",
+    "gather_results",
+    "imap",
     "outcomes",
     "parallel_batch",
+    "rate_limited_map",
+    "resource_aware_workers",
     "thread_map",
     "thread_map_unordered",
 ]
@@ -40,13 +52,21 @@ _HOMES = {
     "CurrentTask": "task",
     "Outcome": "outcome",
     "ParallelError": "errors",
+    "Progress": "progress",
+    "RateLimit": "rate",
+    "Results": "iterate",
     "TaskCancelledError": "errors",
     "TaskTimeoutError": "errors",
     "TooManyFailuresError": "errors",
+    "aimap": "aio",
     "cpu_count": "cpus",
     "current_task": "task",
-    "outcomes": "stream",
+    "gather_results": "neighbours",
+    "imap": "iterate",
+    "outcomes": "iterate",
     "parallel_batch": "api",
+    "rate_limited_map": "neighbours",
+    "resource_aware_workers": "neighbours",
     "thread_map": "api",
     "thread_map_unordered": "api",
 }

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from time import monotonic
 from typing import Any, Literal, TypeVar, overload
 
-from .backends.threads import ThreadBackend
-from .batch import batched, flatten, per_batch
-from .engine import Engine
-from .plan import Plan, check_function, check_items, make_plan, whole
-from .results import collect, in_order
-from .source import ListSource
+from . import validate
+from .batch import batched, flatten, of_batch, per_batch
+from .plan import Plan, make_plan
+from .results import Piece, collect, in_order
+from .running import run_list
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from .plan import Options
+    from .plan import Options, Task
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,7 +23,7 @@ R = TypeVar("R")
 
 @overload
 def thread_map(
-    func: Callable[[T], R],
+    func: Task[T, R],
     items: Iterable[T],
     max_workers: int = 8,
     chunk_size: int | None = None,
@@ -37,7 +35,7 @@ def thread_map(
 ) -> list[R | BaseException]: ...
 @overload
 def thread_map(
-    func: Callable[[T], R],
+    func: Task[T, R],
     items: Iterable[T],
     max_workers: int = 8,
     chunk_size: int | None = None,
@@ -48,7 +46,7 @@ def thread_map(
     **options: Unpack[Options],
 ) -> list[R]: ...
 def thread_map(
-    func: Callable[[Any], Any],
+    func: Callable[..., Any],
     items: Iterable[Any],
     max_workers: int = 8,
     chunk_size: int | None = None,
@@ -59,8 +57,8 @@ def thread_map(
     """Call `func` with each item, in threads, and return the results in input order.
 
     A failed item does not disturb the others: its slot holds the exception itself, with its
-    traceback and a note that names the item. Nothing is retried. A `KeyboardInterrupt` or
-    `SystemExit` raised by `func` stops the map and is raised here.
+    traceback and a note that names the item. A `KeyboardInterrupt` or `SystemExit` raised by
+    `func` stops the map and is raised here.
 
     Args:
         func: called with one item at a time, from several threads.
@@ -90,6 +88,17 @@ def thread_map(
             logger "metainformant.parallel".
         max_abandoned: how many stuck tasks may be left running (default 1000) before the map
             stops with a `ParallelError`.
+        retries, retry_on, backoff: how often (default 0) a failed item is tried again, after
+            which exceptions (default `Exception`), and with which longest delay in seconds
+            before the first retry (default 0.1; it doubles up to 60, and is drawn at random
+            below that), or a function of attempt and exception that returns the delay.
+        rate: how many tasks may be started per second, retries included; or a `RateLimit`.
+        on_complete: called with index, item and result of every success, in this thread. If it
+            raises, the map stops and raises that.
+        progress: True or a label for a bar, or a function that is given a `Progress`.
+        initializer, initargs: called once by each worker before its first task.
+        worker_state: called once by each worker; `func` gets what it returns as a second
+            argument. It is closed at the worker's end.
 
     Costs: a new thread takes about 0.1 ms; an item about as much as in a plain loop. Under the
     GIL, threads speed up waiting (files, requests) and code that releases the GIL (NumPy,
@@ -123,7 +132,7 @@ def thread_map(
 
 @overload
 def thread_map_unordered(
-    func: Callable[[T], R],
+    func: Task[T, R],
     items: Iterable[T],
     max_workers: int = 8,
     timeout: float | None = None,
@@ -134,7 +143,7 @@ def thread_map_unordered(
 ) -> list[R | BaseException]: ...
 @overload
 def thread_map_unordered(
-    func: Callable[[T], R],
+    func: Task[T, R],
     items: Iterable[T],
     max_workers: int = 8,
     timeout: float | None = None,
@@ -144,7 +153,7 @@ def thread_map_unordered(
     **options: Unpack[Options],
 ) -> list[R]: ...
 def thread_map_unordered(
-    func: Callable[[Any], Any],
+    func: Callable[..., Any],
     items: Iterable[Any],
     max_workers: int = 8,
     timeout: float | None = None,
@@ -178,7 +187,7 @@ def thread_map_unordered(
 
 @overload
 def parallel_batch(
-    func: Callable[[list[T]], Iterable[R]],
+    func: Task[list[T], Iterable[R]],
     items: Iterable[T],
     batch_size: int = 10,
     max_workers: int = 4,
@@ -191,7 +200,7 @@ def parallel_batch(
 ) -> list[R | BaseException]: ...
 @overload
 def parallel_batch(
-    func: Callable[[list[T]], Iterable[R]],
+    func: Task[list[T], Iterable[R]],
     items: Iterable[T],
     batch_size: int = 10,
     max_workers: int = 4,
@@ -203,7 +212,7 @@ def parallel_batch(
     **options: Unpack[Options],
 ) -> list[R]: ...
 def parallel_batch(
-    func: Callable[[list[Any]], Iterable[Any]],
+    func: Callable[..., Iterable[Any]],
     items: Iterable[Any],
     batch_size: int = 10,
     max_workers: int = 4,
@@ -233,43 +242,19 @@ def parallel_batch(
     [1, 3, 2, 5, 4]
     """
     caller = "parallel_batch"
-    size = whole(caller, "batch_size", batch_size)
-    check_function(caller, func)
+    size = validate.whole(caller, "batch_size", batch_size)
+    validate.check_function(caller, func)
     plan = make_plan(caller, per_batch(func), options, max_workers=max_workers)
-    began = monotonic()
-    source = ListSource(batched(check_items(caller, items), size))
-    engine = _engine(plan, source, began)
-    pieces = engine.pieces()
-    try:
-        results = flatten(in_order(pieces) if plan.ordered else pieces, plan.on_error)
-    finally:
-        pieces.close()
-    engine.raise_failure(results)
-    return results
+    plan = plan._replace(on_complete=of_batch(plan.on_complete))
+
+    def gather(pieces: Iterable[Piece], _: int) -> list[Any]:
+        return flatten(in_order(pieces) if plan.ordered else pieces, plan.on_error)
+
+    return run_list(plan, batched(validate.check_items(caller, items), size), gather)
 
 
 def _map(plan: Plan, items: Iterable[Any]) -> list[Any]:
-    began = monotonic()
-    source = ListSource(check_items(plan.caller, items))
-    total = source.left
-    engine = _engine(plan, source, began)
-    pieces = engine.pieces()
-    try:
-        results = collect(pieces, total, ordered=plan.ordered, on_error=plan.on_error)
-    finally:
-        pieces.close()
-    engine.raise_failure(results)
-    return results
+    def gather(pieces: Iterable[Piece], total: int) -> list[Any]:
+        return collect(pieces, total, ordered=plan.ordered, on_error=plan.on_error)
 
-
-def _engine(plan: Plan, source: ListSource, began: float) -> Engine:
-    # Failures are counted as they come, so those of a chunk must not wait for its end.
-    counting = plan.max_failures is not None
-    backend = ThreadBackend(
-        plan.caller,
-        plan.func,
-        timeout=plan.timeout,
-        fail_fast=plan.on_error == "raise" and not counting,
-        eager=not plan.ordered,
-    )
-    return Engine(plan, source, backend, early=counting or not plan.ordered, began=began)
+    return run_list(plan, validate.check_items(plan.caller, items), gather)

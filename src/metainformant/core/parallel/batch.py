@@ -7,8 +7,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from .describe import describe
-from .plan import OnError
 from .results import Piece
+from .validate import OnError
 
 
 class Batch(NamedTuple):
@@ -29,14 +29,14 @@ def batched(items: Iterable[Any], size: int) -> Iterator[Batch]:
         start += len(part)
 
 
-def per_batch(func: Callable[[list[Any]], Iterable[Any]]) -> Callable[[Batch], list[Any]]:
+def per_batch(func: Callable[..., Iterable[Any]]) -> Callable[..., list[Any]]:
     """Turn a function of a list into one of a Batch that returns a list.
 
     What `func` returns is read here, in the worker, since it may be a generator that fails.
     """
 
-    def call(batch: Batch) -> list[Any]:
-        results = func(batch.items)
+    def call(batch: Batch, *state: Any) -> list[Any]:
+        results = func(batch.items, *state)
         if isinstance(results, (str, bytes, Mapping)) or not hasattr(results, "__iter__"):
             raise TypeError(
                 f"func must return a list of results for its batch, not {describe(results)}"
@@ -44,6 +44,15 @@ def per_batch(func: Callable[[list[Any]], Iterable[Any]]) -> Callable[[Batch], l
         return results if type(results) is list else list(results)
 
     return call
+
+
+def of_batch(
+    tell: Callable[[int, Any, Any], object] | None,
+) -> Callable[[int, Any, Any], object] | None:
+    """Turn an `on_complete` of lists into one of batches."""
+    if tell is None:
+        return None
+    return lambda index, batch, results: tell(index, batch.items, results)
 
 
 def flatten(pieces: Iterable[Piece], on_error: OnError) -> list[Any]:

@@ -6,11 +6,11 @@ import math
 import os
 import sys
 
+from .cgroups import ROOT, groups, read
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_ROOT = "/"  # of the file system
 
 
 def cpu_count() -> int:
@@ -32,7 +32,7 @@ def cpu_count() -> int:
         if forced:
             return forced
         cpus = _affinity()
-        quota = _quota(_ROOT) if sys.platform == "linux" else None
+        quota = _quota(ROOT) if sys.platform == "linux" else None
         return max(1, min(cpus, math.ceil(quota)) if quota else cpus)
     except Exception:
         return 1
@@ -62,30 +62,13 @@ def _quota(root: str) -> float | None:
 
 
 def _group_limits(root: str) -> Iterator[float]:
-    # A line is `hierarchy:controllers:path`; version 2 has the hierarchy 0 and no controllers.
-    for line in _read(root, "proc/self/cgroup").splitlines():
-        hierarchy, controllers, path = (*line.split(":", 2), "", "")[:3]
-        if hierarchy == "0" and not controllers:
-            for group in _with_parents("sys/fs/cgroup", path):
-                quota, _, period = _read(root, group, "cpu.max").partition(" ")
-                yield _ratio(quota, period)
-        elif "cpu" in controllers.split(","):
-            for mount in ("sys/fs/cgroup/cpu", "sys/fs/cgroup/cpu,cpuacct"):
-                for group in _with_parents(mount, path):
-                    yield _ratio(
-                        _read(root, group, "cpu.cfs_quota_us"),
-                        _read(root, group, "cpu.cfs_period_us"),
-                    )
-
-
-def _with_parents(mount: str, path: str) -> Iterator[str]:
-    """The group's folder and those above it: a parent's limit holds for all its children.
-
-    Inside a container the path may not exist below the mount; the mount itself then is the group.
-    """
-    parts = [part for part in path.split("/") if part and part != ".."]
-    for end in range(len(parts), -1, -1):
-        yield "/".join([mount, *parts[:end]])
+    for is_v2, folder in groups(root, "cpu"):
+        if is_v2:
+            quota, _, period = read(root, folder, "cpu.max").partition(" ")
+        else:
+            quota = read(root, folder, "cpu.cfs_quota_us")
+            period = read(root, folder, "cpu.cfs_period_us")
+        yield _ratio(quota, period)
 
 
 def _ratio(quota: str, period: str) -> float:
@@ -94,11 +77,3 @@ def _ratio(quota: str, period: str) -> float:
         return int(quota) / int(period)
     except (ValueError, ZeroDivisionError):
         return -1.0
-
-
-def _read(root: str, *path: str) -> str:
-    try:
-        with open(os.path.join(root, *path), encoding="ascii", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Sequence
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 60
@@ -25,13 +26,20 @@ def describe(item: object) -> str:
         return f"<{type(item).__name__}>"
 
 
-def note_failure(error: BaseException, index: int, item: object, attempt: int) -> None:
-    """Add a note to `error` that names the item. An exception that refuses notes stays as it is."""
+def note_failure(
+    error: BaseException, index: int, item: object, attempt: int, past: Sequence[str] = ()
+) -> None:
+    """Add a note to `error` that names the item, and the errors of its `past` attempts.
+
+    An exception that refuses notes stays as it is.
+    """
     try:
         notes = getattr(error, "__notes__", ())
         if len(notes) < _MAX_NOTES:
             error.add_note(f"item {index} ({describe(item)}), attempt {attempt}")
-        elif len(notes) == _MAX_NOTES:
+            for number, text in enumerate(past, 1):
+                error.add_note(f"  attempt {number} failed: {text}")
+        elif not past and len(notes) == _MAX_NOTES:
             error.add_note("... and further items: the same exception object was raised again")
     except Exception:
         return

@@ -10,13 +10,19 @@ from collections import deque
 
 from .backend import Backend, Job
 from .errors import ParallelError
+from .rate import RateLimit
 from .schedule import Run, Schedule
 from .source import Chunk, Source
 
 
 class Dispatcher:
     def __init__(
-        self, source: Source, backend: Backend, schedule: Schedule, max_workers: int
+        self,
+        source: Source,
+        backend: Backend,
+        schedule: Schedule,
+        max_workers: int,
+        rate: RateLimit | None = None,
     ) -> None:
         self.runs: dict[Job, Run] = {}  # every chunk that is handed out and has not ended
         self.again: deque[Chunk] = deque()  # work taken back, to be done before any other
@@ -25,6 +31,7 @@ class Dispatcher:
         self._backend = backend
         self._schedule = schedule
         self._max_workers = max_workers
+        self._rate = rate
         self._divisible: dict[Job, Run] = {}  # runs that may have items to take back
 
     def hand_out(self, now: float) -> float:
@@ -39,15 +46,17 @@ class Dispatcher:
                 return math.inf
             chunk = self._next_chunk() or self._take_back(now)
             if chunk is not None:
+                early = self._rate.try_acquire(now) if self._rate is not None else 0
+                if early > 0:
+                    self.again.appendleft(chunk)
+                    return now + early
                 self._submit(chunk, now)
-                if self._source.is_slow:
-                    return now  # and see to what happened in the meantime
             elif self._divisible:
                 return now + self._schedule.worth
             else:
                 if self._is_last_wave():
                     self._backend.dismiss()
-                return math.inf
+                return self._source.look_at(now)
 
     def cut(self, run: Run, index: int) -> Chunk | None:
         """Take the items from `index` on away from a worker; None if it was faster."""
@@ -94,7 +103,7 @@ class Dispatcher:
 
         That matters where all threads share one lock: each time we wake up, we are in their way.
         """
-        if self._backend.queued() >= self._max_workers:
+        if self._rate is not None or self._backend.queued() >= self._max_workers:
             return
         self._backend.remind()
         for _ in range(self._max_workers):
@@ -102,8 +111,6 @@ class Dispatcher:
             if chunk is None:
                 return
             self._submit(chunk, now)
-            if self._source.is_slow:
-                return
 
     def _next_chunk(self) -> Chunk | None:
         if self.again:

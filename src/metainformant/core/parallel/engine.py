@@ -14,10 +14,13 @@ from typing import Any
 
 from .backend import Backend, Finished, Job
 from .describe import describe, note_failure
+from .diagnosis import log_slow
 from .dispatch import Dispatcher
-from .errors import ParallelError, TaskCancelledError, TaskTimeoutError, format_stack
+from .errors import ParallelError, TaskCancelledError, TaskTimeoutError
 from .plan import Plan
+from .reporting import Reporter
 from .results import Piece
+from .retrying import Retries
 from .schedule import Run, Schedule
 from .source import Chunk, Source
 from .stopping import Stop, StopRule
@@ -30,9 +33,11 @@ class Engine:
         plan: what to do.
         source: where the chunks come from.
         backend: what runs them.
-        early: whether to deliver the finished part of a chunk before its end, as is needed for
-            the order of completion and for streams.
+        look_every: seconds between two looks at which the finished part of a chunk is delivered
+            before its end, as is needed for the order of completion; None if not at all.
+        max_chunk: the most items that a chunk may have.
         clock: seconds, monotonic.
+        total: how many items there are, if that is known.
         began: when the call began, from which its deadline counts; by default now.
     """
 
@@ -42,24 +47,31 @@ class Engine:
         source: Source,
         backend: Backend,
         *,
-        early: bool = False,
+        look_every: float | None = None,
+        max_chunk: int | None = None,
+        total: int | None = None,
         clock: Callable[[], float] = monotonic,
         began: float | None = None,
     ) -> None:
         self._plan = plan
         self._source = source
         self._backend = backend
-        self._early = early
+        self._early = look_every is not None
         self._clock = clock
-        self._rule = StopRule(plan, clock() if began is None else began)
+        began = clock() if began is None else began
+        self._rule = StopRule(plan, began)
+        self._retries = Retries(plan) if plan.retries else None
+        self._reporter = Reporter(plan, total, began) if plan.progress else None
+        self._is_left = False  # whether nobody wants more; set by any thread, read by the engine's
         self._schedule = Schedule(
             workers=plan.max_workers,
-            chunk_size=plan.chunk_size,
+            chunk_size=1 if plan.rate is not None else plan.chunk_size,
             timeout=plan.timeout,
             slow_after=plan.slow_after,
-            watch_order=early,
+            look_every=math.inf if look_every is None else look_every,
+            max_chunk=max_chunk,
         )
-        self._dispatcher = Dispatcher(source, backend, self._schedule, plan.max_workers)
+        self._dispatcher = Dispatcher(source, backend, self._schedule, plan.max_workers, plan.rate)
         self._runs = self._dispatcher.runs
         self._given_up: list[Job] = []  # overdue, and perhaps still to be ended
         self._failure: BaseException | None = None  # what `raise_failure` is to raise
@@ -71,10 +83,11 @@ class Engine:
         try:
             while True:
                 now = self._clock()
+                self._take_due(now)
                 act_at = self._hand_out(now)
                 if act_at > now:
                     self._end_given_up()  # only now: first of all their places were to be filled
-                if not self._runs and self._rule.broken is None:
+                if self._is_done():
                     break
                 ended = self._backend.wait(self._patience(now, act_at))
                 now = self._clock()
@@ -84,18 +97,27 @@ class Engine:
                 if self._early or now >= self._dispatcher.look_at:
                     pieces.extend(self._look(now))
                 self.stop = self._rule.stop(now)
+                self._report(now)
                 yield from pieces
-                if self._failure is not None:
+                if self._failure is not None or self._is_left:
                     return
                 if self.stop is not None:
                     yield from self._cancel_all(self.stop)
                     return
             graceful = True
+            self._report(math.inf)
         finally:
             for run in self._runs.values():
                 run.job.cut(0)
             self._end_given_up()
             self._backend.close(graceful)
+            if self._reporter is not None:
+                self._reporter.close()
+
+    def leave(self) -> None:
+        """Let the map end soon, without more outcomes. Any thread may call this."""
+        self._is_left = True
+        self._backend.wake()
 
     def raise_failure(self, results: list[Any] | None = None) -> None:
         """Raise what ended the map early: the first failure, if so asked, or an exit.
@@ -118,11 +140,35 @@ class Engine:
             self._rule.broken = error
             return now
 
+    def _is_done(self) -> bool:
+        if self._runs or self._rule.broken is not None or self._retries:
+            return False
+        return self._source.left == 0 and not self._dispatcher.again
+
+    def _take_due(self, now: float) -> None:
+        """Let items be tried again whose time has come, before any other."""
+        if self._retries is not None:
+            self._dispatcher.again.extendleft(self._retries.take_due(now))
+            self._source.waiting(len(self._retries))
+
+    def _report(self, now: float) -> None:
+        reporter = self._reporter
+        if reporter is None or now < reporter.look_at:
+            return
+        retried = 0 if self._retries is None else self._retries.count
+        unseen = sum(run.seen - run.delivered for run in self._runs.values())
+        running = sum(run.job.started is not None for run in self._runs.values())
+        reporter.report(self._clock(), self._rule, unseen, retried, running)
+
     # Watching
 
     def _patience(self, now: float, act_at: float) -> float | None:
         """For how long to wait if nobody wakes us; None: for ever."""
         at = min(self._dispatcher.look_at, self._rule.look_at(now), act_at)
+        if self._retries:
+            at = min(at, self._retries.next_due)
+        if self._reporter is not None:
+            at = min(at, self._reporter.look_at)
         return None if at == math.inf else max(0.0, at - now)
 
     def _look(self, now: float) -> Iterator[Piece]:
@@ -138,7 +184,7 @@ class Engine:
             if overdue_at < math.inf:
                 run.job.expires = (run.seen - run.chunk.start, overdue_at)
             if self._schedule.slow(run, now):
-                self._tell_slow(run, now)
+                log_slow(self._plan.caller, run, now)
         self._dispatcher.look_at = self._schedule.look_again(self._runs.values(), now)
 
     def _settle(self, run: Run) -> Iterator[Piece]:
@@ -171,30 +217,13 @@ class Engine:
             yield from self._deliver(run, index)
             item = describe(run.chunk.item(index))
             error = TaskTimeoutError(index, item, timeout, job.worker, stack, job.is_running)
-            yield from self._failed(run.chunk, error)
+            yield from self._failed(run, error)
 
     def _end_given_up(self) -> None:
         if self._given_up:
             while self._given_up:
                 self._given_up.pop().interrupt()
             self._rule.stuck = self._backend.stuck()
-
-    def _tell_slow(self, run: Run, now: float) -> None:
-        import logging  # slow to import, and needed only by those who ask for it
-
-        run.told_slow = run.seen
-        logger = logging.getLogger("metainformant.parallel")
-        if not logger.handlers:  # else Python itself would print what nobody asked to see
-            logger.addHandler(logging.NullHandler())
-        logger.warning(
-            "%s: item %d (%s) has been running for %.3g s on %r:\n%s",
-            self._plan.caller,
-            run.seen,
-            describe(run.chunk.item(run.seen)),
-            now - (now if run.since is None else run.since),
-            run.job.worker,
-            format_stack(run.job.stack()),
-        )
 
     # Stopping
 
@@ -216,6 +245,8 @@ class Engine:
                 at += 1
             unfinished.append((run.chunk._replace(start=at, stop=run.stop), False))
         unfinished.extend((chunk, False) for chunk in self._dispatcher.again)
+        if self._retries is not None:
+            unfinished.extend((chunk, True) for chunk in self._retries.take_all())
         while (chunk := self._source.rest()) is not None:
             unfinished.append((chunk, False))
         first: tuple[int, str, bool] | None = None
@@ -231,24 +262,54 @@ class Engine:
 
     # Outcomes
 
-    def _failed(self, chunk: Chunk, error: TaskTimeoutError) -> Iterator[Piece]:
+    def _failed(self, run: Run, error: TaskTimeoutError) -> Iterator[Piece]:
         """The piece of an item that the engine itself has failed."""
-        self._rule.saw(1, 1)
+        chunk, index, now = run.chunk, error.index, self._clock()
+        if self._again(chunk, index, error, now):
+            return
+        self._rule.saw(1, 1, 1)
+        if chunk.attempt > 1:
+            self._note(chunk, index, error)
         if not self._ends_the_map(error):
-            yield Piece(chunk, error.index, [error], {error.index: error})
+            times = [now if run.since is None else run.since, now]
+            yield Piece(chunk, index, [error], {index: error}, error.worker, times)
 
     def _piece(self, run: Run, finished: Finished) -> Iterator[Piece]:
-        """Those of the finished items that have not been delivered yet, if any."""
-        start = run.delivered
-        values, failed, _ = finished.since(start - run.chunk.start)
-        self._rule.saw(len(values), len(failed))
-        by_index = {start + position: error for position, error in failed.items()}
-        for index, error in by_index.items():
-            note_failure(error, index, run.chunk.item(index), attempt=1)
+        """Those of the finished items that have not been delivered yet, if any.
+
+        Items that are to be tried again are left out, so there may be several pieces.
+        """
+        chunk, start = run.chunk, run.delivered
+        values, failed, times = finished.since(start - chunk.start)
+        worker = run.job.worker
+        final: dict[int, BaseException] = {}
+        begin = 0  # position of the first value that is not in a piece yet
+        for position, error in failed.items():
+            index = start + position
+            if self._again(chunk, index, error, self._clock()):
+                if begin < position:
+                    self._rule.saw(position - begin, len(final))
+                    part = values[begin:position]
+                    yield Piece(chunk, start + begin, part, final, worker, times[begin:])
+                begin, final = position + 1, {}
+                continue
+            final[index] = error
+            self._note(chunk, index, error)
             if self._ends_the_map(error):
+                self._rule.saw(position + 1 - begin, len(final))
                 return
-        if values:
-            yield Piece(run.chunk, start, values, by_index)
+        if begin < len(values):
+            self._rule.saw(len(values) - begin, len(final))
+            if begin:
+                values, times = values[begin:], times[begin:]
+            yield Piece(chunk, start + begin, values, final, worker, times)
+
+    def _again(self, chunk: Chunk, index: int, error: BaseException, now: float) -> bool:
+        return self._retries is not None and self._retries.again(chunk, index, error, now)
+
+    def _note(self, chunk: Chunk, index: int, error: BaseException) -> None:
+        past = self._retries.past(index) if self._retries is not None else ()
+        note_failure(error, index, chunk.item(index), chunk.attempt, past)
 
     def _ends_the_map(self, error: BaseException) -> bool:
         if not self._rule.is_final(error):

@@ -16,6 +16,11 @@ class Outcome(NamedTuple, Generic[T, R]):
         item: the item itself.
         value: what the function returned; None if it failed.
         error: why it failed; None if it did not.
+        attempts: how many attempts there were.
+        started: when the last one was started, in seconds since the epoch, as `time.time()` has it;
+            None if it was not.
+        seconds: how long that attempt took, or took until it was given up.
+        worker: name of the worker that ran it.
 
     >>> Outcome(0, "ATG", 3, None).ok
     True
@@ -25,6 +30,10 @@ class Outcome(NamedTuple, Generic[T, R]):
     item: T
     value: R
     error: BaseException | None
+    attempts: int = 1
+    started: float | None = None
+    seconds: float | None = None
+    worker: str = ""
 
     @property
     def ok(self) -> bool:

@@ -1,25 +1,30 @@
 """The options of one call, validated once and then frozen.
 
-This is the only place that validates: whatever comes after may rely on a Plan.
+Whatever comes after may rely on a Plan: nothing else validates, but for arguments that only one
+function has.
 """
 
 from __future__ import annotations
 
-import math
-import operator
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from types import CodeType
-from typing import Any, Literal, NamedTuple, SupportsFloat, SupportsIndex, TypedDict, TypeVar, cast
+from typing import Any, NamedTuple, TypedDict, TypeVar
+
+from . import validate
+from .prepare import Preparation
+from .rate import RateLimit
+from .validate import OnError, RetryOn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
 
-T = TypeVar("T")
+    from .progress import Progress
 
-OnError = Literal["return", "raise", "skip"]
-_ON_ERROR: tuple[OnError, ...] = ("return", "raise", "skip")
+
+T = TypeVar("T")
+R = TypeVar("R")
+# For type checkers: what is called with an item, and with the worker's state if there is one.
+Task = Callable[[T], R] | Callable[[T, Any], R]
 
 
 class Options(TypedDict, total=False):
@@ -30,13 +35,27 @@ class Options(TypedDict, total=False):
     max_failures: float | None
     slow_after: float | None
     max_abandoned: int
+    retries: int
+    retry_on: (
+        type[BaseException]
+        | tuple[type[BaseException], ...]
+        | list[type[BaseException]]
+        | Callable[[BaseException], object]
+    )
+    backoff: float | Callable[[int, BaseException], float]
+    rate: float | RateLimit | None
+    on_complete: Callable[[int, Any, Any], object] | None
+    progress: bool | str | Callable[[Progress], object] | None
+    initializer: Callable[..., object] | None
+    initargs: Iterable[Any]
+    worker_state: Callable[[], Any] | None
 
 
 class Plan(NamedTuple):
     """What one call was asked to do. Times are in seconds."""
 
     caller: str  # name of the public function, for messages and worker names
-    func: Callable[[Any], Any]
+    func: Callable[..., Any]
     max_workers: int
     chunk_size: int | None
     timeout: float | None
@@ -47,6 +66,25 @@ class Plan(NamedTuple):
     max_failures: float | None  # an int is a count, a float a fraction
     slow_after: float | None
     max_abandoned: int
+    retries: int
+    retry_on: RetryOn
+    backoff: float | Callable[[int, BaseException], float]
+    rate: RateLimit | None
+    on_complete: Callable[[int, Any, Any], object] | None
+    progress: bool | str | Callable[[Progress], object] | None
+    initializer: Callable[..., object] | None
+    initargs: tuple[Any, ...]
+    worker_state: Callable[[], Any] | None
+
+    @property
+    def fails_fast(self) -> bool:
+        """Whether the first failure of a task ends the map."""
+        return self.on_error == "raise" and self.max_failures is None and not self.retries
+
+    @property
+    def preparation(self) -> Preparation:
+        """What each worker is to do at first."""
+        return Preparation(self.func, self.initializer, self.initargs, self.worker_state)
 
 
 # What a call means where it leaves an option out; `max_workers` has no common default.
@@ -60,12 +98,21 @@ _DEFAULTS: dict[str, object] = {
     "max_failures": None,
     "slow_after": None,
     "max_abandoned": 1000,
+    "retries": 0,
+    "retry_on": Exception,
+    "backoff": 0.1,
+    "rate": None,
+    "on_complete": None,
+    "progress": None,
+    "initializer": None,
+    "initargs": (),
+    "worker_state": None,
 }
 
 
 def make_plan(
     caller: str,
-    func: Callable[[Any], Any],
+    func: Callable[..., Any],
     options: Mapping[str, object],
     *,
     max_workers: object,
@@ -78,122 +125,49 @@ def make_plan(
     allowed = [name for name in _DEFAULTS if name not in arguments]
     for name in options:
         if name not in allowed:
-            raise TypeError(_unknown(caller, name, allowed))
-    check_function(caller, func)
+            raise TypeError(validate.unknown(caller, name, allowed))
+    validate.check_function(caller, func)
     chosen = {**_DEFAULTS, **arguments, **options}
+
+    def checked(name: str, check: Callable[..., Any], *more: object) -> Any:
+        return check(caller, name, chosen[name], *more)
+
     return Plan(
         caller=caller,
         func=func,
-        max_workers=whole(caller, "max_workers", max_workers),
-        chunk_size=optional_whole(caller, "chunk_size", chosen["chunk_size"]),
-        timeout=_limit(caller, "timeout", chosen["timeout"]),
-        ordered=_flag(caller, "ordered", chosen["ordered"]),
-        on_error=_on_error(caller, chosen["on_error"]),
-        deadline=_limit(caller, "deadline", chosen["deadline"]),
-        cancel=_event(caller, "cancel", chosen["cancel"]),
-        max_failures=_failures(caller, "max_failures", chosen["max_failures"]),
-        slow_after=_limit(caller, "slow_after", chosen["slow_after"]),
-        max_abandoned=whole(caller, "max_abandoned", chosen["max_abandoned"]),
+        max_workers=validate.whole(caller, "max_workers", max_workers),
+        chunk_size=checked("chunk_size", validate.optional_whole),
+        timeout=checked("timeout", validate.limit),
+        ordered=checked("ordered", validate.flag),
+        on_error=validate.one_of(caller, chosen["on_error"]),
+        deadline=checked("deadline", validate.limit),
+        cancel=checked("cancel", validate.event),
+        max_failures=checked("max_failures", validate.failures),
+        slow_after=checked("slow_after", validate.limit),
+        max_abandoned=checked("max_abandoned", validate.whole),
+        retries=checked("retries", validate.whole, 0),
+        retry_on=checked("retry_on", validate.retry_on),
+        backoff=checked("backoff", validate.backoff),
+        rate=checked("rate", _rate),
+        on_complete=checked("on_complete", validate.optional_callable, "index, item and result"),
+        progress=checked("progress", validate.progress),
+        initializer=checked("initializer", validate.optional_callable, "`initargs`"),
+        initargs=checked("initargs", _arguments),
+        worker_state=checked("worker_state", validate.optional_callable, "nothing"),
     )
 
 
-def check_function(caller: str, func: object) -> None:
-    """Raise TypeError unless `func` is something that a worker can call."""
-    if not callable(func):
-        raise TypeError(
-            f"{caller}: func={func!r} is not callable; pass a function that takes one item"
-        )
-    code = getattr(func, "__code__", None)
-    if isinstance(code, CodeType) and code.co_flags & 0x80:  # CO_COROUTINE: a call runs nothing
-        raise TypeError(
-            f"{caller}: func={func!r} is an async function, which a worker cannot await; "
-            "pass a plain function, for example lambda item: asyncio.run(func(item))"
-        )
-
-
-def check_items(caller: str, items: Iterable[T]) -> Iterable[T]:
-    """Return `items`, or their iterator, so that it is made only once; raise TypeError if not."""
-    if isinstance(items, (list, tuple)):
-        return items
-    try:
-        return iter(items)
-    except TypeError as error:
-        raise TypeError(
-            f"{caller}: items={items!r} is not iterable; pass a list, or any other iterable"
-        ) from error
-
-
-def whole(caller: str, name: str, value: object, least: int = 1, fix: str | None = None) -> int:
-    """Return `value` as an int that is not below `least`."""
-    fix = fix or f"{caller}: {name}={value!r} must be a whole number, at least {least}"
-    if isinstance(value, bool):
-        raise TypeError(fix)
-    try:
-        number = operator.index(cast(SupportsIndex, value))
-    except TypeError:
-        raise TypeError(fix) from None
-    if not least <= number <= sys.maxsize:
-        raise ValueError(fix)
-    return number
-
-
-def optional_whole(caller: str, name: str, value: object) -> int | None:
-    return None if value is None else whole(caller, name, value)
-
-
-def _on_error(caller: str, value: object) -> OnError:
-    for known in _ON_ERROR:
-        if value == known:
-            return known
-    raise ValueError(f"{caller}: on_error={value!r} must be 'return', 'raise' or 'skip'")
-
-
-def _event(caller: str, name: str, value: object) -> threading.Event | None:
-    if value is not None and not callable(getattr(value, "is_set", None)):
-        raise TypeError(
-            f"{caller}: {name}={value!r} must be a threading.Event; set() it to stop the map"
-        )
-    return cast("threading.Event | None", value)
-
-
-def _failures(caller: str, name: str, value: object) -> float | None:
-    fix = (
-        f"{caller}: {name}={value!r} must be a count (0 or more), "
-        "a fraction between 0 and 1 as a float, or None for any number"
-    )
-    if value is None:
-        return None
-    if isinstance(value, float):
-        if not 0 < value < 1:
-            raise ValueError(fix)
+def _rate(caller: str, name: str, value: object) -> RateLimit | None:
+    if value is None or isinstance(value, RateLimit):
         return value
-    return whole(caller, name, value, least=0, fix=fix)
+    fix = (
+        f"{caller}: {name}={value!r} must be a number of starts per second above 0, "
+        "a RateLimit, or None for no limit"
+    )
+    return RateLimit(validate.positive(value, fix))
 
 
-def _limit(caller: str, name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    fix = f"{caller}: {name}={value!r} must be a number of seconds above 0, or None for no limit"
-    if isinstance(value, (bool, str, bytes)):
-        raise TypeError(fix)
-    try:
-        number = float(cast(SupportsFloat, value))
-    except (TypeError, ValueError):
-        raise TypeError(fix) from None
-    if not 0 < number < math.inf:  # also refuses NaN
-        raise ValueError(fix)
-    return number
-
-
-def _flag(caller: str, name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{caller}: {name}={value!r} must be True or False")
-    return value
-
-
-def _unknown(caller: str, name: str, known: Iterable[str]) -> str:
-    import difflib  # only needed to word this error
-
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(known)}"
-    return f"{caller}() got an unknown option {name!r}; {hint}"
+def _arguments(caller: str, name: str, value: object) -> tuple[Any, ...]:
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        return tuple(value)
+    raise TypeError(f"{caller}: {name}={value!r} must be a tuple of arguments for initializer")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from .outcome import Outcome
-from .plan import OnError
 from .source import Chunk
+from .validate import OnError
 
 
 class Piece(NamedTuple):
@@ -20,21 +20,42 @@ class Piece(NamedTuple):
     start: int
     values: list[Any]
     failed: dict[int, BaseException]
+    worker: str = ""
+    # When each item was started, and when the last one ended, if the map keeps times; else empty.
+    times: list[float] = []  # noqa: RUF012  # never changed
 
-    def outcomes(self) -> Iterator[Outcome[Any, Any]]:
-        item, failed = self.chunk.item, self.failed
-        for index, value in enumerate(self.values, self.start):
+    def outcomes(self, epoch: float = 0.0) -> Iterator[Outcome[Any, Any]]:
+        """One record per item; `epoch` is added to the times."""
+        chunk, _, _, failed, worker, times = self
+        item, attempts = chunk.item, chunk.attempt
+        started = seconds = None
+        for position, value in enumerate(self.values):
+            index = self.start + position
+            if times:
+                started = times[position] + epoch
+                seconds = times[position + 1] - times[position]
             if index in failed:
-                yield Outcome(index, item(index), None, value)
+                yield Outcome(index, item(index), None, value, attempts, started, seconds, worker)
             else:
-                yield Outcome(index, item(index), value, None)
+                yield Outcome(index, item(index), value, None, attempts, started, seconds, worker)
+
+    def forget_items(self, count: int) -> None:
+        """Drop the references to the `count` items. Only for input that nobody else has."""
+        base = self.chunk.base
+        if isinstance(base, list):
+            first = self.start - self.chunk.origin
+            base[first : first + count] = [None] * count
 
     def successes(self) -> list[Any]:
         """The values without those of failed items."""
         if not self.failed:
             return self.values
-        pairs = enumerate(self.values, self.start)
-        return [value for index, value in pairs if index not in self.failed]
+        return [value for _, value in self.successes_by_index()]
+
+    def successes_by_index(self) -> Iterator[tuple[int, Any]]:
+        for index, value in enumerate(self.values, self.start):
+            if index not in self.failed:
+                yield index, value
 
 
 def collect(pieces: Iterable[Piece], total: int, *, ordered: bool, on_error: OnError) -> list[Any]:
@@ -47,7 +68,7 @@ def collect(pieces: Iterable[Piece], total: int, *, ordered: bool, on_error: OnE
         return results
     slots: list[Any] = [None] * total
     skipped: set[int] = set()
-    for _, start, values, failed in pieces:
+    for _, start, values, failed, _, _ in pieces:
         slots[start : start + len(values)] = values
         if skip:
             skipped.update(failed)
@@ -56,13 +77,41 @@ def collect(pieces: Iterable[Piece], total: int, *, ordered: bool, on_error: OnE
     return slots
 
 
-def in_order(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Hold pieces back until those before them have come."""
-    waiting: dict[int, Piece] = {}
-    position = 0
-    for piece in pieces:
-        waiting[piece.start] = piece
-        while position in waiting:
-            ready = waiting.pop(position)
-            position += len(ready.values)
+class InOrder:
+    """Holds pieces back until those before them have come."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, Piece] = {}
+        self._position = 0
+        self.held = 0  # how many items are held back
+
+    def add(self, piece: Piece) -> Iterator[Piece]:
+        """Yield those that can go on, now that `piece` has come."""
+        self._waiting[piece.start] = piece
+        self.held += len(piece.values)
+        while self._position in self._waiting:
+            ready = self._waiting.pop(self._position)
+            self._position += len(ready.values)
+            self.held -= len(ready.values)
             yield ready
+
+
+def in_order(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    order = InOrder()
+    for piece in pieces:
+        yield from order.add(piece)
+
+
+def told(
+    pieces: Iterable[Piece], tell: Callable[[int, Any, Any], object] | None
+) -> Iterator[Piece]:
+    """Call `tell` with index, item and value of every success before it goes on."""
+    for piece in pieces:
+        tell_of(piece, tell)
+        yield piece
+
+
+def tell_of(piece: Piece, tell: Callable[[int, Any, Any], object] | None) -> None:
+    if tell is not None:
+        for index, value in piece.successes_by_index():
+            tell(index, piece.chunk.item(index), value)

@@ -7,6 +7,7 @@ So all of it is tested with a simulated clock. State is owned by the thread that
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 
 from .backend import Job
@@ -29,8 +30,6 @@ _MEMORY = 0.5
 _SHARE = 0.5
 # Seconds below which it is not worth taking work back from a worker that is moving.
 _WORTH = 0.001
-# Seconds between two looks when the order of completion matters.
-_ORDER_TICK = 0.005
 
 
 class Run:
@@ -70,7 +69,8 @@ class Schedule:
         chunk_size: int | None = None,
         timeout: float | None = None,
         slow_after: float | None = None,
-        watch_order: bool = False,
+        look_every: float = math.inf,
+        max_chunk: int | None = None,
     ) -> None:
         self._workers = workers
         self._fixed_size = chunk_size
@@ -81,7 +81,8 @@ class Schedule:
         # late, and it may be max(50 ms, 5 %) late.
         limit = min(timeout or math.inf, slow_after or math.inf)
         self.tick = max(0.05, limit * 0.05) / 4
-        self._order_tick = _ORDER_TICK if watch_order else math.inf
+        self._look_every = look_every
+        self._max_chunk = max_chunk or sys.maxsize
         self._largest = 0  # the largest chunk measured so far
         self._items = 0.0  # items and seconds measured, older ones weighing less
         self._seconds = 0.0
@@ -106,7 +107,7 @@ class Schedule:
         size = _CHUNK_SECONDS * speed
         if left is not None:
             size = min(size, max(left * _SHARE / self._workers, _SMALL_SECONDS * speed))
-        return max(1, int(min(size, self._largest * _GROWTH)))
+        return max(1, int(min(size, self._largest * _GROWTH, self._max_chunk)))
 
     def share(self, runs: Iterable[Run], now: float) -> tuple[Run, int] | None:
         """Choose a run to take work from, and the index from which on: half of the largest rest.
@@ -143,7 +144,7 @@ class Schedule:
 
     def first_look(self, run: Run, now: float) -> float:
         """When to look at a run that was started just now."""
-        return now + (min(self.tick, self._order_tick) if run.rest else self.tick)
+        return now + (min(self.tick, self._look_every) if run.rest else self.tick)
 
     def look_again(self, runs: Iterable[Run], now: float) -> float:
         """When to look at all runs again if no worker wakes us: in time for what is overdue."""

@@ -35,22 +35,23 @@ class StopRule:
     def __init__(self, plan: Plan, now: float) -> None:
         self._plan = plan
         self._stop_at = math.inf if plan.deadline is None else now + plan.deadline
-        self._finished = 0
-        self._failures = 0
+        self.finished = 0
+        self.failures = 0
+        self.timeouts = 0
         # Set by the engine: tasks that were given up and still run, and why there is no worker.
         self.stuck = 0
         self.broken: ParallelError | None = None
 
-    def saw(self, finished: int, failures: int) -> None:
-        """Count items that have been finished, and how many of them failed."""
-        self._finished += finished
-        self._failures += failures
+    def saw(self, finished: int, failures: int, timeouts: int = 0) -> None:
+        """Count items that have been finished, how many failed, and of these by their timeout."""
+        self.finished += finished
+        self.failures += failures
+        self.timeouts += timeouts
 
     def is_final(self, error: BaseException) -> bool:
         """Whether this failure alone ends the map."""
         plan = self._plan
-        first_ends = plan.on_error == "raise" and plan.max_failures is None
-        return first_ends or isinstance(error, FATAL)
+        return (plan.on_error == "raise" and plan.max_failures is None) or isinstance(error, FATAL)
 
     def look_at(self, now: float) -> float:
         """When to ask for `stop` again."""
@@ -76,11 +77,11 @@ class StopRule:
         if limit is None:
             return False
         if isinstance(limit, int):
-            return self._failures > limit
-        return self._finished >= _ENOUGH_TO_JUDGE and self._failures > limit * self._finished
+            return self.failures > limit
+        return self.finished >= _ENOUGH_TO_JUDGE and self.failures > limit * self.finished
 
     def _too_many_failures(self) -> Stop:
-        failures, finished, limit = self._failures, self._finished, self._plan.max_failures or 0
+        failures, finished, limit = self.failures, self.finished, self._plan.max_failures or 0
         return Stop(
             f"max_failures={limit:g} was exceeded: {failures} of {finished} finished items failed",
             lambda _: TooManyFailuresError(failures, finished, limit),

@@ -1,110 +1,150 @@
-"""Maps over input that is read lazily and results that are read one by one."""
+"""A map whose input is read lazily and whose results are taken one by one.
+
+Three parties, each in a thread of its own: the reader reads the input, the driver runs the engine,
+and the consumer, which is the caller's thread, takes what comes, puts it in order and tells the
+reader how far it is. None of them ever waits for a task, for the input or for the consumer but the
+one whose business it is. So timeouts fire and tasks go on while the input blocks, and while the
+consumer is busy with something else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from typing import Any, TypeVar
+import contextvars
+import queue
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any
 
-from .backends.threads import ThreadBackend
 from .engine import Engine
-from .outcome import Outcome
-from .plan import Plan, check_items, make_plan, optional_whole
-from .results import in_order
-from .source import StreamSource
+from .plan import Plan
+from .reader import StreamSource
+from .reporting import check_display
+from .results import InOrder, Piece, tell_of
+from .running import LOOK, make_backend
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Unpack
-
-    from .plan import Options
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-_CALLER = "outcomes"
+# No wait is longer than this: elsewhere than on Linux a signal may not end one.
+_LONGEST_WAIT = 0.1
+# Seconds that closing waits for the driver, which has only to tell the workers to end.
+_LONGEST_CLOSE = 1.0
 
 
-def outcomes(
-    func: Callable[[T], R],
-    items: Iterable[T],
-    *,
-    max_workers: int = 8,
-    chunk_size: int | None = None,
-    timeout: float | None = None,
-    ordered: bool = True,
-    buffer_size: int | None = None,
-    **options: Unpack[Options],
-) -> Generator[Outcome[T, R], None, None]:
-    """Call `func` with each item, in threads, and yield an `Outcome` for each, as they come.
+class End:
+    """The last thing that the driver sends."""
 
-    The input is read lazily and in the thread that iterates, never more than `buffer_size` items
-    ahead of what has been yielded, so it may be endless. Everything happens while you iterate:
-    between two steps the tasks in hand go on, but no new ones are handed out and no timeout
-    fires. Closing the iterator, or leaving it to the garbage collector, stops the map without
-    waiting for the tasks in flight.
+    def __init__(self, crash: BaseException | None) -> None:
+        self.crash = crash
 
-    A failed item does not disturb the others: its outcome has the exception as `error`. If
-    reading the input fails, the outcomes of what was read before are yielded first, and then that
-    exception is raised.
+
+class Stream:
+    """One lazy map.
 
     Args:
-        func: called with one item at a time, from several threads.
-        items: any iterable.
-        max_workers: how many threads at most.
-        chunk_size: how many consecutive items are handed to a thread together; by default this
-            follows the measured speed.
-        timeout: seconds that one item may take, counted from its own start; None for no limit.
-        ordered: False for the order of completion instead of input order.
-        buffer_size: how many items may be read and not yet yielded; 8192 by default, or 16 per
-            worker if that is more. Slow tasks need far less: about 3 items per worker.
-        deadline: seconds that the whole map may take; `cancel`: a `threading.Event` that stops
-            it. What was read and is not finished by then gets a `TaskCancelledError`; if there
-            may have been more to read, that error is also raised at the end.
-
-    Raises:
-        TypeError, ValueError: for a wrong argument, at the call.
-
-    >>> from metainformant.core import parallel
-    >>> for outcome in parallel.outcomes(int, ["1", "two"]):
-    ...     print(outcome.index, outcome.item, outcome.value if outcome.ok else "failed")
-    0 1 1
-    1 two failed
+        plan: what to do.
+        items: what to read.
+        buffer_size: see `StreamSource`.
+        keep_times: whether pieces are to have times.
     """
-    plan = make_plan(
-        _CALLER,
-        func,
-        options,
-        max_workers=max_workers,
-        chunk_size=chunk_size,
-        timeout=timeout,
-        ordered=ordered,
-        on_error="return",
-    )
-    items = check_items(_CALLER, items)
-    size = optional_whole(_CALLER, "buffer_size", buffer_size)
-    if size is None:
-        size = max(8192, 16 * plan.max_workers)
-    # Chunks of an eighth of what every worker could have, so that none has to wait for another.
-    source = StreamSource(items, size, max(1, size // (8 * plan.max_workers)))
-    backend = ThreadBackend(plan.caller, plan.func, timeout=plan.timeout, eager=True)
-    return _stream(plan, source, Engine(plan, source, backend, early=True))
 
+    def __init__(
+        self, plan: Plan, items: Iterable[Any], buffer_size: int | None, *, keep_times: bool
+    ) -> None:
+        check_display(plan)
+        self._plan = plan
+        backend = make_backend(plan, stream=True, keep_times=keep_times)
+        self._source = StreamSource(
+            items,
+            max_workers=plan.max_workers,
+            chunk_size=plan.chunk_size,
+            buffer_size=buffer_size,
+            wake=backend.wake,
+        )
+        total = len(items) if isinstance(items, (list, tuple)) else None
+        self._engine = Engine(
+            plan,
+            self._source,
+            backend,
+            look_every=LOOK,
+            max_chunk=self._source.max_chunk,
+            total=total,
+        )
+        self._context = contextvars.copy_context()
+        self._driver: threading.Thread | None = None
+        # Owned by the consumer:
+        self._order = InOrder() if plan.ordered else None
+        self._delivered = 0
 
-def _stream(
-    plan: Plan, source: StreamSource, engine: Engine
-) -> Generator[Outcome[Any, Any], None, None]:
-    pieces = engine.pieces()
-    try:
-        for piece in in_order(pieces) if plan.ordered else pieces:
-            for outcome in piece.outcomes():
-                source.delivered += 1
-                yield outcome
-    finally:
-        pieces.close()
-    engine.raise_failure()
-    if source.error is not None:
-        raise source.error
-    if engine.stop is not None and source.left is None:
-        error = engine.stop.error((source.delivered, "not read", False))
-        if error is not None:
-            raise error
+    def start(self, send: Callable[[Piece | End], object]) -> None:
+        """Start reading and running; all that comes of it goes through `send`, in the driver."""
+        self._driver = threading.Thread(
+            target=self._context.run, args=(self._drive, send), name=f"{self._plan.caller} driver"
+        )
+        self._driver.daemon = True
+        self._source.start()
+        self._driver.start()
+
+    def pieces(self) -> Generator[Piece, None, None]:
+        """Run the map in threads of its own, and yield what comes, in order if that is asked."""
+        received: queue.SimpleQueue[Piece | End] = queue.SimpleQueue()
+        try:
+            self.start(received.put)
+            while True:
+                try:
+                    piece = received.get(timeout=_LONGEST_WAIT)
+                except queue.Empty:
+                    continue
+                if isinstance(piece, End):
+                    self.finish(piece)
+                    return
+                yield from self.take(piece)
+        finally:
+            self.close()
+
+    def take(self, piece: Piece) -> Iterator[Piece]:
+        """The consumer's part: yield what can be delivered now that this piece has come."""
+        tell_of(piece, self._plan.on_complete)
+        for ready in (piece,) if self._order is None else self._order.add(piece):
+            self._tell_progress()
+            count = len(ready.values)  # the list may be consumed
+            yield ready
+            self._delivered += count
+            ready.forget_items(count)
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        held = 0 if self._order is None else self._order.held
+        self._source.progressed(self._delivered, held)
+
+    def finish(self, end: End) -> None:
+        """Raise what ended the map before its input did, if something has."""
+        if end.crash is not None:
+            raise end.crash
+        self._engine.raise_failure()
+        if self._source.error is not None:
+            raise self._source.error
+        if self._engine.stop is not None and self._source.left is None:
+            error = self._engine.stop.error((self._source.taken, "not read", False))
+            if error is not None:
+                raise error
+
+    def close(self, wait: float = _LONGEST_CLOSE) -> None:
+        """Let the map end soon. The consumer calls this, whatever has happened."""
+        self._engine.leave()
+        self._source.close()
+        driver = self._driver
+        if driver is None or driver is threading.current_thread():
+            return
+        if not sys.is_finalizing():  # else the driver does not get to run any more
+            driver.join(wait)
+
+    def _drive(self, send: Callable[[Piece | End], object]) -> None:
+        crash: BaseException | None = None
+        try:
+            for piece in self._engine.pieces():
+                send(piece)
+        except BaseException as error:
+            crash = error
+        finally:
+            self._source.close()
+            send(End(crash))
+            del crash

@@ -1,0 +1,83 @@
+"""How many tasks may be started per second."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+
+class RateLimit:
+    """At most so many starts per second, evenly spaced; to be shared between maps and threads.
+
+    Pass it as `rate` to several maps, or call `acquire` in threads of your own: all of them
+    together keep within the limit. After a pause one start may come early, never more, as in the
+    generic cell rate algorithm of ITU-T I.371 with a tolerance of one interval.
+
+    Args:
+        per_second: starts per second, above 0; it may be below 1.
+
+    A server that says when to come again can be heeded for all tasks at once, by a `backoff` that
+    calls `pause`:
+
+        def backoff(attempt, error):
+            seconds = float(error.headers["Retry-After"])
+            limit.pause(seconds)
+            return seconds
+
+    >>> from metainformant.core import parallel
+    >>> limit = parallel.RateLimit(1000)
+    >>> parallel.thread_map(len, ["ATG", "GATTACA"], rate=limit)
+    [3, 7]
+    """
+
+    def __init__(self, per_second: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        if isinstance(per_second, (bool, str)) or not 0 < per_second < float("inf"):
+            raise ValueError(
+                f"RateLimit: per_second={per_second!r} must be a number of starts per second "
+                "above 0"
+            )
+        self.per_second = float(per_second)
+        self._interval = 1 / self.per_second
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._next = 0.0  # when the next start was due; under the lock
+        self._began = False  # under the lock
+
+    def try_acquire(self, now: float | None = None) -> float:
+        """Take one start if it is due; return 0 if so, and else the seconds until it will be.
+
+        `now` is what the clock says, `time.monotonic()` by default.
+        """
+        if now is None:
+            now = self._clock()
+        with self._lock:
+            if not self._began:
+                self._began = True
+                self._next = now
+            if now < self._next:
+                return self._next - now
+            # A start that comes late, by less than an interval, does not delay those after it.
+            self._next = max(self._next, now - self._interval) + self._interval
+            return 0.0
+
+    def acquire(self) -> None:
+        """Take one start, and wait until it is due. For threads of your own."""
+        while (seconds := self.try_acquire()) > 0:
+            time.sleep(seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing be started for so long: what a server asks for with `Retry-After`.
+
+        Any thread may call it. A pause that ends before one that is already on changes nothing.
+        """
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(f"RateLimit.pause: seconds={seconds!r} must be 0 or more")
+        with self._lock:
+            # Plus the interval that a start may come early.
+            until = self._clock() + seconds + self._interval
+            self._next = max(self._next, until) if self._began else until
+            self._began = True
+
+    def __repr__(self) -> str:
+        return f"RateLimit({self.per_second:g})"

@@ -1,0 +1,169 @@
+"""Checks of arguments. Each returns the argument, and else raises an error that names the fix."""
+
+from __future__ import annotations
+
+import math
+import operator
+import sys
+from collections.abc import Callable, Iterable
+from types import CodeType
+from typing import Any, Literal, SupportsFloat, SupportsIndex, TypeVar, cast
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
+
+T = TypeVar("T")
+
+OnError = Literal["return", "raise", "skip"]
+_ON_ERROR: tuple[OnError, ...] = ("return", "raise", "skip")
+
+# Which failures are worth another attempt: exception classes, or a function that tells.
+RetryOn = tuple[type[BaseException], ...] | Callable[[BaseException], object]
+
+
+def check_function(caller: str, func: object) -> None:
+    """Raise TypeError unless `func` is something that a worker can call."""
+    if not callable(func):
+        raise TypeError(
+            f"{caller}: func={func!r} is not callable; pass a function that takes one item"
+        )
+    code = getattr(func, "__code__", None)
+    if isinstance(code, CodeType) and code.co_flags & 0x80:  # CO_COROUTINE: a call runs nothing
+        raise TypeError(
+            f"{caller}: func={func!r} is an async function, which a worker cannot await; "
+            "pass a plain function, for example lambda item: asyncio.run(func(item))"
+        )
+
+
+def check_items(caller: str, items: Iterable[T]) -> Iterable[T]:
+    """Return `items`, or their iterator, so that it is made only once; raise TypeError if not."""
+    if isinstance(items, (list, tuple)):
+        return items
+    try:
+        return iter(items)
+    except TypeError as error:
+        raise TypeError(
+            f"{caller}: items={items!r} is not iterable; pass a list, or any other iterable"
+        ) from error
+
+
+def whole(caller: str, name: str, value: object, least: int = 1, fix: str | None = None) -> int:
+    """Return `value` as an int that is not below `least`."""
+    fix = fix or f"{caller}: {name}={value!r} must be a whole number, at least {least}"
+    if isinstance(value, bool):
+        raise TypeError(fix)
+    try:
+        number = operator.index(cast(SupportsIndex, value))
+    except TypeError:
+        raise TypeError(fix) from None
+    if not least <= number <= sys.maxsize:
+        raise ValueError(fix)
+    return number
+
+
+def optional_whole(caller: str, name: str, value: object) -> int | None:
+    return None if value is None else whole(caller, name, value)
+
+
+def one_of(caller: str, value: object) -> OnError:
+    for known in _ON_ERROR:
+        if value == known:
+            return known
+    raise ValueError(f"{caller}: on_error={value!r} must be 'return', 'raise' or 'skip'")
+
+
+def event(caller: str, name: str, value: object) -> threading.Event | None:
+    if value is not None and not callable(getattr(value, "is_set", None)):
+        raise TypeError(
+            f"{caller}: {name}={value!r} must be a threading.Event; set() it to stop the map"
+        )
+    return cast("threading.Event | None", value)
+
+
+def failures(caller: str, name: str, value: object) -> float | None:
+    fix = (
+        f"{caller}: {name}={value!r} must be a count (0 or more), "
+        "a fraction between 0 and 1 as a float, or None for any number"
+    )
+    if value is None:
+        return None
+    if isinstance(value, float):
+        if not 0 < value < 1:
+            raise ValueError(fix)
+        return value
+    return whole(caller, name, value, least=0, fix=fix)
+
+
+def limit(caller: str, name: str, value: object) -> float | None:
+    """A number of seconds above 0, or None."""
+    if value is None:
+        return None
+    fix = f"{caller}: {name}={value!r} must be a number of seconds above 0, or None for no limit"
+    return positive(value, fix)
+
+
+def positive(value: object, fix: str, *, or_zero: bool = False) -> float:
+    """Return `value` as a finite number above 0."""
+    if isinstance(value, (bool, str, bytes)):
+        raise TypeError(fix)
+    try:
+        number = float(cast(SupportsFloat, value))
+    except (TypeError, ValueError):
+        raise TypeError(fix) from None
+    if not 0 <= number < math.inf or (number == 0 and not or_zero):  # also refuses NaN
+        raise ValueError(fix)
+    return number
+
+
+def flag(caller: str, name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{caller}: {name}={value!r} must be True or False")
+    return value
+
+
+def retry_on(caller: str, name: str, value: object) -> RetryOn:
+    if isinstance(value, type) and issubclass(value, BaseException):
+        return (value,)
+    if isinstance(value, (tuple, list)):
+        if all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in value):
+            return tuple(value)
+    elif callable(value) and not isinstance(value, type):
+        return cast(Callable[[BaseException], object], value)
+    raise TypeError(
+        f"{caller}: {name}={value!r} must be an exception class, a tuple of them, "
+        "or a function that is given the exception and returns whether to try again"
+    )
+
+
+def backoff(caller: str, name: str, value: object) -> float | Callable[[int, BaseException], float]:
+    if callable(value):
+        return cast(Callable[[int, BaseException], float], value)
+    fix = (
+        f"{caller}: {name}={value!r} must be the seconds before the first retry, 0 or more, "
+        "or a function of the attempt and its error that returns seconds"
+    )
+    return positive(value, fix, or_zero=True)
+
+
+def optional_callable(caller: str, name: str, value: object, takes: str) -> Any:
+    if value is not None and not callable(value):
+        raise TypeError(f"{caller}: {name}={value!r} must be a function that takes {takes}")
+    return value
+
+
+def progress(caller: str, name: str, value: object) -> Any:
+    if value is None or isinstance(value, (bool, str)) or callable(value):
+        return value or None
+    raise TypeError(
+        f"{caller}: {name}={value!r} must be True for a bar, a string for its label, "
+        "or a function that takes a Progress"
+    )
+
+
+def unknown(caller: str, name: str, known: Iterable[str]) -> str:
+    import difflib  # only needed to word this error
+
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(known)}"
+    return f"{caller}() got an unknown option {name!r}; {hint}"

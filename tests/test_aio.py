@@ -1,0 +1,137 @@
+"""`aimap`: the same map, and a loop that is never blocked."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import aclosing
+
+import pytest
+
+from metainformant.core import parallel
+
+
+def test_results_come_in_order_and_failures_in_their_place() -> None:
+    async def main() -> list[object]:
+        return [result async for result in parallel.aimap(int, ["1", "x", "3"])]
+
+    first, second, third = asyncio.run(main())
+    assert (first, third) == (1, 3)
+    assert isinstance(second, ValueError)
+
+
+def test_many_items_and_all_options() -> None:
+    calls: list[int] = []
+
+    async def main() -> list[int]:
+        loop_thread = threading.current_thread()
+
+        def tell(index: int, item: int, result: int) -> None:
+            assert threading.current_thread() is loop_thread
+            calls.append(index)
+
+        stream = parallel.aimap(
+            lambda n: 1 // (n % 10), iter(range(2000)), on_error="skip", on_complete=tell
+        )
+        return [result async for result in stream]
+
+    assert len(asyncio.run(main())) == len(calls) == 1800
+
+
+def test_the_loop_is_never_blocked() -> None:
+    release = threading.Event()
+
+    def numbers() -> Iterator[int]:
+        yield 0
+        assert release.wait(30)  # a blocked input
+        yield 1
+
+    def task(number: int) -> int:
+        if number:
+            time.sleep(0.2)
+        return number
+
+    async def main() -> None:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0.001)
+                turns += 1
+                if turns == 20:
+                    release.set()
+
+        beside = asyncio.create_task(others())
+        assert [number async for number in parallel.aimap(task, numbers())] == [0, 1]
+        beside.cancel()
+        assert turns > 40
+
+    asyncio.run(main())
+
+
+def test_cancelling_the_consumer_cancels_the_map() -> None:
+    before = set(threading.enumerate())
+    cancelled = threading.Event()
+
+    def task(number: int) -> int:
+        current = parallel.current_task()
+        assert current is not None
+        while number == 3:
+            time.sleep(0.001)
+            if current.cancelled():
+                cancelled.set()
+                break
+        return number
+
+    async def consume() -> None:
+        async for _ in parallel.aimap(task, itertools.count(), chunk_size=1):
+            pass
+
+    async def main() -> None:
+        consumer = asyncio.create_task(consume())
+        await asyncio.sleep(0.1)
+        consumer.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await consumer
+
+    asyncio.run(main())
+    assert cancelled.wait(30)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_leaving_early_stops_it() -> None:
+    before = set(threading.enumerate())
+
+    async def main() -> int:
+        async with aclosing(parallel.aimap(abs, itertools.count())) as stream:
+            async for number in stream:
+                if number == 1000:
+                    return number
+        return -1
+
+    assert asyncio.run(main()) == 1000
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_what_the_input_raises_comes_after_what_was_before() -> None:
+    def numbers() -> Iterator[int]:
+        yield from range(3)
+        raise OSError("disk gone")
+
+    seen: list[object] = []
+
+    async def main() -> None:
+        async for number in parallel.aimap(abs, numbers()):
+            seen.append(number)  # noqa: PERF401
+
+    with pytest.raises(OSError, match="disk gone"):
+        asyncio.run(main())
+    assert seen == [0, 1, 2]

@@ -1,0 +1,139 @@
+"""`progress`: what a function is told, and what people see."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from metainformant.core import parallel
+from metainformant.core.parallel import reporting
+
+from .support import run_python
+
+
+def test_a_function_gets_snapshots_and_the_end() -> None:
+    seen: list[parallel.Progress] = []
+    attempts: list[int] = []
+
+    def task(number: int) -> int:
+        time.sleep(0.02)
+        if number == 3:
+            raise ValueError
+        if number == 4:
+            attempts.append(number)
+            if len(attempts) == 1:
+                raise OSError
+        return number
+
+    parallel.thread_map(
+        task, range(20), 2, progress=seen.append, retries=1, retry_on=OSError, backoff=0
+    )
+    assert len(seen) >= 2
+    last = seen[-1]
+    assert last[:7] == (20, 19, 1, 0, 1, 0, 20)
+    assert last.elapsed >= 0.2
+    assert [one.done for one in seen] == sorted(one.done for one in seen)
+    assert all(one.running <= 2 for one in seen)
+    assert any(0 < one.done < 20 for one in seen)
+
+
+def test_timeouts_are_counted_apart() -> None:
+    release = threading.Event()
+    seen: list[parallel.Progress] = []
+    try:
+        parallel.thread_map(
+            lambda n: release.wait(60) if n else n, [0, 1], timeout=0.05, progress=seen.append
+        )
+    finally:
+        release.set()
+    assert (seen[-1].ok, seen[-1].failed, seen[-1].timed_out) == (1, 1, 1)
+
+
+def test_streams_know_no_total_but_that_of_lists() -> None:
+    seen: list[parallel.Progress] = []
+    assert list(parallel.imap(abs, iter(range(5)), progress=seen.append)) == list(range(5))
+    assert (seen[-1].done, seen[-1].total) == (5, None)
+    assert list(parallel.outcomes(abs, [1, 2], progress=seen.append))
+    assert (seen[-1].done, seen[-1].total) == (2, 2)
+
+
+def test_it_costs_no_more_than_a_few_calls() -> None:
+    calls: list[parallel.Progress] = []
+    parallel.thread_map(abs, range(200_000), progress=calls.append)
+    assert calls[-1].done == 200_000
+    assert len(calls) <= 2 + calls[-1].elapsed / 0.1
+
+
+@pytest.mark.parametrize("how", ["list", "stream"])
+def test_the_map_stops_if_the_function_raises(how: str) -> None:
+    def tell(progress: parallel.Progress) -> None:
+        raise OSError("no display")
+
+    with pytest.raises(OSError, match="no display"):
+        list((parallel.thread_map if how == "list" else parallel.imap)(abs, [1], progress=tell))
+
+
+def test_lines_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parallel.thread_map(abs, range(1000), progress="k-mers")
+    error = capsys.readouterr().err
+    assert error.startswith("k-mers: 1,000 of 1,000 (100%) done, ")
+    assert error.count("\n") == 1
+
+    monkeypatch.setattr(reporting, "_LINE_EVERY", 0.1)
+
+    def slow(_: int) -> None:
+        time.sleep(0.1)
+        raise ValueError
+
+    parallel.thread_map(slow, range(5), max_workers=1, progress=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("thread_map: ")
+    assert len(lines) >= 3
+    assert "5 of 5 (100%) done, 5 failed, " in lines[-1]
+
+
+def test_a_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    parallel.thread_map(int, ["1", "x"] * 10, progress="parsing")
+    shown = terminal.getvalue().split("\r")[-1]
+    assert "parsing: 100%" in shown
+    assert "20/20" in shown
+    assert "failed=10" in shown
+
+
+def test_without_tqdm_the_error_says_how_to_get_it() -> None:
+    process = run_python(
+        """
+        import sys
+        sys.modules["tqdm"] = None
+        from metainformant.core import parallel
+        for lazy in (parallel.thread_map, parallel.imap):
+            try:
+                lazy(abs, [1], progress=True)
+            except ImportError as error:
+                print(error)
+        print(parallel.thread_map(abs, [-1], progress=lambda _: None))
+        """
+    )
+    lines = process.stdout.splitlines()
+    assert lines[0].startswith("thread_map: progress=True needs tqdm: pip install")
+    assert lines[1].startswith("imap: progress=True needs tqdm: pip install")
+    assert lines[2] == "[1]"
+
+
+def test_false_is_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    options: dict[str, Any] = {"progress": False}
+    parallel.thread_map(abs, [1], **options)
+    assert capsys.readouterr().err == ""
