@@ -54,6 +54,7 @@ others: wheel
 
 bench: .venv/bench.stamp
 	$(BIN)/python benchmarks/threads.py
+	$(BIN)/python benchmarks/streams.py
 
 format: .venv/dev.stamp
 	$(BIN)/ruff check --fix

@@ -47,6 +47,11 @@ def leave(text): sys.exit(7)
 def press(text): raise KeyboardInterrupt
 def pair(text): return {"name": text, "twice": text * 2}
 def mixed(text): return {text: 1}
+def flaky(text):
+    from metainformant.core.parallel import current_task
+    attempt = current_task().attempt
+    if attempt < 3: raise OSError(f"attempt {attempt}")
+    return f"{text}, attempt {attempt}"
 constant = 3
 '''
 

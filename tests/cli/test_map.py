@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,8 @@ def test_progress_only_in_a_terminal_unless_asked_for(run: Callable[..., Result]
         (["--timeout", "0"], "range x>0"),
         (["--timeout", "nan"], "must be finite; leave the option out"),
         (["--deadline", "inf"], "must be finite; leave the option out"),
+        (["--max-failures", "x"], "'x' must be a count, or a share between 0% and 100%"),
+        (["--max-failures", "100%"], "'100%' must be a count, or a share"),
         (["--batch-size", "x"], "'x' is not a valid integer"),
         (["--on-error", "ignore"], "'ignore' is not one of"),
         (["-o", "absent/o.csv"], "'absent/o.csv' can't be written: No such file"),
@@ -194,3 +197,34 @@ def test_says_which_extra_is_missing(
         "error: the command line needs 'click', which is not installed; "
         "run: pip install 'metainformant[cli]'\n"
     )
+
+
+def test_retries(run: Callable[..., Result]) -> None:
+    result = run("functions:flaky", "--retries", "2", "--backoff", "0", input="a\nb\n")
+    assert [row["value"] for row in rows(result)] == ["a, attempt 3", "b, attempt 3"]
+    result = run("functions:flaky", "--retries", "1", "--backoff", "0", input="a\n")
+    assert rows(result)[0]["message"] == "attempt 2"
+
+
+def test_rate(run: Callable[..., Result]) -> None:
+    began = time.monotonic()
+    result = run("functions:same", "--rate", "50", input="a\n" * 12)
+    assert len(rows(result)) == 12
+    assert time.monotonic() - began >= 10 / 50
+
+
+@pytest.mark.parametrize("limit", ["25", "10%"])
+def test_max_failures(run: Callable[..., Result], limit: str) -> None:
+    result = run("functions:number", "--max-failures", limit, input="x\n" * 5000)
+    assert result.exit_code == 1
+    kinds = [row["error"] for row in rows(result)]
+    assert kinds[:20] == ["ValueError"] * 20
+    assert "max_failures=" in result.stderr
+
+
+def test_a_buffer_bounds_what_is_read_ahead(run: Callable[..., Result]) -> None:
+    for extra in ([], ["--batch-size", "7"]):
+        function = "functions:upper" if extra else "functions:same"
+        result = run(function, "--buffer", "3", *extra, input="a\n" * 100)
+        assert len(rows(result)) == 100
+        assert result.exit_code == 0
