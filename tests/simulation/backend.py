@@ -142,6 +142,8 @@ class SimJob:
 class SimBackend:
     """Workers that take jobs from one queue, as the threads do."""
 
+    max_chunk: int | None = None
+
     def __init__(self, simulation: Simulation, *, max_spawns: int = 10**9) -> None:
         self.simulation = simulation
         simulation.catch_up = self._catch_up

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
         TaskCancelledError,
         TaskTimeoutError,
         TooManyFailuresError,
+        WorkerDiedError,
     )
+    from .isolated import process_map, process_map_unordered
     from .iterate import Results, imap, outcomes
     from .neighbours import gather_results, rate_limited_map, resource_aware_workers
     from .outcome import Outcome
@@ -35,6 +37,7 @@ __all__ = [
     "TaskCancelledError",
     "TaskTimeoutError",
     "TooManyFailuresError",
+    "WorkerDiedError",
     "aimap",
     "cpu_count",
     "current_task",
@@ -42,6 +45,8 @@ __all__ = [
     "imap",
     "outcomes",
     "parallel_batch",
+    "process_map",
+    "process_map_unordered",
     "rate_limited_map",
     "resource_aware_workers",
     "thread_map",
@@ -58,6 +63,7 @@ _HOMES = {
     "TaskCancelledError": "errors",
     "TaskTimeoutError": "errors",
     "TooManyFailuresError": "errors",
+    "WorkerDiedError": "errors",
     "aimap": "aio",
     "cpu_count": "cpus",
     "current_task": "task",
@@ -65,6 +71,8 @@ _HOMES = {
     "imap": "iterate",
     "outcomes": "iterate",
     "parallel_batch": "api",
+    "process_map": "isolated",
+    "process_map_unordered": "isolated",
     "rate_limited_map": "neighbours",
     "resource_aware_workers": "neighbours",
     "thread_map": "api",

@@ -7,9 +7,9 @@ from typing import Any, Literal, TypeVar, overload
 
 from . import validate
 from .batch import batched, flatten, of_batch, per_batch
-from .plan import Plan, make_plan
-from .results import Piece, collect, in_order
-from .running import run_list
+from .plan import make_plan
+from .results import Piece, in_order
+from .running import run_list, run_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def thread_map(
         timeout=timeout,
         ordered=ordered,
     )
-    return _map(plan, items)
+    return run_map(plan, items)
 
 
 @overload
@@ -182,7 +182,7 @@ def thread_map_unordered(
         timeout=timeout,
         ordered=False,
     )
-    return _map(plan, items)
+    return run_map(plan, items)
 
 
 @overload
@@ -251,10 +251,3 @@ def parallel_batch(
         return flatten(in_order(pieces) if plan.ordered else pieces, plan.on_error)
 
     return run_list(plan, batched(validate.check_items(caller, items), size), gather)
-
-
-def _map(plan: Plan, items: Iterable[Any]) -> list[Any]:
-    def gather(pieces: Iterable[Piece], total: int) -> list[Any]:
-        return collect(pieces, total, ordered=plan.ordered, on_error=plan.on_error)
-
-    return run_list(plan, validate.check_items(plan.caller, items), gather)

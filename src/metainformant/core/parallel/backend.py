@@ -102,6 +102,8 @@ class Job(Protocol):
 class Backend(Protocol):
     """A kind of worker, for one map."""
 
+    max_chunk: int | None  # the most items that a job should have; None for any number
+
     def spawn(self) -> None:
         """Add a worker; ParallelError if the system allows no more."""
         ...

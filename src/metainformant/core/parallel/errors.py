@@ -121,6 +121,32 @@ class TaskCancelledError(ParallelError):
         return type(self), (self.index, self.item, self.reason, self.started), self.__dict__
 
 
+class WorkerDiedError(ParallelError):
+    """The worker that ran a task ended while it did: it crashed, exited, or was killed.
+
+    Attributes:
+        index: position of the item in the input (of the batch, for `parallel_batch`), from 0.
+        item: the item as text, shortened.
+        worker: name of the worker.
+        pid: its process id.
+        fate: how it ended, in words: "was killed by SIGSEGV", "exited with status 1".
+    """
+
+    def __init__(self, index: int, item: str, worker: str, pid: int, fate: str) -> None:
+        super().__init__(
+            f"item {index} ({item}) was lost: its worker {worker!r} (pid {pid}) {fate}. "
+            "Other items are not concerned. With retries, it may be tried again."
+        )
+        self.index = index
+        self.item = item
+        self.worker = worker
+        self.pid = pid
+        self.fate = fate
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.index, self.item, self.worker, self.pid, self.fate), self.__dict__
+
+
 class TooManyFailuresError(ParallelError):
     """More items failed than `max_failures` allows.
 

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-Backend = Literal["thread"]
-_MAX_WORKERS = 8
+Backend = Literal["thread", "process"]
 
 
 class Results(Iterator[R], Generic[R]):
@@ -185,15 +184,13 @@ def make_stream(
     **arguments: object,
 ) -> tuple[Stream, str]:
     """Check the arguments; return the map, not started, and its `on_error`."""
-    backend = options.pop("backend", "thread")
-    if backend != "thread":
-        raise ValueError(f"{caller}: backend={backend!r} must be 'thread'")
-    workers = options.pop("max_workers", None)
     plan = make_plan(
         caller,
         func,
         options,
-        max_workers=_MAX_WORKERS if workers is None else workers,
+        max_workers=options.pop("max_workers", None),
+        default_workers=True,
+        backend=options.pop("backend", "thread"),
         **arguments,
     )
     items = validate.check_items(caller, items)

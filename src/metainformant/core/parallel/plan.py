@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypedDict, TypeVar
 
 from . import validate
+from .cpus import cpu_count
 from .prepare import Preparation
 from .rate import RateLimit
-from .validate import OnError, RetryOn
+from .validate import BackendName, OnError, RetryOn, StartMethod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +52,15 @@ class Options(TypedDict, total=False):
     worker_state: Callable[[], Any] | None
 
 
+class ProcessOptions(Options, total=False):
+    """For type checkers: the options that maps in processes have besides."""
+
+    start_method: StartMethod | None
+    inner_threads: int | None
+    max_tasks_per_worker: int | None
+    memory_limit: int | None
+
+
 class Plan(NamedTuple):
     """What one call was asked to do. Times are in seconds."""
 
@@ -75,6 +85,12 @@ class Plan(NamedTuple):
     initializer: Callable[..., object] | None
     initargs: tuple[Any, ...]
     worker_state: Callable[[], Any] | None
+    backend: BackendName = "thread"
+    # For processes only:
+    start_method: StartMethod | None = None
+    inner_threads: int | None = None
+    max_tasks_per_worker: int | None = None
+    memory_limit: int | None = None  # in bytes
 
     @property
     def fails_fast(self) -> bool:
@@ -108,6 +124,13 @@ _DEFAULTS: dict[str, object] = {
     "initargs": (),
     "worker_state": None,
 }
+_PROCESS_DEFAULTS: dict[str, object] = {
+    "start_method": None,
+    "inner_threads": None,
+    "max_tasks_per_worker": None,
+    "memory_limit": None,
+}
+_MAX_THREADS = 8
 
 
 def make_plan(
@@ -116,18 +139,28 @@ def make_plan(
     options: Mapping[str, object],
     *,
     max_workers: object,
+    default_workers: bool = False,
+    backend: object = "thread",
     **arguments: object,
 ) -> Plan:
     """Check everything and return the Plan; raise TypeError or ValueError that names the fix.
 
-    `arguments` are the caller's own parameters, `options` what its users passed beyond them.
+    `arguments` are the caller's own parameters, `options` what its users passed beyond them. If
+    `default_workers`, `max_workers` may be None for as many as the backend has by default.
     """
-    allowed = [name for name in _DEFAULTS if name not in arguments]
+    kind = validate.backend(caller, backend)
+    defaults = {**_DEFAULTS, **_PROCESS_DEFAULTS} if kind == "process" else _DEFAULTS
+    allowed = [name for name in defaults if name not in arguments]
     for name in options:
+        if name in _PROCESS_DEFAULTS and name not in defaults:
+            raise TypeError(f"{caller}: {name} is an option for processes; the backend is {kind!r}")
         if name not in allowed:
             raise TypeError(validate.unknown(caller, name, allowed))
     validate.check_function(caller, func)
-    chosen = {**_DEFAULTS, **arguments, **options}
+    chosen = {**_DEFAULTS, **_PROCESS_DEFAULTS, **arguments, **options}
+    if max_workers is None and default_workers:
+        max_workers = _MAX_THREADS if kind == "thread" else cpu_count()
+    workers = validate.whole(caller, "max_workers", max_workers)
 
     def checked(name: str, check: Callable[..., Any], *more: object) -> Any:
         return check(caller, name, chosen[name], *more)
@@ -135,7 +168,7 @@ def make_plan(
     return Plan(
         caller=caller,
         func=func,
-        max_workers=validate.whole(caller, "max_workers", max_workers),
+        max_workers=workers,
         chunk_size=checked("chunk_size", validate.optional_whole),
         timeout=checked("timeout", validate.limit),
         ordered=checked("ordered", validate.flag),
@@ -154,6 +187,12 @@ def make_plan(
         initializer=checked("initializer", validate.optional_callable, "`initargs`"),
         initargs=checked("initargs", _arguments),
         worker_state=checked("worker_state", validate.optional_callable, "nothing"),
+        backend=kind,
+        start_method=checked("start_method", validate.start_method),
+        inner_threads=checked("inner_threads", validate.optional_whole)
+        or (max(1, cpu_count() // workers) if kind == "process" else None),
+        max_tasks_per_worker=checked("max_tasks_per_worker", validate.optional_whole),
+        memory_limit=checked("memory_limit", validate.optional_whole),
     )
 
 

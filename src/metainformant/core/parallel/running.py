@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
+from . import validate
 from .backend import Backend
 from .backends.threads import ThreadBackend
 from .engine import Engine
 from .plan import Plan
 from .reporting import check_display
-from .results import Piece, told
+from .results import Piece, collect, told
 from .source import ListSource
 
 # Seconds between two looks at unfinished chunks: where users see when an item is finished, and
@@ -28,11 +29,13 @@ def run_list(
     check_display(plan)
     source = ListSource(items)
     total = source.left
+    backend = make_backend(plan)
     engine = Engine(
         plan,
         source,
-        make_backend(plan),
+        backend,
         look_every=_look_every(plan),
+        max_chunk=backend.max_chunk,
         total=total,
         began=began,
     )
@@ -45,7 +48,24 @@ def run_list(
     return results
 
 
+def run_map(plan: Plan, items: Iterable[Any]) -> list[Any]:
+    """Run a map over items that are read whole; return its results."""
+
+    def gather(pieces: Iterable[Piece], total: int) -> list[Any]:
+        return collect(pieces, total, ordered=plan.ordered, on_error=plan.on_error)
+
+    return run_list(plan, validate.check_items(plan.caller, items), gather)
+
+
 def make_backend(plan: Plan, *, stream: bool = False, keep_times: bool = False) -> Backend:
+    if plan.backend == "process":
+        from .backends.processes import Processes  # slow to import, and not needed for threads
+        from .backends.remote import worker
+        from .backends.remote.backend import RemoteBackend
+
+        if not worker.is_worker:
+            return RemoteBackend(plan, Processes(plan), keep_times=keep_times)
+        plan = plan._replace(max_workers=1)  # see docs/options.md
     eager = stream or not plan.ordered or plan.on_complete is not None
     return ThreadBackend(plan, eager=eager, keep_times=keep_times)
 

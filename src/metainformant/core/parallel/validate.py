@@ -18,6 +18,10 @@ T = TypeVar("T")
 OnError = Literal["return", "raise", "skip"]
 _ON_ERROR: tuple[OnError, ...] = ("return", "raise", "skip")
 
+BackendName = Literal["thread", "process", "interpreter"]
+_BACKENDS: tuple[BackendName, ...] = ("thread", "process", "interpreter")
+StartMethod = Literal["spawn", "forkserver", "fork"]
+
 # Which failures are worth another attempt: exception classes, or a function that tells.
 RetryOn = tuple[type[BaseException], ...] | Callable[[BaseException], object]
 
@@ -71,6 +75,27 @@ def one_of(caller: str, value: object) -> OnError:
         if value == known:
             return known
     raise ValueError(f"{caller}: on_error={value!r} must be 'return', 'raise' or 'skip'")
+
+
+def backend(caller: str, value: object) -> BackendName:
+    for known in _BACKENDS:
+        if value == known:
+            return known
+    raise ValueError(f"{caller}: backend={value!r} must be 'thread', 'process' or 'interpreter'")
+
+
+def start_method(caller: str, name: str, value: object) -> StartMethod | None:
+    if value is None:
+        return None
+    from multiprocessing import get_all_start_methods
+
+    known = get_all_start_methods()
+    if value not in known:
+        raise ValueError(
+            f"{caller}: {name}={value!r} must be one that this platform has, "
+            f"{', '.join(map(repr, known))}, or None"
+        )
+    return cast(StartMethod, value)
 
 
 def event(caller: str, name: str, value: object) -> threading.Event | None:

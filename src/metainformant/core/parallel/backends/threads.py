@@ -35,6 +35,8 @@ class ThreadBackend:
         keep_times: whether it is noted when each item was started.
     """
 
+    max_chunk: int | None = None
+
     def __init__(self, plan: Plan, *, eager: bool = False, keep_times: bool = False) -> None:
         self._label = plan.caller
         self._preparation = plan.preparation

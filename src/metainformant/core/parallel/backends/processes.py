@@ -1,0 +1,234 @@
+"""Worker processes: started by `multiprocessing`, watched and killed by us."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import itertools
+import math
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import threading
+import warnings
+import weakref
+from time import monotonic
+from typing import Any
+
+from ..errors import Frame, ParallelError
+from ..plan import Plan
+from ..prepare import Preparation
+from .remote import worker
+from .remote.channel import Channel, channel
+from .remote.parcel import Packer, Segment
+from .remote.slate import SIZE, Head, Slate
+from .remote.travel import unpicklable
+
+# Seconds to wait for a worker to write down where it is.
+_STACK_WAIT = 0.1
+# Seconds in which a process that was killed is gone, unless the system is in trouble.
+_KILLED = 5.0
+
+# All workers of this process that may still be alive, with the ends of pipes that a fork inherits.
+# Under the lock.
+_lock = threading.Lock()
+_living: weakref.WeakSet[ProcessHand] = weakref.WeakSet()
+
+
+class ProcessHand:
+    """One worker process. Owned by the engine's thread."""
+
+    def __init__(self, name: str, process: Any, ours: Channel, slate: Segment, pipes: Any) -> None:
+        self.name = name
+        self.channel = ours
+        self.segment = slate
+        self.slate = Slate(slate)
+        self.is_ready = False
+        self.job: Any = None
+        self.tasks = 0
+        self.overdue_at = math.inf
+        self._process = process
+        self._lifeline, self._stacks = pipes
+        self._is_killed = False
+        self._parent = os.getpid()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid or 0
+
+    def sentinels(self) -> list[Any]:
+        return [self._process.sentinel]
+
+    def is_alive(self) -> bool:
+        return bool(self._process.is_alive())
+
+    def end_call(self, number: int, position: int) -> None:
+        head = self.slate.head
+        head[Head.END_POSITION] = position
+        head[Head.END_JOB] = number
+        self._signal()
+
+    def runs(self, number: int) -> bool:
+        return self.job is not None and self.job.number == number and not self._is_killed
+
+    def stack(self) -> tuple[Frame, ...]:
+        self._read_stack(0.0)  # what was written when an earlier call was ended
+        if not self._signal():
+            return ()
+        text = ""
+        until = monotonic() + _STACK_WAIT
+        while not (stack := _parsed(text)) and monotonic() < until:
+            text += self._read_stack(max(0.0, until - monotonic()))
+        return stack
+
+    def _read_stack(self, timeout: float) -> str:
+        if not self._stacks.poll(timeout):
+            return ""
+        return os.read(self._stacks.fileno(), 65536).decode("utf-8", "replace")
+
+    def _signal(self) -> bool:
+        if sys.platform == "win32" or not self.is_ready:
+            return False
+        try:
+            os.kill(self.pid, signal.SIGURG)
+        except OSError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        if self._is_killed or self._parent != os.getpid():  # not ours, but inherited by a fork
+            return
+        self._is_killed = True
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):  # it has no group of its own yet, or all are gone
+                os.killpg(self.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.join(_KILLED)
+        self._lifeline.close()
+        self._stacks.close()
+        self.segment.close()
+
+    def inherited(self) -> tuple[Any, ...]:
+        return (self.channel, self._lifeline, self._stacks)
+
+    def fate(self) -> str:
+        code = self._process.exitcode
+        if code is None:
+            return "can't be reached any more"
+        if code >= 0:
+            return f"exited with status {code}"
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        return f"was killed by {name}"
+
+
+class Processes:
+    """Starts workers."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._label = plan.caller
+        self._context: Any = multiprocessing.get_context(
+            plan.start_method or default_start_method()
+        )
+        self._method = self._context.get_start_method()
+        self._inner_threads = plan.inner_threads
+        self._numbers = itertools.count(1)
+        self._packed: Any = None
+        if self._method == "fork":
+            if threading.active_count() > 1:
+                warnings.warn(
+                    f"{plan.caller}: start_method='fork' copies a process that has "
+                    f"{threading.active_count()} threads, whose locks may stay locked for ever in "
+                    "the copies; leave start_method out, or use 'forkserver' or 'spawn'",
+                    RuntimeWarning,
+                    stacklevel=6,
+                )
+        else:
+            packer = Packer()
+            try:
+                packer.add(tuple(plan.preparation))
+            except Exception as error:
+                raise self._unpicklable(plan.preparation, error) from error
+            self._packed = packer
+
+    def _unpicklable(self, preparation: Preparation, error: Exception) -> ParallelError:
+        for name, value in preparation._asdict().items():
+            try:
+                Packer().add(value)
+            except Exception as cause:
+                return unpicklable(f"{self._label}: {name}={value!r}", cause)
+        return unpicklable(f"{self._label}: func", error)
+
+    def hire(self, label: str, preparation: Preparation) -> ProcessHand:
+        name = f"{label}-{next(self._numbers)}"
+        ours, theirs = channel()
+        segment = Segment(SIZE)
+        lifeline, our_lifeline = self._context.Pipe(duplex=False)
+        stacks, their_stacks = self._context.Pipe(duplex=False)
+        is_fork = self._method == "fork"
+        with _lock:  # so that a fork knows all that it inherits
+            not_ours = tuple(end for hand in _living for end in hand.inherited())
+            process = self._context.Process(
+                target=worker.main,
+                name=name,
+                args=(
+                    theirs,
+                    segment,
+                    lifeline,
+                    their_stacks,
+                    name,
+                    preparation if is_fork else None,
+                    self._inner_threads,
+                    (ours, our_lifeline, stacks, *not_ours) if is_fork else (),
+                ),
+            )
+            try:
+                process.start()
+                hand = ProcessHand(name, process, ours, segment, (our_lifeline, stacks))
+                _living.add(hand)
+            except BaseException:
+                ours.close()
+                segment.close()
+                raise
+            finally:
+                theirs.close()
+                lifeline.close()
+                their_stacks.close()
+        if self._packed is not None:
+            parcel, parts = self._packed.pack()
+            with contextlib.suppress(OSError):  # it has died, which will be seen
+                ours.send_parcel(parcel, parts, "prepare", label)
+        return hand
+
+
+def default_start_method() -> str:
+    """What CPython uses from 3.14 on. Never fork: see the documentation of `multiprocessing`."""
+    methods = multiprocessing.get_all_start_methods()
+    return "forkserver" if "forkserver" in methods and sys.platform != "darwin" else "spawn"
+
+
+_FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+
+
+def _parsed(text: str) -> tuple[Frame, ...]:
+    """What `faulthandler` writes, without the frames of ours."""
+    stack: list[Frame] = []
+    for file, line, name in _FRAME.findall(text):
+        if name in ("_run_items", "call_with_state", "_unwrapped") and file.startswith(_HERE):
+            return tuple(reversed(stack))
+        stack.append((file, int(line), name))
+    return ()
+
+
+_HERE = os.path.dirname(os.path.dirname(__file__))
+
+
+@atexit.register
+def _kill_all() -> None:
+    """At exit, workers of maps that were never ended must not keep the interpreter waiting."""
+    for hand in list(_living):
+        hand.kill()

@@ -1,0 +1,1 @@
+"""What all workers share that share no objects with us: see `backend.py`."""

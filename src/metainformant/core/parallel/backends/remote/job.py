@@ -1,0 +1,200 @@
+"""A chunk in the hands of a worker in another process or interpreter, seen from outside."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from ...backend import Finished
+from ...errors import Frame, ParallelError
+from .hand import Hand
+from .slate import Head, Kind, Notes
+from .travel import unpack
+
+# A worker that is so many items away from a cut can't have got there unseen.
+_FAR = 1000
+
+
+class RemoteJob:
+    """Owned by the engine's thread."""
+
+    def __init__(
+        self,
+        items: list[Any],
+        first: int,
+        attempt: int,
+        number: int,
+        parted: Callable[[Hand], None],
+        *,
+        timed: bool,
+    ) -> None:
+        self.items = items
+        self.first = first
+        self.attempt = attempt
+        self.number = number
+        self._parted = parted  # to be told when the job is given up while a worker has it
+        self.timed = timed
+        self.hand: Hand | None = None  # who runs it now
+        self.worker = ""  # the name of who runs or has run it
+        self.sent = 0  # how many of the items the worker has got
+        self.one_by_one = False  # whether each item is to be pickled on its own
+        self.is_given_up = False
+        self.is_ended = False
+        self.ended = 0.0
+        self.apart: dict[int, Callable[[], Any]] = {}  # results that came beside the slate
+        self._started: float | None = None
+        self._seen = 0  # how many items are known to be finished
+        # What was read of the slate so far.
+        self._values: list[Any] = []
+        self._failed: dict[int, BaseException] = {}
+        self._times: list[float] = []
+        self._notes: list[tuple[int, Notes]] = []  # and what was copied, but not read yet
+        self._expires: tuple[int, float] | None = None
+
+    @property
+    def expires(self) -> tuple[int, float] | None:
+        return self._expires
+
+    @expires.setter
+    def expires(self, value: tuple[int, float] | None) -> None:
+        self._expires = value
+        if value is not None and self.hand is not None:
+            slate = self.hand.slate
+            slate.head_times[Head.EXPIRES_AT] = value[1]
+            slate.head[Head.EXPIRES_POSITION] = value[0]
+
+    @property
+    def started(self) -> float | None:
+        if self._started is None and self.has_begun():
+            assert self.hand is not None  # noqa: S101
+            self._started = self.hand.slate.head_times[Head.STARTED]
+        return self._started
+
+    def has_begun(self) -> bool:
+        """Whether its worker has read its items. False once it has no worker."""
+        return self.hand is not None and self.hand.slate.head[Head.JOB] == self.number
+
+    def done(self) -> int:
+        if self.hand is not None:
+            self._seen = self.hand.slate.finished(self._seen, self.sent)
+        return self._seen
+
+    def cut(self, keep: int) -> int:
+        if self.hand is None:
+            if not self.is_ended:
+                del self.items[keep:]
+                return keep
+        else:
+            slate = self.hand.slate
+            slate.forbid(keep, self.sent)
+            if self.done() + _FAR < keep:
+                return keep
+            slate.settle()
+        done = self.done()
+        return keep if done < keep else done + 1
+
+    def peek(self, stop: int) -> Finished:
+        self.done()
+        if self.hand is not None:
+            self.hand.slate.settle(ordered=True)
+            self._copy(stop)
+        self._read()
+        failed = {at: error for at, error in self._failed.items() if at < stop}
+        return Finished(self._values[:stop], failed, self._times_until(stop, monotonic()))
+
+    def finish(self) -> Finished:
+        self._read()
+        count = len(self._values)
+        return Finished(self._values, self._failed, self._times_until(count, self.ended))
+
+    def give_up(self) -> bool:
+        if self.is_ended:
+            return False
+        self.is_given_up = True
+        if self.hand is not None:
+            self.hand.slate.head[Head.CANCELLED] = self.number
+            self._parted(self.hand)
+        return True
+
+    def interrupt(self) -> None:
+        if self.hand is not None:
+            self.hand.end_call(self.number, self._seen)
+
+    def is_running(self) -> bool:
+        return self.hand is not None and self.hand.runs(self.number)
+
+    def stack(self) -> tuple[Frame, ...]:
+        return () if self.hand is None else self.hand.stack()
+
+    # For the backend
+
+    def end(self, loss: Callable[[int, Any], BaseException] | None = None) -> None:
+        """The job is over: copy all that was noted, and let go of the worker.
+
+        `loss` makes the failure of the item in flight, if that was lost together with the worker.
+        """
+        hand = self.hand
+        assert hand is not None  # noqa: S101
+        done = self.done()
+        self._copy(done)
+        _ = self.started
+        self.ended = monotonic()
+        if loss is None:
+            self.ended = hand.slate.head_times[Head.ENDED]
+        elif done < self.sent and hand.slate.tickets[done]:
+            if self.timed:
+                self._times.append(hand.slate.times[done] if self._started else self.ended)
+            self._read()
+            error = loss(self.first + done, self.items[done])
+            self._failed[done] = error
+            self._values.append(error)
+            self._seen = done + 1
+        self.is_ended = True
+        self.hand = None
+
+    def _copy(self, stop: int) -> None:
+        start = len(self._values) + sum(len(notes.kinds) for _, notes in self._notes)
+        if start < stop and self.hand is not None:
+            notes = self.hand.slate.notes(start, stop, timed=self.timed)
+            self._notes.append((start, notes))
+            self._times.extend(notes.times)
+
+    def _read(self) -> None:
+        """Turn what was copied into values."""
+        for first, notes in self._notes:
+            position = first
+            for kind, values in notes.values():
+                if kind == Kind.PICKLED:
+                    for at, record in enumerate(values, position):
+                        self._add(at, pickle.loads, record)
+                elif kind == Kind.FAILED:
+                    for at, record in enumerate(values, position):
+                        error = self._failed[at] = unpack(record, self.worker)
+                        self._values.append(error)
+                elif kind == Kind.APART:
+                    for at in range(position, position + len(values)):
+                        self._add(at, self.apart.pop(at))
+                else:
+                    self._values.extend(values)
+                position += len(values)
+        self._notes.clear()
+
+    def _add(self, position: int, read: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            self._values.append(read(*arguments))
+        except Exception as error:
+            failure = ParallelError(
+                f"the result can't be read: {type(error).__name__}: {error}. "
+                "Return what can be pickled and read again here."
+            )
+            failure.__cause__ = error
+            self._failed[position] = failure
+            self._values.append(failure)
+
+    def _times_until(self, stop: int, now: float) -> list[float]:
+        if not self.timed:
+            return []
+        times = self._times[: stop + 1]
+        return times if len(times) > stop else [*times, now]

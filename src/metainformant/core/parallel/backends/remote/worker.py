@@ -1,0 +1,332 @@
+"""The worker's side of a process or an interpreter: it runs what it is sent, and notes outcomes.
+
+Messages to it:    ("prepare", label, handle, parcel of a Preparation)
+                   ("run", Assignment, handle, parcel of lists of items)
+                   ("end",)
+Messages from it:  ("ready",)           it is prepared
+                   ("broken", error)    preparing it has failed; it ends
+                   ("apart", position, handle, parcel of a result)
+                   ("unread", number)   the items can't be read together: send them one by one
+                   ("done", number)     the job has ended: all of it, or as far as is noted
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from time import monotonic
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from ...errors import FATAL, ParallelError
+from ...prepare import WITH_STATE, Preparation
+from ...task import CurrentTask, set_current
+from ..interrupt import TaskEnded
+from .channel import Channel
+from .parcel import LARGE, Packer, dumps
+from .slate import Head, Kind, Slate
+from .travel import pack, unpicklable
+
+# Whether this process is a worker. Maps in it use no further processes.
+is_worker = False
+
+
+class Assignment(NamedTuple):
+    """A job, as the worker gets it."""
+
+    number: int
+    first: int  # index of its first item in the input
+    size: int  # how many items there are
+    attempt: int
+    timeout: float | None
+    timed: bool
+    fail_fast: bool
+    wrapped: bool  # whether each item is an Unsendable or a Pickled
+
+
+class Unsendable:
+    """In the place of an item that could not be pickled."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class Pickled:
+    """An item that comes on its own, since it may fail to be read."""
+
+    def __init__(self, record: bytes) -> None:
+        self.record = record
+
+
+class Worker:
+    """Owned by the main thread of its process, or by the only thread of its interpreter."""
+
+    def __init__(self, channel: Channel, slate: Slate, name: str) -> None:
+        self._channel = channel
+        self._slate = slate
+        self._name = name
+        self._job: Assignment | None = None
+
+    def serve(self, preparation: Preparation | None = None) -> None:
+        """Do what messages say until one says that it is enough, or nobody is there any more."""
+        with ExitStack() as stack, contextlib.suppress(EOFError, ConnectionError):
+            func: Callable[[Any], Any] | None = None
+            if preparation is not None:
+                func = self._prepare(stack, lambda: preparation)
+            while True:
+                what, *message = self._channel.receive()
+                if what == "end":
+                    return
+                if what == "prepare":
+                    stack.close()
+                    func = self._prepare(stack, lambda m=message: self._unpack(*m))  # type: ignore[misc]
+                elif what == "run":
+                    assert func is not None  # noqa: S101
+                    self._run(func, *message)
+
+    def _unpack(self, label: str, handle: Any, fields: tuple[Any, ...]) -> Preparation:
+        parcel, memory = self._channel.open(handle, fields)
+        try:
+            (preparation,) = parcel.unpack(memory)
+        except Exception as error:
+            raise ParallelError(
+                f"{label}: func (or initializer, initargs, worker_state) can't be read in a "
+                f"worker: {type(error).__name__}: {error}. Define it at the top level of a module "
+                "that the worker can import, or pip install 'metainformant[process]'."
+            ) from error
+        return Preparation(*preparation)
+
+    def _prepare(self, stack: ExitStack, get: Callable[[], Preparation]) -> Callable[[Any], Any]:
+        try:
+            func = stack.enter_context(get().done())
+        except BaseException as error:
+            self._channel.send("broken", pack(error, _OURS))
+            raise SystemExit(1) from None
+        self._channel.send("ready")
+        return func
+
+    def _run(
+        self, func: Callable[[Any], Any], fields: tuple[Any, ...], handle: Any, parcel: Any
+    ) -> None:
+        job = Assignment(*fields)
+        slate = self._slate
+        try:
+            opened, memory = self._channel.open(handle, parcel)
+            items = [item for part in opened.unpack(memory) for item in part]
+        except Exception:
+            self._channel.send("unread", job.number)
+            return
+        del memory, opened
+        self._job = job
+        slate.head[Head.ARENA] = 0
+        slate.head_times[Head.STARTED] = monotonic()
+        slate.head[Head.JOB] = job.number
+        set_current(self._describe)
+        if job.wrapped:
+            func = _unwrapping(func)
+        try:
+            self._run_items(func, slate.tape(items, job.timed), job.fail_fast)
+        except TaskEnded:
+            pass
+        finally:
+            self._job = None
+            set_current(None)
+        slate.head_times[Head.ENDED] = monotonic()
+        self._channel.send("done", job.number)
+
+    def _run_items(self, func: Callable[[Any], Any], tape: Iterator[Any], fail_fast: bool) -> None:
+        """The loop that all speed depends on. After a failure it is entered again."""
+        column, kinds, note = self._slate.column, self._slate.kinds, self._note
+        position = 0
+        while True:
+            try:
+                for item in tape:
+                    value = func(item)
+                    if type(value) is int:
+                        try:
+                            column[position] = value
+                            kinds[position] = 1  # Kind.INT
+                        except ValueError:  # it needs more than 64 bits
+                            note(position, value)
+                    else:
+                        note(position, value)
+                    position += 1
+                return
+            except TaskEnded:
+                raise
+            except BaseException as error:
+                self._note_failure(position, error)
+                position += 1
+                if fail_fast or isinstance(error, FATAL):
+                    return
+
+    def _note(self, position: int, value: Any) -> None:
+        slate = self._slate
+        if type(value) is float:
+            slate.floats[position] = value
+            slate.kinds[position] = Kind.FLOAT
+        elif value is None:
+            slate.kinds[position] = Kind.NONE
+        elif value is True:
+            slate.kinds[position] = Kind.TRUE
+        elif value is False:
+            slate.kinds[position] = Kind.FALSE
+        else:
+            self._note_pickled(position, value)
+
+    def _note_pickled(self, position: int, value: Any) -> None:
+        packer = Packer()
+        try:
+            if type(value) in _NO_BUFFERS:
+                record = dumps(value)
+                if len(record) < LARGE:
+                    self._write(position, Kind.PICKLED, record)
+                    return
+            packer.add(value)
+        except Exception as error:
+            raise unpicklable(f"the result {type(value).__name__!r}", error) from error
+        parcel, parts = packer.pack()
+        if parcel.body is not None and not parcel.objects[0][1]:
+            self._write(position, Kind.PICKLED, parcel.body)
+        else:
+            self._channel.send_parcel(parcel, parts, "apart", position)
+            self._slate.kinds[position] = Kind.APART
+
+    def _note_failure(self, position: int, error: BaseException) -> None:
+        self._write(position, Kind.FAILED, pack(error, _OURS))
+
+    def _write(self, position: int, kind: int, record: bytes) -> None:
+        slate, job = self._slate, self._job
+        slate.write(position, kind, record)
+        if job is not None and not slate.has_room():
+            slate.forbid(position + 1, job.size)  # the rest comes back as another job
+
+    def _position(self) -> int:
+        job = self._job
+        return 0 if job is None else self._slate.finished(0, job.size)
+
+    def _describe(self) -> CurrentTask:
+        job, head = self._job, self._slate.head
+        assert job is not None  # noqa: S101
+        position, left = self._position(), job.timeout
+        if left is not None:
+            if head[Head.EXPIRES_POSITION] == position:
+                left = max(0.0, self._slate.head_times[Head.EXPIRES_AT] - monotonic())
+            elif position == 0:
+                left = max(0.0, self._slate.head_times[Head.STARTED] + left - monotonic())
+        return CurrentTask(job.first + position, job.attempt, left, self._is_cancelled)
+
+    def _is_cancelled(self) -> bool:
+        job = self._job
+        return job is None or self._slate.head[Head.CANCELLED] == job.number
+
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """End the call in flight if it is the one that was given up."""
+        job, head = self._job, self._slate.head
+        if (
+            job is not None
+            and head[Head.END_JOB] == job.number
+            and head[Head.END_POSITION] == self._position()
+        ):
+            head[Head.END_JOB] = 0
+            raise TaskEnded
+
+
+def _unwrapping(func: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def call_with_item(wrapped: Unsendable | Pickled) -> Any:
+        return func(_unwrapped(wrapped))
+
+    return call_with_item
+
+
+def _unwrapped(item: Unsendable | Pickled) -> Any:
+    if isinstance(item, Unsendable):
+        raise ParallelError(item.text)
+    try:
+        return pickle.loads(item.record)
+    except Exception as error:
+        raise ParallelError(
+            f"the item can't be read in a worker: {type(error).__name__}: {error}"
+        ) from error
+
+
+# Types whose pickles are known to have no large buffers of their own, or are copied anyway.
+_NO_BUFFERS = frozenset({str, int, complex})
+_OURS: frozenset[CodeType] = frozenset(
+    {
+        Worker._run_items.__code__,
+        Worker._note.__code__,
+        Worker._note_pickled.__code__,
+        WITH_STATE,
+        _unwrapping(print).__code__,
+        _unwrapped.__code__,
+    }
+)
+
+
+def main(
+    channel: Channel,
+    slate_segment: Any,
+    lifeline: Any,
+    stacks: Any,
+    name: str,
+    preparation: Preparation | None,
+    inner_threads: int | None,
+    not_ours: tuple[Any, ...],
+) -> None:
+    """What a worker process runs."""
+    global is_worker
+    is_worker = True
+    for connection in not_ours:  # ends of others that were inherited by a fork
+        connection.close()
+    slate = Slate(slate_segment)
+    worker = Worker(channel, slate, name)
+    if sys.platform != "win32":
+        # Away from the terminal, whose Ctrl-C is for the parent; and whatever a task starts can be
+        # killed together with it.
+        os.setsid()
+        signal.signal(signal.SIGURG, worker.on_signal)
+        import faulthandler
+
+        faulthandler.register(signal.SIGURG, file=stacks.fileno(), all_threads=False, chain=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with, args=(lifeline,), name="lifeline", daemon=True).start()
+    if inner_threads is not None:
+        limit_threads(inner_threads)
+    worker.serve(preparation)
+
+
+def _die_with(lifeline: Any) -> None:
+    """End this process, and what it has started, when its parent is gone."""
+    with contextlib.suppress(EOFError, OSError):
+        lifeline.recv_bytes()
+        return
+    if sys.platform != "win32":
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
+def limit_threads(count: int) -> None:
+    """Let numerical libraries use so many threads: those to be loaded, and those that are."""
+    for name in _THREAD_VARIABLES:
+        os.environ[name] = str(count)
+    if not sys.modules.keys().isdisjoint({"numpy", "scipy", "sklearn", "torch"}):
+        with contextlib.suppress(ImportError):
+            import threadpoolctl
+
+            threadpoolctl.threadpool_limits(count)
