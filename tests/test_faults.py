@@ -407,20 +407,25 @@ class TestInterruptsAndExits:
         assert process.stdout in ("[1, 2]\n", "True\n")
         assert (process.stderr, process.returncode) == ("", 0)
 
-    def test_a_map_in_a_finaliser_at_exit_never_hangs(self) -> None:
+    @pytest.mark.parametrize("how", ["thread_map", "imap"])
+    def test_a_map_in_a_finaliser_at_exit_never_hangs(self, how: str) -> None:
         process = run_python(
-            """
+            f"""
             from metainformant.core import parallel
+            from metainformant.core.parallel import {how}
             class Late:
+                def __init__(self):
+                    self.map, self.error_type, self.say = {how}, parallel.ParallelError, print
                 def __del__(self):
                     try:
-                        parallel.thread_map(abs, [-1, -2])
-                    except Exception:
-                        pass
+                        list(self.map(abs, [-1, -2]))
+                    except self.error_type as error:
+                        self.say("can't start a" in str(error))
+            list({how}(abs, [-1]))  # brings in all that is imported only when it is needed
             late = Late()
             """
         )
-        assert process.returncode == 0
+        assert (process.stdout, process.stderr, process.returncode) == ("True\n", "", 0)
 
     @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
     @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -485,6 +490,23 @@ class TestFewThreads:
         else:
             with pytest.raises(parallel.ParallelError, match="can't start"):
                 parallel.thread_map(abs, range(-50, 0), 4)
+
+    @pytest.mark.parametrize("which", ["reader", "imap driver", "imap-1"])
+    def test_a_stream_says_so_and_leaves_nothing_behind(
+        self, monkeypatch: pytest.MonkeyPatch, which: str
+    ) -> None:
+        start = threading.Thread.start
+        before = set(threading.enumerate())
+
+        def limited(thread: threading.Thread) -> None:
+            if thread.name == which:
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", limited)
+        with pytest.raises(parallel.ParallelError, match="imap can't start another thread"):
+            list(parallel.imap(abs, itertools.count(), max_workers=1))
+        wait_until_gone(set(threading.enumerate()) - before)
 
     def test_stuck_tasks_leave_the_last_worker_to_the_others(
         self, monkeypatch: pytest.MonkeyPatch, release: threading.Event

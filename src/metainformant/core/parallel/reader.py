@@ -17,6 +17,7 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
+from .launch import launch
 from .source import Chunk
 
 # Seconds that one step of reading should take. Steps grow with the speed of the input, and what
@@ -85,10 +86,10 @@ class StreamSource:
 
     # The engine's side
 
-    def start(self) -> None:
-        threading.Thread(
-            target=self._context.run, args=(self._read,), name="reader", daemon=True
-        ).start()
+    def start(self, caller: str) -> None:
+        """Start reading, for the map `caller`; ParallelError if there is no thread for that."""
+        run = self._context.run
+        launch(threading.Thread(target=run, args=(self._read,), name="reader", daemon=True), caller)
         self._grant()
 
     @property

@@ -17,6 +17,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from .engine import Engine
+from .launch import launch
 from .plan import Plan
 from .reader import StreamSource
 from .reporting import check_display
@@ -76,12 +77,13 @@ class Stream:
 
     def start(self, send: Callable[[Piece | End], object]) -> None:
         """Start reading and running; all that comes of it goes through `send`, in the driver."""
-        self._driver = threading.Thread(
-            target=self._context.run, args=(self._drive, send), name=f"{self._plan.caller} driver"
+        caller = self._plan.caller
+        driver = threading.Thread(
+            target=self._context.run, args=(self._drive, send), name=f"{caller} driver", daemon=True
         )
-        self._driver.daemon = True
-        self._source.start()
-        self._driver.start()
+        self._source.start(caller)
+        launch(driver, caller)
+        self._driver = driver
 
     def pieces(self) -> Generator[Piece, None, None]:
         """Run the map in threads of its own, and yield what comes, in order if that is asked."""

@@ -18,6 +18,9 @@ import sys
 import threading
 import time
 
+from ..errors import ParallelError
+from ..launch import launch
+
 
 class TaskEnded(BaseException):  # not an error: nobody but the worker should see it
     """Raised in a call that was given up. Don't catch it, or the call goes on."""
@@ -29,6 +32,7 @@ _LONGEST_WAIT = 1.0
 # Seconds between two looks at calls that could not be ended yet, and how many looks there are.
 _TRY_AGAIN = 0.005
 _TRIES = 100
+_NAME = "end overdue calls"  # of the thread that takes these looks
 
 
 class Interruptible:
@@ -93,8 +97,8 @@ class Sender:
             if self._is_trying:
                 return
             self._is_trying = True
-        with contextlib.suppress(RuntimeError):  # no thread to be had, or the interpreter exits
-            threading.Thread(target=self._try_again, name="end overdue calls", daemon=True).start()
+        with contextlib.suppress(ParallelError):  # no thread to be had, or the interpreter exits
+            launch(threading.Thread(target=self._try_again, name=_NAME, daemon=True), _NAME)
 
     def _try_again(self) -> None:
         while True:

@@ -10,13 +10,13 @@ import contextvars
 import itertools
 import math
 import queue
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import ParallelError
+from ..launch import launch
 from ..plan import Plan
 from .interrupt import TaskEnded
 from .thread_jobs import Crew, ThreadJob
@@ -55,18 +55,16 @@ class ThreadBackend:
         self._events: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def spawn(self) -> None:
-        if sys.is_finalizing():  # a thread would never get to run, and its start would hang
-            raise ParallelError(f"{self._label} can't start a thread while the interpreter exits")
         name = f"{self._label}-{next(self._numbers)}"
         # A context can be entered by one thread at a time, hence the copies.
         run = self._context.copy().run
         thread = threading.Thread(target=run, args=(self._work,), name=name, daemon=True)
         self._crew.threads.add(thread)  # before the start, so that an interrupt can't lose it
         try:
-            thread.start()
-        except RuntimeError as error:
+            launch(thread, self._label)
+        except ParallelError:
             self._crew.threads.discard(thread)
-            raise ParallelError(f"{self._label} can't start another thread: {error}") from error
+            raise
 
     def submit(self, items: list[Any], first: int, attempt: int) -> ThreadJob:
         self._crew.parting = False
