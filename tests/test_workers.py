@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.prepare import WITH_STATE
 
 
 class State:
@@ -146,6 +147,10 @@ def test_a_state_that_cannot_be_closed_is_told() -> None:
 
     with pytest.raises(parallel.ParallelError, match="could not be closed: OSError: disk full"):
         parallel.thread_map(lambda item, _: item, range(3), 1, worker_state=Full)
+
+
+def test_the_frame_to_leave_out_is_the_one_that_passes_the_state() -> None:
+    assert WITH_STATE.co_name == "call_with_state"
 
 
 def test_tracebacks_and_stacks_begin_in_the_task() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import CodeType
 from typing import Any, NamedTuple
 
 from .describe import describe
@@ -45,10 +46,10 @@ def with_state(func: Callable[[Any, Any], Any], state: Any) -> Callable[[Any], A
     return call_with_state
 
 
-# Its frame stands between ours and the task's in every traceback.
-WITH_STATE = next(
-    constant for constant in with_state.__code__.co_consts if hasattr(constant, "co_code")
-)
+# Its frame stands between ours and the task's in every traceback. Taken from a function that it has
+# made: what else of it is compiled depends on the version of Python.
+_example: Any = with_state(print, None)
+WITH_STATE: CodeType = _example.__code__
 
 
 def _entered(state: Any, stack: ExitStack) -> Any:
