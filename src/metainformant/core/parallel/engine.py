@@ -12,18 +12,18 @@ from collections.abc import Callable, Generator, Iterator
 from time import monotonic
 from typing import Any
 
-from .backend import Backend, Finished, Job
-from .describe import describe, note_failure
+from .backend import Backend, Job
+from .describe import describe
 from .diagnosis import log_slow
 from .dispatch import Dispatcher
 from .errors import ParallelError, TaskCancelledError, TaskTimeoutError
 from .plan import Plan
 from .reporting import Reporter
 from .results import Piece
-from .retrying import Retries
 from .schedule import Run, Schedule
 from .source import Chunk, Source
 from .stopping import Stop, StopRule
+from .verdicts import Verdicts
 
 
 class Engine:
@@ -60,7 +60,7 @@ class Engine:
         self._clock = clock
         began = clock() if began is None else began
         self._rule = StopRule(plan, began)
-        self._retries = Retries(plan) if plan.retries else None
+        self._verdicts = Verdicts(plan, self._rule, clock)
         self._reporter = Reporter(plan, total, began) if plan.progress else None
         self._is_left = False  # whether nobody wants more; set by any thread, read by the engine's
         self._schedule = Schedule(
@@ -74,7 +74,6 @@ class Engine:
         self._dispatcher = Dispatcher(source, backend, self._schedule, plan.max_workers, plan.rate)
         self._runs = self._dispatcher.runs
         self._given_up: list[Job] = []  # overdue, and perhaps still to be ended
-        self._failure: BaseException | None = None  # what `raise_failure` is to raise
         self.stop: Stop | None = None  # why the map was stopped before its end
 
     def pieces(self) -> Generator[Piece, None, None]:
@@ -99,7 +98,7 @@ class Engine:
                 self.stop = self._rule.stop(now)
                 self._report(now)
                 yield from pieces
-                if self._failure is not None or self._is_left:
+                if self._verdicts.failure is not None or self._is_left:
                     return
                 if self.stop is not None:
                     yield from self._cancel_all(self.stop)
@@ -124,7 +123,7 @@ class Engine:
 
         If the map was stopped as a whole, the error gets `results`, all that there is.
         """
-        failure, self._failure = self._failure, None
+        failure, self._verdicts.failure = self._verdicts.failure, None
         if failure is not None:
             if isinstance(failure, ParallelError) and self.stop is not None:
                 failure.results = results
@@ -141,21 +140,22 @@ class Engine:
             return now
 
     def _is_done(self) -> bool:
-        if self._runs or self._rule.broken is not None or self._retries:
+        if self._runs or self._rule.broken is not None or self._verdicts.retries:
             return False
         return self._source.left == 0 and not self._dispatcher.again
 
     def _take_due(self, now: float) -> None:
         """Let items be tried again whose time has come, before any other."""
-        if self._retries is not None:
-            self._dispatcher.again.extendleft(self._retries.take_due(now))
-            self._source.waiting(len(self._retries))
+        retries = self._verdicts.retries
+        if retries is not None:
+            self._dispatcher.again.extendleft(retries.take_due(now))
+            self._source.waiting(len(retries))
 
     def _report(self, now: float) -> None:
         reporter = self._reporter
         if reporter is None or now < reporter.look_at:
             return
-        retried = 0 if self._retries is None else self._retries.count
+        retried = 0 if self._verdicts.retries is None else self._verdicts.retries.count
         unseen = sum(run.seen - run.delivered for run in self._runs.values())
         running = sum(run.job.started is not None for run in self._runs.values())
         reporter.report(self._clock(), self._rule, unseen, retried, running)
@@ -165,8 +165,8 @@ class Engine:
     def _patience(self, now: float, act_at: float) -> float | None:
         """For how long to wait if nobody wakes us; None: for ever."""
         at = min(self._dispatcher.look_at, self._rule.look_at(now), act_at)
-        if self._retries:
-            at = min(at, self._retries.next_due)
+        if self._verdicts.retries:
+            at = min(at, self._verdicts.retries.next_due)
         if self._reporter is not None:
             at = min(at, self._reporter.look_at)
         return None if at == math.inf else max(0.0, at - now)
@@ -196,12 +196,12 @@ class Engine:
         self._schedule.measured(done, job.ended - (job.started or job.ended))
         if first + done < run.stop:  # cut so late that it was not clear what would be run
             self._dispatcher.again.append(run.chunk._replace(start=first + done, stop=run.stop))
-        yield from self._piece(run, finished)
+        yield from self._verdicts.pieces(run, finished)
 
     def _deliver(self, run: Run, stop: int) -> Iterator[Piece]:
         """Deliver the finished items before the index `stop`."""
         if run.delivered < stop:
-            yield from self._piece(run, run.job.peek(stop - run.chunk.start))
+            yield from self._verdicts.pieces(run, run.job.peek(stop - run.chunk.start))
             run.delivered = stop
 
     def _expire(self, run: Run) -> Iterator[Piece]:
@@ -217,7 +217,7 @@ class Engine:
             yield from self._deliver(run, index)
             item = describe(run.chunk.item(index))
             error = TaskTimeoutError(index, item, timeout, job.worker, stack, job.is_running)
-            yield from self._failed(run, error)
+            yield from self._verdicts.overdue(run, error)
 
     def _end_given_up(self) -> None:
         if self._given_up:
@@ -237,7 +237,7 @@ class Engine:
             if not running:
                 self._dispatcher.forget(run)
             finished = job.peek(job.done()) if running else job.finish()
-            yield from self._piece(run, finished)
+            yield from self._verdicts.pieces(run, finished)
             at = run.chunk.start + len(finished.values)
             if running and job.started is not None and at < run.stop:
                 job.interrupt()
@@ -245,8 +245,8 @@ class Engine:
                 at += 1
             unfinished.append((run.chunk._replace(start=at, stop=run.stop), False))
         unfinished.extend((chunk, False) for chunk in self._dispatcher.again)
-        if self._retries is not None:
-            unfinished.extend((chunk, True) for chunk in self._retries.take_all())
+        if self._verdicts.retries is not None:
+            unfinished.extend((chunk, True) for chunk in self._verdicts.retries.take_all())
         while (chunk := self._source.rest()) is not None:
             unfinished.append((chunk, False))
         first: tuple[int, str, bool] | None = None
@@ -257,63 +257,6 @@ class Engine:
                     first = (index, item, started)
                 error = TaskCancelledError(index, item, stop.reason, started)
                 yield Piece(chunk, index, [error], {index: error})
-        if self._failure is None and (stop.always_raises or self._plan.on_error == "raise"):
-            self._failure = stop.error(first)
-
-    # Outcomes
-
-    def _failed(self, run: Run, error: TaskTimeoutError) -> Iterator[Piece]:
-        """The piece of an item that the engine itself has failed."""
-        chunk, index, now = run.chunk, error.index, self._clock()
-        if self._again(chunk, index, error, now):
-            return
-        self._rule.saw(1, 1, 1)
-        if chunk.attempt > 1:
-            self._note(chunk, index, error)
-        if not self._ends_the_map(error):
-            times = [now if run.since is None else run.since, now]
-            yield Piece(chunk, index, [error], {index: error}, error.worker, times)
-
-    def _piece(self, run: Run, finished: Finished) -> Iterator[Piece]:
-        """Those of the finished items that have not been delivered yet, if any.
-
-        Items that are to be tried again are left out, so there may be several pieces.
-        """
-        chunk, start = run.chunk, run.delivered
-        values, failed, times = finished.since(start - chunk.start)
-        worker = run.job.worker
-        final: dict[int, BaseException] = {}
-        begin = 0  # position of the first value that is not in a piece yet
-        for position, error in failed.items():
-            index = start + position
-            if self._again(chunk, index, error, self._clock()):
-                if begin < position:
-                    self._rule.saw(position - begin, len(final))
-                    part = values[begin:position]
-                    yield Piece(chunk, start + begin, part, final, worker, times[begin:])
-                begin, final = position + 1, {}
-                continue
-            final[index] = error
-            self._note(chunk, index, error)
-            if self._ends_the_map(error):
-                self._rule.saw(position + 1 - begin, len(final))
-                return
-        if begin < len(values):
-            self._rule.saw(len(values) - begin, len(final))
-            if begin:
-                values, times = values[begin:], times[begin:]
-            yield Piece(chunk, start + begin, values, final, worker, times)
-
-    def _again(self, chunk: Chunk, index: int, error: BaseException, now: float) -> bool:
-        return self._retries is not None and self._retries.again(chunk, index, error, now)
-
-    def _note(self, chunk: Chunk, index: int, error: BaseException) -> None:
-        past = self._retries.past(index) if self._retries is not None else ()
-        note_failure(error, index, chunk.item(index), chunk.attempt, past)
-
-    def _ends_the_map(self, error: BaseException) -> bool:
-        if not self._rule.is_final(error):
-            return False
-        if self._failure is None:
-            self._failure = error
-        return True
+        must_raise = stop.always_raises or self._plan.on_error == "raise"
+        if must_raise and self._verdicts.failure is None:
+            self._verdicts.failure = stop.error(first)
