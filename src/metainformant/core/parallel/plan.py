@@ -100,7 +100,7 @@ class Plan(NamedTuple):
     @property
     def preparation(self) -> Preparation:
         """What each worker is to do at first."""
-        return Preparation(self.func, self.initializer, self.initargs, self.worker_state)
+        return Preparation(self.initializer, self.initargs, self.worker_state)
 
 
 # What a call means where it leaves an option out; `max_workers` has no common default.

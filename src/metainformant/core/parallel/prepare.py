@@ -10,18 +10,21 @@ from typing import Any, NamedTuple
 from .describe import describe
 from .errors import ParallelError
 
+Bind = Callable[[Callable[..., Any]], Callable[[Any], Any]]
+
 
 class Preparation(NamedTuple):
-    """What a worker is to do before its first task, and how it then calls the function."""
+    """What a worker is to do before its first task, and at its end."""
 
-    func: Callable[..., Any]
     initializer: Callable[..., object] | None = None
     initargs: tuple[Any, ...] = ()
     worker_state: Callable[[], Any] | None = None
 
     @contextmanager
-    def done(self) -> Iterator[Callable[[Any], Any]]:
-        """Prepare the worker; give what is to be called with an item; clean up at the end.
+    def done(self) -> Iterator[Bind]:
+        """Prepare the worker; clean up at the end.
+
+        Gives a function that turns what the user passed into what is to be called with an item.
 
         Raises:
             ParallelError: from what the initializer, the factory or the closing raised.
@@ -31,12 +34,16 @@ class Preparation(NamedTuple):
                 with _named("the initializer failed in a worker"):
                     self.initializer(*self.initargs)
             if self.worker_state is None:
-                yield self.func
+                yield _as_it_is
                 return
             with _named("worker_state failed to make the state of a worker"):
                 state = self.worker_state()
                 state = _entered(state, stack)
-            yield with_state(self.func, state)
+            yield lambda func: with_state(func, state)
+
+
+def _as_it_is(func: Callable[..., Any]) -> Callable[[Any], Any]:
+    return func
 
 
 def with_state(func: Callable[[Any, Any], Any], state: Any) -> Callable[[Any], Any]:

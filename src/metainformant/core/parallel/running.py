@@ -59,11 +59,11 @@ def run_map(plan: Plan, items: Iterable[Any]) -> list[Any]:
 
 def make_backend(plan: Plan, *, stream: bool = False, keep_times: bool = False) -> Backend:
     if plan.backend == "process":
+        from .backends import process_worker
         from .backends.processes import Processes  # slow to import, and not needed for threads
-        from .backends.remote import worker
         from .backends.remote.backend import RemoteBackend
 
-        if not worker.is_worker:
+        if not process_worker.is_worker:
             return RemoteBackend(plan, Processes(plan), keep_times=keep_times)
         plan = plan._replace(max_workers=1)  # see docs/options.md
     eager = stream or not plan.ordered or plan.on_complete is not None

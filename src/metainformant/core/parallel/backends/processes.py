@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import itertools
 import math
 import multiprocessing
 import os
@@ -17,14 +16,13 @@ import weakref
 from time import monotonic
 from typing import Any
 
-from ..errors import Frame, ParallelError
+from ..errors import Frame
 from ..plan import Plan
-from ..prepare import Preparation
-from .remote import worker
+from . import process_worker
 from .remote.channel import Channel, channel
-from .remote.parcel import Packer, Segment
+from .remote.parcel import Segment
 from .remote.slate import SIZE, Head, Slate
-from .remote.travel import unpicklable
+from .remote.staff import Staff
 
 # Seconds to wait for a worker to write down where it is.
 _STACK_WAIT = 0.1
@@ -47,6 +45,7 @@ class ProcessHand:
         self.slate = Slate(slate)
         self.is_ready = False
         self.job: Any = None
+        self.function: Any = None
         self.tasks = 0
         self.overdue_at = math.inf
         self._process = process
@@ -126,64 +125,52 @@ class ProcessHand:
         return f"was killed by {name}"
 
 
-class Processes:
-    """Starts workers."""
+class Processes(Staff):
+    """Worker processes."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._label = plan.caller
-        self._context: Any = multiprocessing.get_context(
-            plan.start_method or default_start_method()
-        )
-        self._method = self._context.get_start_method()
+    def __init__(self, plan: Plan, *, kept: bool = False) -> None:
+        super().__init__(plan, kept=kept)
+        method = plan.start_method or default_start_method()
+        self._context: Any = multiprocessing.get_context(method)
         self._inner_threads = plan.inner_threads
-        self._numbers = itertools.count(1)
-        self._packed: Any = None
-        if self._method == "fork":
-            if threading.active_count() > 1:
-                warnings.warn(
-                    f"{plan.caller}: start_method='fork' copies a process that has "
-                    f"{threading.active_count()} threads, whose locks may stay locked for ever in "
-                    "the copies; leave start_method out, or use 'forkserver' or 'spawn'",
-                    RuntimeWarning,
-                    stacklevel=6,
-                )
-        else:
-            packer = Packer()
-            try:
-                packer.add(tuple(plan.preparation))
-            except Exception as error:
-                raise self._unpicklable(plan.preparation, error) from error
-            self._packed = packer
+        self._forks = method == "fork"
+        self._func = plan.func
+        self.needs_function = kept or not self._forks
+        if not self._forks:
+            self._packed = self.packed()
+        elif threading.active_count() > 1:
+            warnings.warn(
+                f"{plan.caller}: start_method='fork' copies a process that has "
+                f"{threading.active_count()} threads, whose locks may stay locked for ever in "
+                "the copies; leave start_method out, or use 'forkserver' or 'spawn'",
+                RuntimeWarning,
+                stacklevel=6,
+            )
 
-    def _unpicklable(self, preparation: Preparation, error: Exception) -> ParallelError:
-        for name, value in preparation._asdict().items():
-            try:
-                Packer().add(value)
-            except Exception as cause:
-                return unpicklable(f"{self._label}: {name}={value!r}", cause)
-        return unpicklable(f"{self._label}: func", error)
-
-    def hire(self, label: str, preparation: Preparation) -> ProcessHand:
-        name = f"{label}-{next(self._numbers)}"
+    def start(self, name: str) -> ProcessHand:
         ours, theirs = channel()
         segment = Segment(SIZE)
         lifeline, our_lifeline = self._context.Pipe(duplex=False)
         stacks, their_stacks = self._context.Pipe(duplex=False)
-        is_fork = self._method == "fork"
+        inherited: tuple[Any, ...] = (None, None)
+        if self._forks:
+            inherited = (self.preparation, None if self.needs_function else self._func)
         with _lock:  # so that a fork knows all that it inherits
-            not_ours = tuple(end for hand in _living for end in hand.inherited())
+            not_ours: tuple[Any, ...] = ()
+            if self._forks:
+                others = (end for hand in _living for end in hand.inherited())
+                not_ours = (ours, our_lifeline, stacks, *others)
             process = self._context.Process(
-                target=worker.main,
+                target=process_worker.main,
                 name=name,
                 args=(
                     theirs,
                     segment,
                     lifeline,
                     their_stacks,
-                    name,
-                    preparation if is_fork else None,
+                    *inherited,
                     self._inner_threads,
-                    (ours, our_lifeline, stacks, *not_ours) if is_fork else (),
+                    not_ours,
                 ),
             )
             try:
@@ -198,10 +185,10 @@ class Processes:
                 theirs.close()
                 lifeline.close()
                 their_stacks.close()
-        if self._packed is not None:
-            parcel, parts = self._packed.pack()
+        if not self._forks:
+            parcel, parts = self._packed
             with contextlib.suppress(OSError):  # it has died, which will be seen
-                ours.send_parcel(parcel, parts, "prepare", label)
+                ours.send_parcel(parcel, parts, "prepare", self.label)
         return hand
 
 

@@ -40,6 +40,7 @@ class ThreadBackend:
     def __init__(self, plan: Plan, *, eager: bool = False, keep_times: bool = False) -> None:
         self._label = plan.caller
         self._preparation = plan.preparation
+        self._func = plan.func
         self._fail_fast = plan.fails_fast
         self._eager = eager
         self._keep_times = keep_times
@@ -135,7 +136,8 @@ class ThreadBackend:
     def _work(self) -> None:
         """Run jobs until there are no more. What fails here is ours: the engine must hear of it."""
         try:
-            with self._preparation.done() as func:
+            with self._preparation.done() as bind:
+                func = bind(self._func)
                 while self._work_once(func):
                     pass
         except TaskEnded:  # this worker's last call was given up and could be ended

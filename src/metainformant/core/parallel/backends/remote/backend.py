@@ -8,38 +8,32 @@ worker had in hand when it died.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections import deque
 from multiprocessing.connection import Pipe, wait
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from ...describe import describe
 from ...errors import ParallelError, WorkerDiedError
 from ...plan import Plan
-from ...prepare import Preparation
 from .hand import Hand
 from .job import RemoteJob
-from .parcel import Packer, Parcel, dumps, is_enough, slices
+from .sending import pack_function, pack_items
 from .slate import CAPACITY
-from .travel import unpack, unpicklable
-from .worker import Assignment, Pickled, Unsendable
+from .staff import Staff
+from .travel import unpack
+from .worker import Assignment
 
 # Ctrl-C may have to get through between two waits (on Windows), and the end of a worker whose
 # children keep its pipes open is only seen by asking.
 _LONGEST_WAIT = 0.1
 # Seconds that a worker has to come back from a call that was given up, before it is killed.
 _GRACE = 0.02
-# Seconds that workers have to end by themselves when a map is left early.
-_LAST_GRACE = 0.15
 
-
-class Staff(Protocol):
-    """Where workers come from, and where they go."""
-
-    def hire(self, label: str, preparation: Preparation) -> Hand:
-        """Start a worker; OSError if there is none to be had."""
-        ...
+# Of all jobs of this process, so that a worker never takes one for another. next() is atomic.
+_numbers = itertools.count(1)
 
 
 class RemoteBackend:
@@ -47,17 +41,21 @@ class RemoteBackend:
 
     Args:
         plan: what to do.
-        staff: what starts a worker.
+        staff: where workers come from.
+        owns_staff: whether that ends with this map.
         keep_times: whether it is noted when each item was started.
     """
 
     max_chunk: int | None = CAPACITY
 
-    def __init__(self, plan: Plan, staff: Staff, *, keep_times: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, staff: Staff, *, owns_staff: bool = True, keep_times: bool = False
+    ) -> None:
         self._plan = plan
         self._staff = staff
+        self._owns_staff = owns_staff
+        self._function = pack_function(plan.caller, plan.func) if staff.needs_function else None
         self._keep_times = keep_times
-        self._numbers = 0
         # All state is owned by the engine's thread, but for the pipe that wakes it.
         self._hands: list[Hand] = []
         self._wanted = 0  # how many workers the engine counts on; some may have to be started yet
@@ -75,8 +73,8 @@ class RemoteBackend:
             raise
 
     def submit(self, items: list[Any], first: int, attempt: int) -> RemoteJob:
-        self._numbers += 1
-        job = RemoteJob(items, first, attempt, self._numbers, self._parted, timed=self._keep_times)
+        number = next(_numbers)
+        job = RemoteJob(items, first, attempt, number, self._parted, timed=self._keep_times)
         self._queue.append(job)
         return job
 
@@ -118,54 +116,43 @@ class RemoteBackend:
         pass  # a worker is too dear to be ended before the map is
 
     def close(self, graceful: bool) -> None:
-        hands, self._hands = self._hands, []
         self._queue.clear()
-        for hand in hands:
-            if hand.job is not None:
-                job = hand.job
-                job.cut(0)
-                hand.end_call(job.number, job.done())
-                hand.overdue_at = monotonic() + _GRACE
-            with contextlib.suppress(OSError):
-                hand.channel.send("end")
-        until = math.inf if graceful else monotonic() + _LAST_GRACE
         try:
-            while left := [hand for hand in hands if hand.is_alive()]:
-                now = monotonic()
-                for hand in left:
-                    if now >= min(until, hand.overdue_at):
-                        hand.kill()
-                    self._last_words(hand)
-                watched = [sentinel for hand in left for sentinel in hand.sentinels()]
-                wait(watched, min(_LONGEST_WAIT, max(0.001, until - now)))
+            for hand in self._hands:
+                if hand.job is not None:
+                    hand.job.cut(0)
+                    hand.job.is_given_up = True
+                    hand.end_call(hand.job.number, hand.job.done())
+                    hand.overdue_at = min(hand.overdue_at, monotonic() + _GRACE)
+            while overdue := [hand.overdue_at for hand in self._hands if hand.job is not None]:
+                self._receive(max(0.0, min(overdue) - monotonic()))
+                self._kill_overdue()
         finally:
+            hands, self._hands = self._hands, []
             for hand in hands:
-                hand.kill()
-                hand.channel.close()
+                if hand.job is None:
+                    self._staff.release(hand)
+                else:
+                    self._bury(hand)
             self._wakes.close()
             self._waker.close()
-
-    def _last_words(self, hand: Hand) -> None:
-        """Read what a worker that is ending still says, so that nothing can hold it up."""
-        try:
-            while hand.channel.poll():
-                what, *message = hand.channel.receive()
-                if what == "broken":
-                    raise self._broken(hand, message[0])
-        except (EOFError, OSError):
-            return
+            if self._owns_staff:
+                self._staff.close(graceful)
 
     # Workers
 
     def _hire(self) -> None:
         while len(self._hands) < self._wanted:
-            try:
-                hand = self._staff.hire(self._plan.caller, self._plan.preparation)
-            except OSError as error:
-                raise ParallelError(
-                    f"{self._plan.caller} can't start another worker: {error}"
-                ) from error
+            hand = self._staff.hire(alone=not self._hands)
+            if hand is None:
+                return  # asked for again before long
             self._hands.append(hand)
+            if self._function is not None and hand.function != self._function[0]:
+                hand.function = self._function[0] if self._function[0].body else None
+                with contextlib.suppress(OSError):  # it has died, which will be seen
+                    parcel, parts = self._function
+                    hand.channel.send_parcel(parcel, parts, "function", self._plan.caller)
+            self._news = self._news or hand.is_ready
 
     def _replace(self) -> None:
         """Start workers in place of those that were killed after their jobs were given up."""
@@ -204,7 +191,8 @@ class RemoteBackend:
                 return
 
     def _send(self, hand: Hand, job: RemoteJob) -> None:
-        parcel, parts, job.sent = self._packed(job)
+        most = min(CAPACITY, (self._plan.max_tasks_per_worker or CAPACITY) - hand.tasks)
+        parcel, parts, job.sent = pack_items(job, most)
         job.hand, job.worker, hand.job = hand, hand.name, job
         hand.slate.prepare(job.sent)
         plan = self._plan
@@ -222,27 +210,6 @@ class RemoteBackend:
             hand.channel.send_parcel(parcel, parts, "run", tuple(assignment))
         except OSError:  # it has died, which will be seen at once
             return
-
-    def _packed(self, job: RemoteJob) -> tuple[Parcel, list[Any], int]:
-        """As many of the items as fit into one parcel."""
-        packer, count = Packer(), 0
-        if not job.one_by_one:
-            try:
-                for part in slices(job.items[:CAPACITY]):
-                    packer.add(part)
-                    count += len(part)
-                    if is_enough(packer):
-                        break
-            except Exception:  # one of them can't be pickled
-                job.one_by_one = True
-                packer, count = Packer(), 0
-        if job.one_by_one:
-            for item in job.items[:CAPACITY]:
-                packer.add([_wrapped(item)])
-                count += 1
-                if is_enough(packer):
-                    break
-        return *packer.pack(), count
 
     # What comes from them
 
@@ -281,8 +248,9 @@ class RemoteBackend:
         if what == "ready":
             hand.is_ready = True
             self._news = True
-        elif what == "broken":
-            raise self._broken(hand, *message)
+        elif what in ("broken", "no function"):
+            hand.function = None
+            raise unpack(message[0], hand.name)
         elif what == "apart":
             position, handle, fields = message
             parcel, memory = hand.channel.open(handle, fields)
@@ -294,24 +262,21 @@ class RemoteBackend:
             hand.tasks += job.sent
             self._news = True
             if job.is_given_up:
-                return
-            if what == "unread":
+                pass
+            elif what == "unread":
                 job.one_by_one = True
                 job.hand = None
                 self._queue.appendleft(job)
             else:
                 job.end()
                 self._ended.append(job)
-
-    def _broken(self, hand: Hand, record: bytes) -> BaseException:
-        return unpack(record, hand.name)
+            if hand.tasks >= (self._plan.max_tasks_per_worker or math.inf):
+                self._retire(hand)
 
     def _lost(self, hand: Hand) -> None:
         """A worker has ended that should not have, or was killed."""
         self._hands.remove(hand)
-        hand.kill()  # what it has started, and what of it may be left
-        fate = hand.fate()
-        hand.channel.close()
+        fate = self._bury(hand)
         if not hand.is_ready:
             raise ParallelError(
                 f"{self._plan.caller}: the worker {hand.name!r} {fate} before it was ready to "
@@ -338,15 +303,21 @@ class RemoteBackend:
         job.end(loss)
         self._ended.append(job)
 
+    def _retire(self, hand: Hand) -> None:
+        """Part with a worker that has no job. The engine asks for another if there is work."""
+        self._hands.remove(hand)
+        self._wanted -= 1
+        self._staff.release(hand, worn=True)
+
+    def _bury(self, hand: Hand) -> str:
+        """End what is left of a worker, and what it has started; return how it ended."""
+        hand.kill()
+        hand.channel.close()
+        self._staff.lost()
+        return hand.fate()
+
     def _kill_overdue(self) -> None:
         now = monotonic()
         for hand in self._hands:
             if now >= hand.overdue_at:
                 hand.kill()
-
-
-def _wrapped(item: Any) -> Unsendable | Pickled:
-    try:
-        return Pickled(dumps(item))
-    except Exception as error:
-        return Unsendable(str(unpicklable(f"the item {describe(item)}", error)))

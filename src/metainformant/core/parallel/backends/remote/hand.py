@@ -17,6 +17,7 @@ class Hand(Protocol):
     slate: Slate
     is_ready: bool  # whether it is prepared
     job: Any  # the RemoteJob that it has in hand; None if it has none
+    function: Any  # the parcel of the function that it was sent last
     tasks: int  # how many items it has run
     overdue_at: float  # when to kill it, if it does not end the call that was given up
 

@@ -1,10 +1,12 @@
 """The worker's side of a process or an interpreter: it runs what it is sent, and notes outcomes.
 
-Messages to it:    ("prepare", label, handle, parcel of a Preparation)
+Messages to it:    ("prepare", label, handle, parcel of a Preparation), at first
+                   ("function", label, handle, parcel of the function to be called)
                    ("run", Assignment, handle, parcel of lists of items)
                    ("end",)
 Messages from it:  ("ready",)           it is prepared
-                   ("broken", error)    preparing it has failed; it ends
+                   ("broken", error)    preparing it, or closing its state, has failed; it ends
+                   ("no function", error)    what was sent can't be read
                    ("apart", position, handle, parcel of a result)
                    ("unread", number)   the items can't be read together: send them one by one
                    ("done", number)     the job has ended: all of it, or as far as is noted
@@ -13,28 +15,20 @@ Messages from it:  ("ready",)           it is prepared
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from time import monotonic
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from ...errors import FATAL, ParallelError
-from ...prepare import WITH_STATE, Preparation
+from ...prepare import WITH_STATE, Bind, Preparation
 from ...task import CurrentTask, set_current
 from ..interrupt import TaskEnded
 from .channel import Channel
 from .parcel import LARGE, Packer, dumps
 from .slate import Head, Kind, Slate
 from .travel import pack, unpicklable
-
-# Whether this process is a worker. Maps in it use no further processes.
-is_worker = False
 
 
 class Assignment(NamedTuple):
@@ -67,52 +61,58 @@ class Pickled:
 class Worker:
     """Owned by the main thread of its process, or by the only thread of its interpreter."""
 
-    def __init__(self, channel: Channel, slate: Slate, name: str) -> None:
+    def __init__(self, channel: Channel, slate: Slate) -> None:
         self._channel = channel
         self._slate = slate
-        self._name = name
         self._job: Assignment | None = None
 
-    def serve(self, preparation: Preparation | None = None) -> None:
-        """Do what messages say until one says that it is enough, or nobody is there any more."""
-        with ExitStack() as stack, contextlib.suppress(EOFError, ConnectionError):
-            func: Callable[[Any], Any] | None = None
-            if preparation is not None:
-                func = self._prepare(stack, lambda: preparation)
-            while True:
-                what, *message = self._channel.receive()
-                if what == "end":
-                    return
-                if what == "prepare":
-                    stack.close()
-                    func = self._prepare(stack, lambda m=message: self._unpack(*m))  # type: ignore[misc]
-                elif what == "run":
-                    assert func is not None  # noqa: S101
-                    self._run(func, *message)
+    def serve(self, preparation: Preparation | None = None, func: Any = None) -> None:
+        """Do what messages say until one says that it is enough, or nobody is there any more.
 
-    def _unpack(self, label: str, handle: Any, fields: tuple[Any, ...]) -> Preparation:
+        A worker that is a copy of its parent gets what the others are sent.
+        """
+        try:
+            if preparation is None:
+                _, *message = self._channel.receive()
+                preparation = Preparation(*self._read("initializer", *message))
+            with preparation.done() as bind:
+                self._channel.send("ready")
+                self._follow(bind, func)
+        except (EOFError, ConnectionError):  # nobody is there any more
+            return
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                self._channel.send("broken", pack(error, _OURS))
+
+    def _follow(self, bind: Bind, func: Any) -> None:
+        call = None if func is None else bind(func)
+        while True:
+            what, *message = self._channel.receive()
+            if what == "end":
+                return
+            if what == "run":
+                self._run(call, *message)
+            else:
+                call = None
+                try:
+                    call = bind(*self._read("func", *message))
+                except Exception as error:
+                    self._channel.send("no function", pack(error, _OURS))
+
+    def _read(self, name: str, label: str, handle: Any, fields: tuple[Any, ...]) -> Any:
         parcel, memory = self._channel.open(handle, fields)
         try:
-            (preparation,) = parcel.unpack(memory)
+            (something,) = parcel.unpack(memory)
         except Exception as error:
             raise ParallelError(
-                f"{label}: func (or initializer, initargs, worker_state) can't be read in a "
-                f"worker: {type(error).__name__}: {error}. Define it at the top level of a module "
-                "that the worker can import, or pip install 'metainformant[process]'."
+                f"{label}: {name} can't be read in a worker: {type(error).__name__}: {error}. "
+                "Define it at the top level of a module that the worker can import, "
+                "or pip install 'metainformant[process]'."
             ) from error
-        return Preparation(*preparation)
-
-    def _prepare(self, stack: ExitStack, get: Callable[[], Preparation]) -> Callable[[Any], Any]:
-        try:
-            func = stack.enter_context(get().done())
-        except BaseException as error:
-            self._channel.send("broken", pack(error, _OURS))
-            raise SystemExit(1) from None
-        self._channel.send("ready")
-        return func
+        return something
 
     def _run(
-        self, func: Callable[[Any], Any], fields: tuple[Any, ...], handle: Any, parcel: Any
+        self, func: Callable[[Any], Any] | None, fields: tuple[Any, ...], handle: Any, parcel: Any
     ) -> None:
         job = Assignment(*fields)
         slate = self._slate
@@ -123,6 +123,9 @@ class Worker:
             self._channel.send("unread", job.number)
             return
         del memory, opened
+        if func is None:  # it could not be read, which was said
+            self._channel.send("done", job.number)
+            return
         self._job = job
         slate.head[Head.ARENA] = 0
         slate.head_times[Head.STARTED] = monotonic()
@@ -268,65 +271,3 @@ _OURS: frozenset[CodeType] = frozenset(
         _unwrapped.__code__,
     }
 )
-
-
-def main(
-    channel: Channel,
-    slate_segment: Any,
-    lifeline: Any,
-    stacks: Any,
-    name: str,
-    preparation: Preparation | None,
-    inner_threads: int | None,
-    not_ours: tuple[Any, ...],
-) -> None:
-    """What a worker process runs."""
-    global is_worker
-    is_worker = True
-    for connection in not_ours:  # ends of others that were inherited by a fork
-        connection.close()
-    slate = Slate(slate_segment)
-    worker = Worker(channel, slate, name)
-    if sys.platform != "win32":
-        # Away from the terminal, whose Ctrl-C is for the parent; and whatever a task starts can be
-        # killed together with it.
-        os.setsid()
-        signal.signal(signal.SIGURG, worker.on_signal)
-        import faulthandler
-
-        faulthandler.register(signal.SIGURG, file=stacks.fileno(), all_threads=False, chain=True)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with, args=(lifeline,), name="lifeline", daemon=True).start()
-    if inner_threads is not None:
-        limit_threads(inner_threads)
-    worker.serve(preparation)
-
-
-def _die_with(lifeline: Any) -> None:
-    """End this process, and what it has started, when its parent is gone."""
-    with contextlib.suppress(EOFError, OSError):
-        lifeline.recv_bytes()
-        return
-    if sys.platform != "win32":
-        os.killpg(0, signal.SIGKILL)
-    os._exit(1)
-
-
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
-
-
-def limit_threads(count: int) -> None:
-    """Let numerical libraries use so many threads: those to be loaded, and those that are."""
-    for name in _THREAD_VARIABLES:
-        os.environ[name] = str(count)
-    if not sys.modules.keys().isdisjoint({"numpy", "scipy", "sklearn", "torch"}):
-        with contextlib.suppress(ImportError):
-            import threadpoolctl
-
-            threadpoolctl.threadpool_limits(count)

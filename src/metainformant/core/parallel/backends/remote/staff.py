@@ -1,0 +1,132 @@
+"""Where the workers of a map come from, and where they go."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from abc import ABC, abstractmethod
+from multiprocessing.connection import wait
+from time import monotonic
+from typing import Any
+
+from ...errors import ParallelError
+from ...plan import Plan
+from .hand import Hand
+from .sending import Packed, pack_named
+from .travel import unpack
+
+# Seconds that workers have to clean up and end, after a map that was left early and otherwise.
+_HASTE = 0.15
+_PATIENCE = 60.0
+
+
+class Staff(ABC):
+    """Starts workers and ends them; or, if it is kept, holds them ready for further maps.
+
+    Args:
+        plan: what to start workers for.
+        kept: whether workers stay when a map has ended, until `close`.
+    """
+
+    needs_function = True  # whether workers have to be sent the function
+
+    def __init__(self, plan: Plan, *, kept: bool = False) -> None:
+        self.label = plan.caller
+        self.preparation = plan.preparation
+        self._most = plan.max_workers
+        self._kept = kept
+        self._numbers = itertools.count(1)  # next() is atomic
+        self._lock = threading.Lock()
+        # Under the lock: those who have nothing to do, those who are about to end, and how many
+        # are not about to.
+        self._idle: list[Hand] = []
+        self._leaving: list[Hand] = []
+        self._count = 0
+
+    @abstractmethod
+    def start(self, name: str) -> Hand:
+        """Start a worker that prepares itself; OSError if there is none to be had."""
+
+    def hire(self, *, alone: bool) -> Hand | None:
+        """A worker for a map; None if there is none now, which can't be if the map is `alone`.
+
+        Raises:
+            ParallelError: if no worker can be started.
+        """
+        with self._lock:
+            while self._idle:
+                hand = self._idle.pop()
+                if hand.is_alive():
+                    return hand
+                self._count -= 1
+                hand.kill()  # what is left of it
+            if self._kept and self._count >= self._most and not alone:
+                return None
+            self._count += 1
+        try:
+            return self.start(f"{self.label}-{next(self._numbers)}")
+        except BaseException as error:
+            self.lost()
+            if isinstance(error, OSError):
+                raise ParallelError(f"{self.label} can't start another worker: {error}") from error
+            raise
+
+    def release(self, hand: Hand, *, worn: bool = False) -> None:
+        """Take back a worker that has no job; a `worn` one is to be replaced."""
+        with self._lock:
+            if self._kept and not worn and self._count <= self._most:
+                self._idle.append(hand)
+                return
+            self._count -= 1
+            self._leaving.append(hand)
+        with contextlib.suppress(OSError):
+            hand.channel.send("end")
+
+    def lost(self) -> None:
+        """A worker has died, or could not be started."""
+        with self._lock:
+            self._count -= 1
+
+    def close(self, graceful: bool) -> None:
+        """End all workers that were released, and wait until they have ended.
+
+        Raises:
+            ParallelError: if one could not close its state.
+        """
+        self._kept = False
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for hand in idle:
+            self.release(hand)
+        until = monotonic() + (_PATIENCE if graceful else _HASTE)
+        try:
+            while left := [hand for hand in self._leaving if hand.is_alive()]:
+                self._hear(left)
+                now = monotonic()
+                if now >= until:
+                    break
+                watched: list[Any] = [sentinel for hand in left for sentinel in hand.sentinels()]
+                wait(watched, min(0.1, until - now))
+            self._hear(self._leaving)
+        finally:
+            for hand in self._leaving:
+                hand.kill()
+                hand.channel.close()
+
+    def _hear(self, hands: list[Hand]) -> None:
+        """Read what workers that are ending still say, so that nothing can hold them up."""
+        for hand in hands:
+            with contextlib.suppress(EOFError, OSError):
+                while hand.channel.poll():
+                    what, *message = hand.channel.receive()
+                    if what == "broken":
+                        raise unpack(message[0], hand.name)
+
+    def packed(self) -> Packed:
+        """What a worker needs to prepare itself.
+
+        Raises:
+            ParallelError: if that can't be pickled.
+        """
+        return pack_named(self.label, self.preparation)
