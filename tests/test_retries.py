@@ -6,9 +6,12 @@ import collections
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metainformant.core import parallel
 from metainformant.core.parallel.plan import make_plan
@@ -51,10 +54,69 @@ def test_no_more_attempts_than_asked_for_and_all_are_noted() -> None:
     assert isinstance(error, OSError)
     assert task.attempts == {"a": 3}
     assert error.__notes__ == [
-        "item 0 ('a'), attempt 3",
-        "  attempt 1 failed: OSError: attempt 1",
-        "  attempt 2 failed: OSError: attempt 2",
+        "item 0 ('a'), attempt 3\n"
+        "  attempt 1 failed: OSError: attempt 1\n"
+        "  attempt 2 failed: OSError: attempt 2"
     ]
+
+
+def test_of_many_attempts_the_first_and_the_last_are_noted() -> None:
+    (error,) = parallel.thread_map(Flaky(99), ["a"], retries=20, backoff=0)
+    assert isinstance(error, OSError)
+    (note,) = error.__notes__
+    assert note.splitlines() == [
+        "item 0 ('a'), attempt 21",
+        *(f"  attempt {n} failed: OSError: attempt {n}" for n in (1, 2, 3)),
+        "  attempts 4 to 17 failed too",
+        *(f"  attempt {n} failed: OSError: attempt {n}" for n in (18, 19, 20)),
+    ]
+
+
+def test_an_exception_that_is_raised_again_and_again_gets_few_notes() -> None:
+    shared = OSError("shared")
+
+    def task(_: int) -> None:
+        raise shared
+
+    parallel.thread_map(task, range(20), retries=3, backoff=0)
+    assert len(shared.__notes__) == 6
+
+
+def test_items_need_not_be_comparable_to_be_tried_together() -> None:
+    task = Flaky(1)
+    results = parallel.thread_map(
+        lambda item: task(item["name"]),
+        ({"name": name} for name in range(100)),
+        retries=1,
+        backoff=lambda attempt, error: 1e-9,
+    )
+    assert results == list(range(100))
+
+
+def test_workers_stay_while_items_wait_for_them() -> None:
+    """They may have been dear to make."""
+    meet = threading.Barrier(4, timeout=30)
+    made: list[int] = []
+
+    def task(item: int, state: object) -> int:
+        current = parallel.current_task()
+        assert current is not None
+        if current.attempt == 1:
+            meet.wait()
+        if current.attempt <= 3:
+            raise OSError
+        return item
+
+    results = parallel.thread_map(
+        task,
+        range(4),
+        max_workers=4,
+        worker_state=lambda: made.append(1),
+        retries=3,
+        backoff=lambda attempt, error: 0.05,
+    )
+    assert results == [0, 1, 2, 3]
+    assert len(made) == 4
 
 
 @pytest.mark.parametrize("retry_on", [OSError, (KeyError, OSError), lambda e: "1" in str(e)])
@@ -199,6 +261,31 @@ class TestDelays:
         assert retries.take_due(107.4) == []
         assert [chunk.attempt for chunk in retries.take_due(107.5)] == [3]
         assert not retries
+
+    def test_any_kind_of_number_will_do(self) -> None:
+        class Seconds:  # as NumPy has them, which are no floats
+            def __float__(self) -> float:
+                return 7.5
+
+        for delay in (Seconds(), Fraction(15, 2), 7.5):
+            retries, _ = self.retries(backoff=lambda attempt, error, delay=delay: delay)
+            assert retries.again(Chunk([0], 0, 0, 1), 0, OSError(), 0.0)
+            assert retries.next_due == 7.5
+
+    @given(delays=st.lists(st.sampled_from([0.0, 1.0, 2.0])))
+    def test_they_come_in_the_order_of_their_time_and_leave_nothing(
+        self, delays: list[float]
+    ) -> None:
+        retries, _ = self.retries(backoff=lambda attempt, error: delays[error.args[0]])
+        for index in range(len(delays)):
+            chunk = Chunk([{}] * len(delays), 0, index, index + 1)
+            assert retries.again(chunk, index, OSError(index), 0.0)
+        due = retries.take_due(2.0)
+        expected = sorted(range(len(delays)), key=lambda index: (delays[index], index))
+        assert [chunk.start for chunk in due] == expected
+        assert [chunk.past for chunk in due] == [((1, f"OSError: {i}"),) for i in expected]
+        kept = [value for value in vars(retries).values() if isinstance(value, (list, dict))]
+        assert not any(kept)
 
     def test_random_delays_spread(self) -> None:
         plan = make_plan("test", abs, {"retries": 1, "backoff": 1}, max_workers=1)

@@ -238,6 +238,30 @@ def test_no_more_attempts_than_asked_for_and_no_fewer(
             assert attempts == (task.recovers if task.fails else 1)
 
 
+@given(failing=st.integers(1, 10), rate=st.sampled_from([None, 1000.0]))
+def test_what_is_due_again_runs_in_order_and_before_anything_new(
+    failing: int, rate: float | None
+) -> None:
+    """All retries come due while one worker is busy with a long item."""
+    tasks = [Behaviour(0.001, fails=True, recovers=2)] * failing
+    tasks += [Behaviour(1.0)] + [Behaviour(0.001)] * 10
+    simulated = Simulation(tasks)
+    limit = None if rate is None else RateLimit(rate, clock=simulated.clock)
+    plan = plan_for(
+        max_workers=1, chunk_size=1, retries=1, backoff=lambda attempt, error: 0.5, rate=limit
+    )
+    engine = Engine(
+        plan, ListSource(range(len(tasks))), SimBackend(simulated), clock=simulated.clock
+    )
+    assert sum(len(piece.values) for piece in engine.pieces()) == len(tasks)
+    again = [simulated.starts[item][1] for item in range(failing)]
+    assert again == sorted(again)
+    ready = 2  # so many may have been handed out before
+    assert all(
+        simulated.starts[item][0] > again[-1] for item in range(failing + ready + 1, len(tasks))
+    )
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     tasks=st.lists(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 60
@@ -27,7 +27,11 @@ def describe(item: object) -> str:
 
 
 def note_failure(
-    error: BaseException, index: int, item: object, attempt: int, past: Sequence[str] = ()
+    error: BaseException,
+    index: int,
+    item: object,
+    attempt: int,
+    past: Sequence[tuple[int, str]] = (),
 ) -> None:
     """Add a note to `error` that names the item, and the errors of its `past` attempts.
 
@@ -36,10 +40,20 @@ def note_failure(
     try:
         notes = getattr(error, "__notes__", ())
         if len(notes) < _MAX_NOTES:
-            error.add_note(f"item {index} ({describe(item)}), attempt {attempt}")
-            for number, text in enumerate(past, 1):
-                error.add_note(f"  attempt {number} failed: {text}")
-        elif not past and len(notes) == _MAX_NOTES:
+            error.add_note("\n".join(_lines(index, item, attempt, past)))
+        elif len(notes) == _MAX_NOTES:
             error.add_note("... and further items: the same exception object was raised again")
     except Exception:
         return
+
+
+def _lines(
+    index: int, item: object, attempt: int, past: Sequence[tuple[int, str]]
+) -> Iterator[str]:
+    yield f"item {index} ({describe(item)}), attempt {attempt}"
+    expected = 1
+    for number, text in past:
+        if number > expected:
+            yield f"  attempts {expected} to {number - 1} failed too"
+        yield f"  attempt {number} failed: {text}"
+        expected = number + 1

@@ -23,16 +23,27 @@ class Dispatcher:
         schedule: Schedule,
         max_workers: int,
         rate: RateLimit | None = None,
+        *,
+        retries: bool = False,
     ) -> None:
         self.runs: dict[Job, Run] = {}  # every chunk that is handed out and has not ended
-        self.again: deque[Chunk] = deque()  # work taken back, to be done before any other
+        # What is to be done before anything new, in this order: items whose time has come to be
+        # tried again, and work taken back.
+        self.due: deque[Chunk] = deque()
+        self.again: deque[Chunk] = deque()
         self.look_at = math.inf  # when all runs are to be looked at (again)
         self._source = source
         self._backend = backend
         self._schedule = schedule
         self._max_workers = max_workers
         self._rate = rate
+        self._retries = retries  # whether items may come back that were handed out
         self._divisible: dict[Job, Run] = {}  # runs that may have items to take back
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something to be handed out, as far as is known."""
+        return bool(self.due or self.again) or self._source.left != 0
 
     def hand_out(self, now: float) -> float:
         """Give every worker something to do; return when to try again if nobody wakes us."""
@@ -48,7 +59,7 @@ class Dispatcher:
             if chunk is not None:
                 early = self._rate.try_acquire(now) if self._rate is not None else 0
                 if early > 0:
-                    self.again.appendleft(chunk)
+                    (self.due if chunk.attempt > 1 else self.again).appendleft(chunk)
                     return now + early
                 self._submit(chunk, now)
             elif self._divisible:
@@ -93,8 +104,11 @@ class Dispatcher:
             self._max_workers = self._backend.workers()  # go on with what we have
 
     def _is_last_wave(self) -> bool:
-        """Whether everything is handed out, and hardly anything can come back."""
-        return self._source.left == 0 and not self.again and not self._divisible
+        """Whether everything is handed out, and hardly anything can come back.
+
+        Where items are tried again anything can, and workers may be dear to make.
+        """
+        return not (self._retries or self.has_work or self._divisible)
 
     # Work
 
@@ -113,6 +127,8 @@ class Dispatcher:
             self._submit(chunk, now)
 
     def _next_chunk(self) -> Chunk | None:
+        if self.due:
+            return self.due.popleft()
         if self.again:
             return self.again.popleft()
         return self._source.take(self._schedule.chunk_size(self._source.left))

@@ -71,7 +71,14 @@ class Engine:
             look_every=math.inf if look_every is None else look_every,
             max_chunk=max_chunk,
         )
-        self._dispatcher = Dispatcher(source, backend, self._schedule, plan.max_workers, plan.rate)
+        self._dispatcher = Dispatcher(
+            source,
+            backend,
+            self._schedule,
+            plan.max_workers,
+            plan.rate,
+            retries=plan.retries > 0,
+        )
         self._runs = self._dispatcher.runs
         self._given_up: list[Job] = []  # overdue, and perhaps still to be ended
         self.stop: Stop | None = None  # why the map was stopped before its end
@@ -142,13 +149,13 @@ class Engine:
     def _is_done(self) -> bool:
         if self._runs or self._rule.broken is not None or self._verdicts.retries:
             return False
-        return self._source.left == 0 and not self._dispatcher.again
+        return not self._dispatcher.has_work
 
     def _take_due(self, now: float) -> None:
         """Let items be tried again whose time has come, before any other."""
         retries = self._verdicts.retries
         if retries is not None:
-            self._dispatcher.again.extendleft(retries.take_due(now))
+            self._dispatcher.due.extend(retries.take_due(now))
             self._source.waiting(len(retries))
 
     def _report(self, now: float) -> None:
@@ -244,6 +251,7 @@ class Engine:
                 unfinished.append((run.chunk._replace(start=at, stop=at + 1), True))
                 at += 1
             unfinished.append((run.chunk._replace(start=at, stop=run.stop), False))
+        unfinished.extend((chunk, True) for chunk in self._dispatcher.due)
         unfinished.extend((chunk, False) for chunk in self._dispatcher.again)
         if self._verdicts.retries is not None:
             unfinished.extend((chunk, True) for chunk in self._verdicts.retries.take_all())

@@ -6,7 +6,7 @@ import heapq
 import math
 import random
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .errors import FATAL, TaskTimeoutError
 from .plan import Plan
@@ -16,8 +16,13 @@ from .source import Chunk
 _LONGEST_DELAY = 60.0
 
 
+# Of the errors of earlier attempts, so many of the first and of the last are kept.
+_KEPT = 3
+
+
 class _Waiting(NamedTuple):
     due: float
+    number: int  # what is due together keeps its order; and items need not be comparable
     chunk: Chunk  # of one item
 
 
@@ -34,7 +39,6 @@ class Retries:
         self._plan = plan
         self._uniform = uniform or random.Random().uniform  # noqa: S311  # no secret
         self._waiting: list[_Waiting] = []  # a heap
-        self._past: dict[int, list[str]] = {}  # errors of earlier attempts of unfinished items
         self.count = 0  # how many retries there were
 
     def __len__(self) -> int:
@@ -49,14 +53,14 @@ class Retries:
         if chunk.attempt > self._plan.retries or not self._worth(error):
             return False
         delay = self._delay(chunk.attempt, error)
-        again = chunk._replace(start=index, stop=index + 1, attempt=chunk.attempt + 1)
-        heapq.heappush(self._waiting, _Waiting(now + delay, again))
-        self._past.setdefault(index, []).append(_in_short(error))
+        past = (*_abridged(chunk.past), (chunk.attempt, _in_short(error)))
+        again = chunk._replace(start=index, stop=index + 1, attempt=chunk.attempt + 1, past=past)
         self.count += 1
+        heapq.heappush(self._waiting, _Waiting(now + delay, self.count, again))
         return True
 
     def take_due(self, now: float) -> list[Chunk]:
-        """Those whose time has come."""
+        """Those whose time has come, in the order in which it came."""
         due = []
         while self._waiting and self._waiting[0].due <= now:
             due.append(heapq.heappop(self._waiting).chunk)
@@ -64,10 +68,6 @@ class Retries:
 
     def take_all(self) -> list[Chunk]:
         return self.take_due(math.inf)
-
-    def past(self, index: int) -> list[str]:
-        """The errors of an item's earlier attempts, which are then forgotten."""
-        return self._past.pop(index, [])
 
     def _worth(self, error: BaseException) -> bool:
         if isinstance(error, FATAL):
@@ -81,12 +81,28 @@ class Retries:
             # 2.0 ** 1024 would overflow, and everything is capped long before.
             return self._uniform(0, min(_LONGEST_DELAY, backoff * 2.0 ** min(attempt - 1, 1000)))
         delay = backoff(attempt, error)
-        if not isinstance(delay, (int, float)) or not 0 <= delay < math.inf:
+        seconds = _number(delay)
+        if not 0 <= seconds < math.inf:
             raise ValueError(
                 f"{self._plan.caller}: backoff({attempt}, {error!r}) returned {delay!r}; "
                 "it must return a number of seconds, 0 or more"
             )
-        return delay
+        return seconds
+
+
+def _number(value: Any) -> float:
+    """Any kind of number as a float, NumPy's among them; NaN for what is none."""
+    if isinstance(value, (bool, str, bytes)):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _abridged(past: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str], ...]:
+    """Without one from the middle, if the next one would be too many."""
+    return past if len(past) < 2 * _KEPT else (*past[:_KEPT], *past[_KEPT + 1 :])
 
 
 def _in_short(error: BaseException) -> str:

@@ -18,6 +18,8 @@ class Chunk(NamedTuple):
     start: int
     stop: int
     attempt: int = 1  # which try this is, counted from 1
+    # The errors of earlier attempts, with their numbers. They go with the item and end with it.
+    past: tuple[tuple[int, str], ...] = ()
 
     def items(self) -> list[Any]:
         part = self.base[self.start - self.origin : self.stop - self.origin]

@@ -38,8 +38,8 @@ class Verdicts:
         if self._again(chunk, index, error, now):
             return
         self._rule.saw(1, 1, 1)
-        if chunk.attempt > 1:
-            self._note(chunk, index, error)
+        if chunk.past:
+            _note(chunk, index, error)
         if not self._ends_the_map(error):
             times = [now if run.since is None else run.since, now]
             yield Piece(chunk, index, [error], {index: error}, error.worker, times)
@@ -64,7 +64,7 @@ class Verdicts:
                 begin, final = position + 1, {}
                 continue
             final[index] = error
-            self._note(chunk, index, error)
+            _note(chunk, index, error)
             if self._ends_the_map(error):
                 self._rule.saw(position + 1 - begin, len(final))
                 return
@@ -77,13 +77,13 @@ class Verdicts:
     def _again(self, chunk: Chunk, index: int, error: BaseException, now: float) -> bool:
         return self.retries is not None and self.retries.again(chunk, index, error, now)
 
-    def _note(self, chunk: Chunk, index: int, error: BaseException) -> None:
-        past = self.retries.past(index) if self.retries is not None else ()
-        note_failure(error, index, chunk.item(index), chunk.attempt, past)
-
     def _ends_the_map(self, error: BaseException) -> bool:
         if not self._rule.is_final(error):
             return False
         if self.failure is None:
             self.failure = error
         return True
+
+
+def _note(chunk: Chunk, index: int, error: BaseException) -> None:
+    note_failure(error, index, chunk.item(index), chunk.attempt, chunk.past)
