@@ -1,7 +1,8 @@
-"""How much memory is free for this process."""
+"""How much memory is free, and how much a process uses."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 from . import cgroups
@@ -24,6 +25,23 @@ def available_memory() -> int | None:
     except ImportError:
         return None
     return int(psutil.virtual_memory().available)
+
+
+def used_memory(pid: int) -> int:
+    """Bytes of memory that a process has in use; 0 if it is gone.
+
+    Raises:
+        ImportError: elsewhere than on Linux, if psutil is not installed.
+    """
+    if sys.platform == "linux":
+        fields = cgroups.read(cgroups.ROOT, f"proc/{pid}/statm").split()
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 1 else 0
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
 
 
 def _left(root: str) -> Iterator[int]:

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any
 
 from ..errors import Frame
+from ..memory import used_memory
 from ..plan import Plan
 from . import process_worker
 from .remote.channel import Channel, channel
@@ -50,7 +51,9 @@ class ProcessHand:
         self.overdue_at = math.inf
         self._process = process
         self._lifeline, self._stacks = pipes
+        self.is_worn = False
         self._is_killed = False
+        self._why = ""
         self._parent = os.getpid()
 
     @property
@@ -96,10 +99,11 @@ class ProcessHand:
             return False
         return True
 
-    def kill(self) -> None:
+    def kill(self, why: str = "") -> None:
         if self._is_killed or self._parent != os.getpid():  # not ours, but inherited by a fork
             return
         self._is_killed = True
+        self._why = why
         if sys.platform != "win32":
             with contextlib.suppress(OSError):  # it has no group of its own yet, or all are gone
                 os.killpg(self.pid, signal.SIGKILL)
@@ -113,6 +117,8 @@ class ProcessHand:
         return (self.channel, self._lifeline, self._stacks)
 
     def fate(self) -> str:
+        if self._why:
+            return self._why
         code = self._process.exitcode
         if code is None:
             return "can't be reached any more"
@@ -133,6 +139,8 @@ class Processes(Staff):
         method = plan.start_method or default_start_method()
         self._context: Any = multiprocessing.get_context(method)
         self._inner_threads = plan.inner_threads
+        if plan.memory_limit is not None:
+            _check_memory(plan.caller)
         self._forks = method == "fork"
         self._func = plan.func
         self.needs_function = kept or not self._forks
@@ -190,6 +198,15 @@ class Processes(Staff):
             with contextlib.suppress(OSError):  # it has died, which will be seen
                 ours.send_parcel(parcel, parts, "prepare", self.label)
         return hand
+
+
+def _check_memory(label: str) -> None:
+    try:
+        used_memory(os.getpid())
+    except ImportError as error:
+        raise ImportError(
+            f"{label}: memory_limit needs psutil on this platform: pip install psutil"
+        ) from error
 
 
 def default_start_method() -> str:

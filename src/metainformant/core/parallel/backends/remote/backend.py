@@ -17,6 +17,7 @@ from typing import Any
 
 from ...describe import describe
 from ...errors import ParallelError, WorkerDiedError
+from ...memory import used_memory
 from ...plan import Plan
 from .hand import Hand
 from .job import RemoteJob
@@ -29,6 +30,10 @@ from .worker import Assignment
 # Ctrl-C may have to get through between two waits (on Windows), and the end of a worker whose
 # children keep its pipes open is only seen by asking.
 _LONGEST_WAIT = 0.1
+# Seconds between two looks at how much memory workers use, and the factor of `memory_limit` beyond
+# which they are killed within an item.
+_MEMORY_TICK = 0.05
+_FAR_TOO_MUCH = 1.5
 # Seconds that a worker has to come back from a call that was given up, before it is killed.
 _GRACE = 0.02
 
@@ -56,6 +61,7 @@ class RemoteBackend:
         self._owns_staff = owns_staff
         self._function = pack_function(plan.caller, plan.func) if staff.needs_function else None
         self._keep_times = keep_times
+        self._longest = _LONGEST_WAIT if plan.memory_limit is None else _MEMORY_TICK
         # All state is owned by the engine's thread, but for the pipe that wakes it.
         self._hands: list[Hand] = []
         self._wanted = 0  # how many workers the engine counts on; some may have to be started yet
@@ -85,13 +91,14 @@ class RemoteBackend:
         self._queue.append(None)
 
     def wait(self, timeout: float | None) -> list[RemoteJob]:
-        until = monotonic() + min(_LONGEST_WAIT, math.inf if timeout is None else timeout)
+        until = monotonic() + min(self._longest, math.inf if timeout is None else timeout)
         self._assign()
         while not self._news:
             now = monotonic()
             overdue_at = min((hand.overdue_at for hand in self._hands), default=math.inf)
             self._receive(max(0.0, min(until, overdue_at) - now))
             self._kill_overdue()
+            self._watch_memory()
             self._replace()
             self._assign()
             if now >= until:
@@ -235,12 +242,12 @@ class RemoteBackend:
             if hand not in self._hands:
                 continue
             try:
-                while hand.channel.poll():
+                while hand in self._hands and hand.channel.poll():
                     self._heard(hand, *hand.channel.receive())
             except (EOFError, OSError):
                 self._lost(hand)
                 continue
-            if sentinel is not hand.channel.connection:
+            if sentinel is not hand.channel.connection and hand in self._hands:
                 self._lost(hand)
 
     def _heard(self, hand: Hand, what: str, *message: Any) -> None:
@@ -270,7 +277,7 @@ class RemoteBackend:
             else:
                 job.end()
                 self._ended.append(job)
-            if hand.tasks >= (self._plan.max_tasks_per_worker or math.inf):
+            if hand.is_worn or hand.tasks >= (self._plan.max_tasks_per_worker or math.inf):
                 self._retire(hand)
 
     def _lost(self, hand: Hand) -> None:
@@ -302,6 +309,25 @@ class RemoteBackend:
 
         job.end(loss)
         self._ended.append(job)
+
+    def _watch_memory(self) -> None:
+        """Replace workers that use too much after their item, and kill those that use far more."""
+        limit = self._plan.memory_limit
+        if limit is None:
+            return
+        for hand in self._hands:
+            used = used_memory(hand.pid)
+            if used > limit * _FAR_TOO_MUCH:
+                hand.kill(
+                    f"was killed since it used {used / 2**20:,.0f} MiB, far more than "
+                    f"memory_limit={limit / 2**20:,.0f} MiB"
+                )
+            elif used > limit and not hand.is_worn:
+                hand.is_worn = True
+                if hand.job is not None:
+                    hand.job.cut(hand.job.done() + 1)
+        for hand in [hand for hand in self._hands if hand.is_worn and hand.job is None]:
+            self._retire(hand)
 
     def _retire(self, hand: Hand) -> None:
         """Part with a worker that has no job. The engine asks for another if there is work."""

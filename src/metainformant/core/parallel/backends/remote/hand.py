@@ -18,6 +18,7 @@ class Hand(Protocol):
     is_ready: bool  # whether it is prepared
     job: Any  # the RemoteJob that it has in hand; None if it has none
     function: Any  # the parcel of the function that it was sent last
+    is_worn: bool  # whether it is to be replaced once it has no job
     tasks: int  # how many items it has run
     overdue_at: float  # when to kill it, if it does not end the call that was given up
 
@@ -44,8 +45,11 @@ class Hand(Protocol):
         """Where it is, outermost call first; empty if that can't be seen."""
         ...
 
-    def kill(self) -> None:
-        """End it at once, if that is possible, and whatever it has started."""
+    def kill(self, why: str = "") -> None:
+        """End it at once, if that is possible, and whatever it has started.
+
+        `why` is what `fate` then says, if it lived till now.
+        """
         ...
 
     def fate(self) -> str:
