@@ -82,17 +82,6 @@ def test_an_exception_that_is_raised_again_and_again_gets_few_notes() -> None:
     assert len(shared.__notes__) == 6
 
 
-def test_items_need_not_be_comparable_to_be_tried_together() -> None:
-    task = Flaky(1)
-    results = parallel.thread_map(
-        lambda item: task(item["name"]),
-        ({"name": name} for name in range(100)),
-        retries=1,
-        backoff=lambda attempt, error: 1e-9,
-    )
-    assert results == list(range(100))
-
-
 def test_workers_stay_while_items_wait_for_them() -> None:
     """They may have been dear to make."""
     meet = threading.Barrier(4, timeout=30)
@@ -278,7 +267,7 @@ class TestDelays:
     ) -> None:
         retries, _ = self.retries(backoff=lambda attempt, error: delays[error.args[0]])
         for index in range(len(delays)):
-            chunk = Chunk([{}] * len(delays), 0, index, index + 1)
+            chunk = Chunk([{index: index}] * len(delays), 0, index, index + 1)
             assert retries.again(chunk, index, OSError(index), 0.0)
         due = retries.take_due(2.0)
         expected = sorted(range(len(delays)), key=lambda index: (delays[index], index))

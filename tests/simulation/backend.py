@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from metainformant.core.parallel.backend import Finished
@@ -144,7 +144,13 @@ class SimBackend:
 
     max_chunk: int | None = None
 
-    def __init__(self, simulation: Simulation, *, max_spawns: int = 10**9) -> None:
+    def __init__(
+        self,
+        simulation: Simulation,
+        *,
+        max_spawns: int = 10**9,
+        preparation: Sequence[float] = (0.0,),
+    ) -> None:
         self.simulation = simulation
         simulation.catch_up = self._catch_up
         self.workers_jobs: dict[str, SimJob | None] = {}
@@ -155,6 +161,8 @@ class SimBackend:
         self.most_working = 0
         self._max_spawns = max_spawns
         self._numbers = itertools.count(1)
+        self._preparation = itertools.cycle(preparation)  # seconds that each worker needs at first
+        self._ready_at: dict[str, float] = {}  # of workers that are not ready yet
         self._ended: list[tuple[float, int, SimJob]] = []
         self._events = False
 
@@ -162,7 +170,9 @@ class SimBackend:
         if self._max_spawns == 0:
             raise ParallelError("the simulated system allows no more workers")
         self._max_spawns -= 1
-        self.workers_jobs[f"sim-{next(self._numbers)}"] = None
+        worker = f"sim-{next(self._numbers)}"
+        self.workers_jobs[worker] = None
+        self._ready_at[worker] = self.simulation.now + next(self._preparation)
         self._seen_workers += 1
         self._assign()
 
@@ -197,7 +207,7 @@ class SimBackend:
         """Let simulated time pass until something happens that the engine wants to know."""
         until = math.inf if timeout is None else self.simulation.now + timeout
         while not self._events:
-            at = min((job.next_event() for job in self._running()), default=math.inf)
+            at = self._next_event()
             if at > until or at == math.inf:
                 assert until < math.inf, "nothing will ever wake the engine"
                 self.simulation.now = max(self.simulation.now, until)
@@ -212,10 +222,14 @@ class SimBackend:
     def _catch_up(self) -> None:
         """Let the workers do all that they would have done by now."""
         while True:
-            at = min((job.next_event() for job in self._running()), default=math.inf)
+            at = self._next_event()
             if at > self.simulation.now:
                 return
             self._advance(at)
+
+    def _next_event(self) -> float:
+        jobs = (job.next_event() for job in self._running())
+        return min(itertools.chain(jobs, self._ready_at.values()), default=math.inf)
 
     def _advance(self, at: float) -> None:
         self.simulation.now = max(self.simulation.now, at)
@@ -231,7 +245,13 @@ class SimBackend:
         self._assign()
 
     def _assign(self) -> None:
-        idle = [worker for worker, job in self.workers_jobs.items() if job is None]
+        for worker in [name for name, at in self._ready_at.items() if at <= self.simulation.now]:
+            del self._ready_at[worker]
+        idle = [
+            worker
+            for worker, job in self.workers_jobs.items()
+            if job is None and worker not in self._ready_at
+        ]
         while idle and self.queue:
             worker, job = idle[0], self.queue.pop(0)
             if job is None:

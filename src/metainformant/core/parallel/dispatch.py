@@ -10,6 +10,7 @@ from collections import deque
 
 from .backend import Backend, Job
 from .errors import ParallelError
+from .pace import Pace
 from .rate import RateLimit
 from .schedule import Run, Schedule
 from .source import Chunk, Source
@@ -36,7 +37,7 @@ class Dispatcher:
         self._backend = backend
         self._schedule = schedule
         self._max_workers = max_workers
-        self._rate = rate
+        self._pace = None if rate is None else Pace(rate)
         self._retries = retries  # whether items may come back that were handed out
         self._divisible: dict[Job, Run] = {}  # runs that may have items to take back
 
@@ -48,16 +49,21 @@ class Dispatcher:
     def hand_out(self, now: float) -> float:
         """Give every worker something to do; return when to try again if nobody wakes us."""
         while True:
-            if self._lacks_workers():
+            owed = self._pace is not None and self._pace.is_owed(self.runs)
+            wanted = self._wanted_workers(now, owed)
+            if self._backend.workers() < wanted:
                 self._start_worker()
                 # That took as long as thousands of tiny tasks: see first who is free by now.
-                return now if self._lacks_workers() or not self._is_last_wave() else math.inf
+                is_more = self._backend.workers() < wanted or not self._is_last_wave()
+                return now if is_more else math.inf
+            if owed and self._pace is not None:
+                return self._pace.look_at(now)
             if len(self.runs) >= self._max_workers:
                 self._fill_queue(now)
                 return math.inf
             chunk = self._next_chunk() or self._take_back(now)
             if chunk is not None:
-                early = self._rate.try_acquire(now) if self._rate is not None else 0
+                early = self._pace.try_acquire(now) if self._pace is not None else 0
                 if early > 0:
                     (self.due if chunk.attempt > 1 else self.again).appendleft(chunk)
                     return now + early
@@ -90,8 +96,18 @@ class Dispatcher:
 
     # Workers
 
-    def _lacks_workers(self) -> bool:
-        return self._backend.workers() < min(self._max_workers, len(self.runs))
+    def _wanted_workers(self, now: float, owed: bool) -> int:
+        """One for each run; and while one is waited for, as many as would be at work by now."""
+        wanted = len(self.runs)
+        if owed and self._pace is not None:
+            missed = min(self._pace.missed(now), self._max_workers - wanted)
+            while len(self.due) + len(self.again) < missed:
+                chunk = self._source.take(1)
+                if chunk is None:
+                    break
+                self.again.append(chunk)
+            wanted += min(missed, len(self.due) + len(self.again))
+        return min(self._max_workers, wanted)
 
     def _start_worker(self) -> None:
         if self._is_last_wave():
@@ -117,7 +133,7 @@ class Dispatcher:
 
         That matters where all threads share one lock: each time we wake up, we are in their way.
         """
-        if self._rate is not None or self._backend.queued() >= self._max_workers:
+        if self._pace is not None or self._backend.queued() >= self._max_workers:
             return
         self._backend.remind()
         for _ in range(self._max_workers):
@@ -146,3 +162,6 @@ class Dispatcher:
         if run.rest:
             self._divisible[job] = run
         self.look_at = min(self.look_at, self._schedule.first_look(run, now))
+        if self._pace is not None:
+            self._pace.handed_out(run, now)
+            self._backend.remind()  # once another is free, and so this one started

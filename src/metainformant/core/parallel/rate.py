@@ -61,6 +61,14 @@ class RateLimit:
             self._next = max(self._next, now - self._interval) + self._interval
             return 0.0
 
+    def started(self, at: float) -> None:
+        """Learn that a start that was taken came late, at the time `at`.
+
+        For those who take a start before they can be sure that nothing will hold it up.
+        """
+        with self._lock:
+            self._next = max(self._next, at)
+
     def acquire(self) -> None:
         """Take one start, and wait until it is due. For threads of your own."""
         while (seconds := self.try_acquire()) > 0:
