@@ -16,6 +16,7 @@ def test_public_names() -> None:
         "CurrentTask",
         "Outcome",
         "ParallelError",
+        "Pool",
         "Progress",
         "RateLimit",
         "Results",

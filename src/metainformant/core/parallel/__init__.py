@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .iterate import Results, imap, outcomes
     from .neighbours import gather_results, rate_limited_map, resource_aware_workers
     from .outcome import Outcome
+    from .pool import Pool
     from .progress import Progress
     from .rate import RateLimit
     from .task import CurrentTask, current_task
@@ -31,6 +32,7 @@ __all__ = [
     "CurrentTask",
     "Outcome",
     "ParallelError",
+    "Pool",
     "Progress",
     "RateLimit",
     "Results",
@@ -57,6 +59,7 @@ _HOMES = {
     "CurrentTask": "task",
     "Outcome": "outcome",
     "ParallelError": "errors",
+    "Pool": "pool",
     "Progress": "progress",
     "RateLimit": "rate",
     "Results": "iterate",

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeVar, overload
 
-from . import validate
-from .batch import batched, flatten, of_batch, per_batch
 from .plan import make_plan
-from .results import Piece, in_order
-from .running import run_list, run_map
+from .running import run_batches, run_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -241,13 +238,4 @@ def parallel_batch(
     >>> parallel.parallel_batch(sorted, [3, 1, 2, 5, 4], batch_size=2)
     [1, 3, 2, 5, 4]
     """
-    caller = "parallel_batch"
-    size = validate.whole(caller, "batch_size", batch_size)
-    validate.check_function(caller, func)
-    plan = make_plan(caller, per_batch(func), options, max_workers=max_workers)
-    plan = plan._replace(on_complete=of_batch(plan.on_complete))
-
-    def gather(pieces: Iterable[Piece], _: int) -> list[Any]:
-        return flatten(in_order(pieces) if plan.ordered else pieces, plan.on_error)
-
-    return run_list(plan, batched(validate.check_items(caller, items), size), gather)
+    return run_batches("parallel_batch", func, items, batch_size, options, max_workers=max_workers)

@@ -29,21 +29,22 @@ def batched(items: Iterable[Any], size: int) -> Iterator[Batch]:
         start += len(part)
 
 
-def per_batch(func: Callable[..., Iterable[Any]]) -> Callable[..., list[Any]]:
-    """Turn a function of a list into one of a Batch that returns a list.
+class PerBatch:
+    """Turns a function of a list into one of a Batch that returns a list. Picklable if that is.
 
-    What `func` returns is read here, in the worker, since it may be a generator that fails.
+    What the function returns is read here, in the worker, since it may be a generator that fails.
     """
 
-    def call(batch: Batch, *state: Any) -> list[Any]:
-        results = func(batch.items, *state)
+    def __init__(self, func: Callable[..., Iterable[Any]]) -> None:
+        self._func = func
+
+    def __call__(self, batch: Batch, *state: Any) -> list[Any]:
+        results = self._func(batch.items, *state)
         if isinstance(results, (str, bytes, Mapping)) or not hasattr(results, "__iter__"):
             raise TypeError(
                 f"func must return a list of results for its batch, not {describe(results)}"
             )
         return results if type(results) is list else list(results)
-
-    return call
 
 
 def of_batch(

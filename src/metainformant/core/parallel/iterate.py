@@ -131,8 +131,7 @@ def imap(
     6
     14
     """
-    stream, on_error = make_stream("imap", func, items, buffer_size, options)
-    return Results(_values(stream, on_error == "skip"))
+    return imap_of("imap", func, items, buffer_size, options)
 
 
 def outcomes(
@@ -169,9 +168,18 @@ def outcomes(
         "timeout": timeout,
         "ordered": ordered,
     }
-    stream, _ = make_stream(
-        "outcomes", func, items, buffer_size, {**named, **options}, on_error="return"
-    )
+    return outcomes_of("outcomes", func, items, buffer_size, {**named, **options})
+
+
+def imap_of(caller: str, *call: Any, **arguments: Any) -> Results[Any]:
+    """What `imap` returns; see `make_stream` for the arguments."""
+    stream, on_error = make_stream(caller, *call, **arguments)
+    return Results(_values(stream, on_error == "skip"))
+
+
+def outcomes_of(caller: str, *call: Any, **arguments: Any) -> Results[Any]:
+    """What `outcomes` returns; see `make_stream` for the arguments."""
+    stream, _ = make_stream(caller, *call, keep_times=True, on_error="return", **arguments)
     return Results(_outcomes(stream))
 
 
@@ -181,22 +189,19 @@ def make_stream(
     items: Iterable[Any],
     buffer_size: object,
     options: dict[str, Any],
-    **arguments: object,
+    *,
+    keep_times: bool = False,
+    **arguments: Any,
 ) -> tuple[Stream, str]:
     """Check the arguments; return the map, not started, and its `on_error`."""
-    plan = make_plan(
-        caller,
-        func,
-        options,
-        max_workers=options.pop("max_workers", None),
-        default_workers=True,
-        backend=options.pop("backend", "thread"),
-        **arguments,
-    )
+    if "backend" not in arguments:  # else the workers are not to be chosen
+        arguments["backend"] = options.pop("backend", "thread")
+        arguments["max_workers"] = options.pop("max_workers", None)
+        arguments["default_workers"] = True
+    plan = make_plan(caller, func, options, **arguments)
     items = validate.check_items(caller, items)
     size = validate.optional_whole(caller, "buffer_size", buffer_size)
-    stream = Stream(plan, items, size, keep_times=caller == "outcomes")
-    return stream, plan.on_error
+    return Stream(plan, items, size, keep_times=keep_times), plan.on_error
 
 
 def _values(stream: Stream, skip: bool) -> Generator[Any, None, None]:

@@ -28,8 +28,8 @@ R = TypeVar("R")
 Task = Callable[[T], R] | Callable[[T, Any], R]
 
 
-class Options(TypedDict, total=False):
-    """For type checkers: the options that all maps share, beyond `on_error`."""
+class PoolOptions(TypedDict, total=False):
+    """For type checkers: the options that all maps share, also those of a pool."""
 
     deadline: float | None
     cancel: threading.Event | None
@@ -47,6 +47,11 @@ class Options(TypedDict, total=False):
     rate: float | RateLimit | None
     on_complete: Callable[[int, Any, Any], object] | None
     progress: bool | str | Callable[[Progress], object] | None
+
+
+class Options(PoolOptions, total=False):
+    """For type checkers: what maps have besides that start their own workers."""
+
     initializer: Callable[..., object] | None
     initargs: Iterable[Any]
     worker_state: Callable[[], Any] | None
@@ -91,6 +96,7 @@ class Plan(NamedTuple):
     inner_threads: int | None = None
     max_tasks_per_worker: int | None = None
     memory_limit: int | None = None  # in bytes
+    staff: Any = None  # where workers come from that are kept; None to start some for this call
 
     @property
     def fails_fast(self) -> bool:
@@ -141,6 +147,7 @@ def make_plan(
     max_workers: object,
     default_workers: bool = False,
     backend: object = "thread",
+    staff: object = None,
     **arguments: object,
 ) -> Plan:
     """Check everything and return the Plan; raise TypeError or ValueError that names the fix.
@@ -193,6 +200,7 @@ def make_plan(
         or (max(1, cpu_count() // workers) if kind == "process" else None),
         max_tasks_per_worker=checked("max_tasks_per_worker", validate.optional_whole),
         memory_limit=checked("memory_limit", validate.optional_whole),
+        staff=staff,
     )
 
 

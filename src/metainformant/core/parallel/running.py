@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import Any
 
 from . import validate
 from .backend import Backend
 from .backends.threads import ThreadBackend
+from .batch import PerBatch, batched, flatten, of_batch
 from .engine import Engine
-from .plan import Plan
+from .plan import Plan, make_plan
 from .reporting import check_display
-from .results import Piece, collect, told
+from .results import Piece, collect, in_order, told
 from .source import ListSource
 
 # Seconds between two looks at unfinished chunks: where users see when an item is finished, and
@@ -57,17 +58,50 @@ def run_map(plan: Plan, items: Iterable[Any]) -> list[Any]:
     return run_list(plan, validate.check_items(plan.caller, items), gather)
 
 
-def make_backend(plan: Plan, *, stream: bool = False, keep_times: bool = False) -> Backend:
-    if plan.backend == "process":
-        from .backends import process_worker
-        from .backends.processes import Processes  # slow to import, and not needed for threads
-        from .backends.remote.backend import RemoteBackend
+def run_batches(
+    caller: str,
+    func: Callable[..., Any],
+    items: Iterable[Any],
+    batch_size: object,
+    options: Mapping[str, object],
+    **arguments: Any,
+) -> list[Any]:
+    """Run a map over batches of items; return all results as one list. Checks its arguments."""
+    size = validate.whole(caller, "batch_size", batch_size)
+    validate.check_function(caller, func)
+    plan = make_plan(caller, PerBatch(func), options, **arguments)
+    plan = plan._replace(on_complete=of_batch(plan.on_complete))
 
-        if not process_worker.is_worker:
-            return RemoteBackend(plan, Processes(plan), keep_times=keep_times)
-        plan = plan._replace(max_workers=1)  # see docs/options.md
+    def gather(pieces: Iterable[Piece], _: int) -> list[Any]:
+        return flatten(in_order(pieces) if plan.ordered else pieces, plan.on_error)
+
+    return run_list(plan, batched(validate.check_items(caller, items), size), gather)
+
+
+def make_backend(plan: Plan, *, stream: bool = False, keep_times: bool = False) -> Backend:
+    if plan.backend != "thread":
+        from .backends.remote.backend import RemoteBackend  # slow to import
+
+        if plan.staff is not None:
+            return RemoteBackend(plan, plan.staff, owns_staff=False, keep_times=keep_times)
+        staff = make_staff(plan)
+        if staff is not None:
+            return RemoteBackend(plan, staff, keep_times=keep_times)
+        plan = plan._replace(max_workers=1)
     eager = stream or not plan.ordered or plan.on_complete is not None
     return ThreadBackend(plan, eager=eager, keep_times=keep_times)
+
+
+def make_staff(plan: Plan, *, kept: bool = False) -> Any:
+    """What starts the workers of a map, or of several if they are `kept`.
+
+    None if they would be the processes of a process that is a worker itself: there, what needs no
+    processes of its own runs in a thread, lest the number of processes explode.
+    """
+    from .backends import process_worker
+    from .backends.processes import Processes
+
+    return None if process_worker.is_worker else Processes(plan, kept=kept)
 
 
 def _look_every(plan: Plan) -> float | None:
