@@ -196,8 +196,7 @@ def make_plan(
         worker_state=checked("worker_state", validate.optional_callable, "nothing"),
         backend=kind,
         start_method=checked("start_method", validate.start_method),
-        inner_threads=checked("inner_threads", validate.optional_whole)
-        or (max(1, cpu_count() // workers) if kind == "process" else None),
+        inner_threads=checked("inner_threads", validate.optional_whole),
         max_tasks_per_worker=checked("max_tasks_per_worker", validate.optional_whole),
         memory_limit=checked("memory_limit", validate.optional_whole),
         staff=staff,

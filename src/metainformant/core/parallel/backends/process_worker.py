@@ -25,7 +25,7 @@ def main(
     stacks: Any,
     preparation: Preparation | None,
     func: Any,
-    inner_threads: int | None,
+    inner_threads: int,
     not_ours: tuple[Any, ...],
 ) -> None:
     """What a worker process runs."""
@@ -44,8 +44,7 @@ def main(
         faulthandler.register(signal.SIGURG, file=stacks.fileno(), all_threads=False, chain=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with, args=(lifeline,), name="lifeline", daemon=True).start()
-    if inner_threads is not None:
-        limit_threads(inner_threads)
+    limit_threads(inner_threads)
     worker.serve(preparation, func)
 
 

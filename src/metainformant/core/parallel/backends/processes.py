@@ -16,6 +16,7 @@ import weakref
 from time import monotonic
 from typing import Any
 
+from ..cpus import cpu_count
 from ..errors import Frame
 from ..memory import used_memory
 from ..plan import Plan
@@ -138,7 +139,7 @@ class Processes(Staff):
         super().__init__(plan, kept=kept)
         method = plan.start_method or default_start_method()
         self._context: Any = multiprocessing.get_context(method)
-        self._inner_threads = plan.inner_threads
+        self._inner_threads = plan.inner_threads or max(1, cpu_count() // plan.max_workers)
         if plan.memory_limit is not None:
             _check_memory(plan.caller)
         self._forks = method == "fork"
