@@ -171,8 +171,10 @@ class RemoteJob:
                         self._add(at, pickle.loads, record)
                 elif kind == Kind.FAILED:
                     for at, record in enumerate(values, position):
-                        error = self._failed[at] = unpack(record, self.worker)
-                        self._values.append(error)
+                        self._add_failure(at, record)
+                elif kind == Kind.FAILED_APART:
+                    for at in range(position, position + len(values)):
+                        self._add_failure(at, self.apart.pop(at)())
                 elif kind == Kind.APART:
                     for at in range(position, position + len(values)):
                         self._add(at, self.apart.pop(at))
@@ -180,6 +182,10 @@ class RemoteJob:
                     self._values.extend(values)
                 position += len(values)
         self._notes.clear()
+
+    def _add_failure(self, position: int, record: bytes) -> None:
+        error = self._failed[position] = unpack(record, self.worker)
+        self._values.append(error)
 
     def _add(self, position: int, read: Callable[..., Any], *arguments: Any) -> None:
         try:

@@ -73,6 +73,7 @@ class Kind:
     PICKLED = 6
     FAILED = 7  # a pickled failure
     APART = 8  # it was sent apart, being too large
+    FAILED_APART = 9  # so was the failure
 
 
 class Notes(NamedTuple):
@@ -95,7 +96,7 @@ class Notes(NamedTuple):
                 yield kind, part.cast("B").cast("d").tolist()
             elif kind in _CONSTANTS:
                 yield kind, [_CONSTANTS[kind]] * (stop - start)
-            elif kind == Kind.APART:
+            elif kind in (Kind.APART, Kind.FAILED_APART):
                 yield kind, list(range(start, stop))
             else:
                 arena = self.arena

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import pickle
 from types import CodeType, TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...errors import Frame, ParallelError, format_stack
-from .parcel import LARGE, dumps
+from .parcel import dumps
 
 # Longer chains of causes are cut.
 _LONGEST_CHAIN = 20
@@ -59,19 +59,60 @@ def pack(error: BaseException, ours: frozenset[CodeType]) -> bytes:
             link, current = "context", current.__context__
         else:
             break
-    record = dumps(chain)
-    if len(record) < LARGE:
-        return record
-    link, packed = chain[0]
-    return dumps([(link, packed._replace(pickled=None, frames=packed.frames[-100:]))])
+    return dumps(chain)
 
 
 def _pack_one(error: BaseException, ours: frozenset[CodeType]) -> _Packed:
     try:
-        pickled = dumps(error)
+        pickled = dumps(_Copy.of(error) if _is_plain(type(error)) else error)
     except Exception:
         pickled = None
     return _Packed(pickled, _in_words(error), frames_of(error, ours), error.__suppress_context__)
+
+
+class _Copy(NamedTuple):
+    """An exception by its state.
+
+    Pickle calls the class with `args` again, which fails if `__init__` wants something else, or
+    adds to the message what is in it already. And it forgets what is in slots.
+    """
+
+    kind: type[BaseException]
+    args: tuple[Any, ...]
+    state: Any  # as `__getstate__` has it: attributes, or a pair of these and of slots, or None
+
+    @classmethod
+    def of(cls, error: BaseException) -> _Copy:
+        return cls(type(error), error.args, error.__getstate__())
+
+    def read(self) -> BaseException:
+        error: BaseException = _built_in(self.kind).__new__(self.kind, *self.args)
+        pair = self.state if isinstance(self.state, tuple) else (self.state, None)
+        for attributes in pair:
+            for name, value in (attributes or {}).items():
+                object.__setattr__(error, name, value)
+        return error
+
+
+def _is_plain(kind: type[BaseException]) -> bool:
+    """Whether an exception's class says nothing about pickling, and hides nothing in C."""
+    built_in = _built_in(kind)
+    return (
+        kind is not built_in
+        and built_in.__basicsize__ == BaseException.__basicsize__
+        and kind.__reduce__ is BaseException.__reduce__
+        and kind.__reduce_ex__ is object.__reduce_ex__
+        and kind.__getstate__ is object.__getstate__  # type: ignore[attr-defined]
+        and kind.__setstate__ is BaseException.__setstate__
+    )
+
+
+def _built_in(kind: type[BaseException]) -> type[BaseException]:
+    """What the class is derived from, in the end, that is not defined in Python."""
+    return next(base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE)
+
+
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
 def _in_words(error: BaseException) -> str:
@@ -105,16 +146,21 @@ def unpack(record: bytes, worker: str) -> BaseException:
         if last is None:
             first = error
         elif link == "cause":
-            last.__cause__ = error
+            _set(last, "__cause__", error)
         else:
-            last.__context__ = error
+            _set(last, "__context__", error)
         last = error
-        error.__suppress_context__ = packed.suppress_context
+        _set(error, "__suppress_context__", packed.suppress_context)
         parts.append((packed.text, packed.frames))
     assert first is not None and last is not None  # noqa: PT018, S101
     parts.reverse()
-    last.__cause__ = RemoteTraceback(worker, parts)
+    _set(last, "__cause__", RemoteTraceback(worker, parts))
     return first
+
+
+def _set(error: BaseException, name: str, value: object) -> None:
+    """Set an attribute of any exception, even of one whose class allows that to nobody."""
+    BaseException.__setattr__(error, name, value)
 
 
 def _unpack_one(packed: _Packed) -> BaseException:
@@ -122,6 +168,8 @@ def _unpack_one(packed: _Packed) -> BaseException:
     if packed.pickled is not None:
         try:
             error = pickle.loads(packed.pickled)
+            if isinstance(error, _Copy):
+                error = error.read()
             if isinstance(error, BaseException):
                 return error
         except Exception as failure:

@@ -26,7 +26,7 @@ from ...prepare import WITH_STATE, Bind, Preparation
 from ...task import CurrentTask, set_current
 from ..interrupt import TaskEnded
 from .channel import Channel
-from .parcel import LARGE, Packer, dumps
+from .parcel import LARGE, Packer, Parcel, dumps
 from .slate import Head, Kind, Slate
 from .travel import pack, unpicklable
 
@@ -65,6 +65,9 @@ class Worker:
         self._channel = channel
         self._slate = slate
         self._job: Assignment | None = None
+        # Whether a message is on its way, of which the other side must not get one half.
+        self._is_sending = False
+        self._ended = 0  # number of the last job in which a call was ended
 
     def serve(self, preparation: Preparation | None = None, func: Any = None) -> None:
         """Do what messages say until one says that it is enough, or nobody is there any more.
@@ -134,12 +137,13 @@ class Worker:
         if job.wrapped:
             func = _unwrapping(func)
         try:
-            self._run_items(func, slate.tape(items, job.timed), job.fail_fast)
+            try:
+                self._run_items(func, slate.tape(items, job.timed), job.fail_fast)
+            finally:  # a call that was just over may be ended even here, but only once
+                self._job = None
         except TaskEnded:
-            pass
-        finally:
             self._job = None
-            set_current(None)
+        set_current(None)
         slate.head_times[Head.ENDED] = monotonic()
         self._channel.send("done", job.number)
 
@@ -198,11 +202,24 @@ class Worker:
         if parcel.body is not None and not parcel.objects[0][1]:
             self._write(position, Kind.PICKLED, parcel.body)
         else:
-            self._channel.send_parcel(parcel, parts, "apart", position)
-            self._slate.kinds[position] = Kind.APART
+            self._send_apart(position, Kind.APART, parcel, parts)
 
     def _note_failure(self, position: int, error: BaseException) -> None:
-        self._write(position, Kind.FAILED, pack(error, _OURS))
+        record = pack(error, _OURS)
+        if len(record) < LARGE:
+            self._write(position, Kind.FAILED, record)
+            return
+        packer = Packer()
+        packer.add(record)
+        self._send_apart(position, Kind.FAILED_APART, *packer.pack())
+
+    def _send_apart(self, position: int, kind: int, parcel: Parcel, parts: list[Any]) -> None:
+        self._is_sending = True
+        try:
+            self._channel.send_parcel(parcel, parts, "apart", position)
+        finally:
+            self._is_sending = False
+        self._slate.kinds[position] = kind
 
     def _write(self, position: int, kind: int, record: bytes) -> None:
         slate, job = self._slate, self._job
@@ -230,14 +247,19 @@ class Worker:
         return job is None or self._slate.head[Head.CANCELLED] == job.number
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """End the call in flight if it is the one that was given up."""
+        """End the call in flight if it is the one that was given up: once in a job.
+
+        If it is just sending its result it will be over at once, and nothing behind it is started.
+        """
         job, head = self._job, self._slate.head
         if (
             job is not None
+            and not self._is_sending
+            and self._ended != job.number
             and head[Head.END_JOB] == job.number
             and head[Head.END_POSITION] == self._position()
         ):
-            head[Head.END_JOB] = 0
+            self._ended = job.number
             raise TaskEnded
 
 
