@@ -271,8 +271,7 @@ class RemoteBackend:
             if job.is_given_up:
                 pass
             elif what == "unread":
-                job.one_by_one = True
-                job.hand = None
+                job.resend()
                 self._queue.appendleft(job)
             else:
                 job.end()
@@ -299,8 +298,7 @@ class RemoteBackend:
             return
         if not job.has_begun() and not job.one_by_one:
             # It died reading the items, or before. One by one it will be seen which it was.
-            job.one_by_one = True
-            job.hand = None
+            job.resend()
             self._queue.appendleft(job)
             return
 

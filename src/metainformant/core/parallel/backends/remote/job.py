@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from ...backend import Finished
 from ...errors import Frame, ParallelError
 from .hand import Hand
-from .slate import Head, Kind, Notes
+from .slate import Head, Kind, Notes, Slate
 from .travel import unpack
 
 # A worker that is so many items away from a cut can't have got there unseen.
@@ -46,6 +47,8 @@ class RemoteJob:
         self.apart: dict[int, Callable[[], Any]] = {}  # results that came beside the slate
         self._started: float | None = None
         self._seen = 0  # how many items are known to be finished
+        # Since it was sent: the first position that was cut, and where what was taken back begins.
+        self._cut_at = self._taken_from = sys.maxsize
         # What was read of the slate so far.
         self._values: list[Any] = []
         self._failed: dict[int, BaseException] = {}
@@ -89,11 +92,13 @@ class RemoteJob:
         else:
             slate = self.hand.slate
             slate.forbid(keep, self.sent)
-            if self.done() + _FAR < keep:
-                return keep
-            slate.settle()
+            self._cut_at = min(self._cut_at, keep)
+            if self.done() + _FAR >= keep:
+                slate.settle()
         done = self.done()
-        return keep if done < keep else done + 1
+        taken_from = keep if done < keep else done + 1
+        self._taken_from = min(self._taken_from, taken_from)
+        return taken_from
 
     def peek(self, stop: int) -> Finished:
         self.done()
@@ -130,6 +135,13 @@ class RemoteJob:
 
     # For the backend
 
+    def resend(self) -> None:
+        """Its worker has not begun: another may, or the same, if items come one by one."""
+        self.one_by_one = True
+        self.hand = None
+        del self.items[self._taken_from :]
+        self._cut_at = self._taken_from = sys.maxsize
+
     def end(self, loss: Callable[[int, Any], BaseException] | None = None) -> None:
         """The job is over: copy all that was noted, and let go of the worker.
 
@@ -143,7 +155,7 @@ class RemoteJob:
         self.ended = monotonic()
         if loss is None:
             self.ended = hand.slate.head_times[Head.ENDED]
-        elif done < self.sent and hand.slate.tickets[done]:
+        elif self._is_in_flight(hand.slate, done):
             if self.timed:
                 self._times.append(hand.slate.times[done] if self._started else self.ended)
             self._read()
@@ -153,6 +165,18 @@ class RemoteJob:
             self._seen = done + 1
         self.is_ended = True
         self.hand = None
+
+    def _is_in_flight(self, slate: Slate, position: int) -> bool:
+        """Whether a worker that died was running the item, or was about to.
+
+        If the item is where the job was cut, either is possible, unless the job was over. Then it
+        counts as run: better a loss that is told than an item that is run twice.
+        """
+        if position >= min(self.sent, self._taken_from):
+            return False
+        if slate.head[Head.JOB] == self.number and slate.head_times[Head.ENDED]:
+            return False
+        return bool(slate.tickets[position]) or position >= self._cut_at
 
     def _copy(self, stop: int) -> None:
         start = len(self._values) + sum(len(notes.kinds) for _, notes in self._notes)

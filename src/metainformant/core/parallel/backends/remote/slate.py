@@ -53,7 +53,7 @@ class Head:
 
     JOB = 0  # number of the job that is being run
     STARTED = 1  # when its first item was started; a float, like all times
-    ENDED = 2
+    ENDED = 2  # when the last one ended; 0 before
     ARENA = 3  # where the free part of the arena starts
     END_JOB = 4  # the call to be ended: number of the job and position of the item + 1
     END_POSITION = 5

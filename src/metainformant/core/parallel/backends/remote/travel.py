@@ -102,7 +102,7 @@ def _is_plain(kind: type[BaseException]) -> bool:
         and built_in.__basicsize__ == BaseException.__basicsize__
         and kind.__reduce__ is BaseException.__reduce__
         and kind.__reduce_ex__ is object.__reduce_ex__
-        and kind.__getstate__ is object.__getstate__  # type: ignore[attr-defined]
+        and kind.__getstate__ is object.__getstate__
         and kind.__setstate__ is BaseException.__setstate__
     )
 

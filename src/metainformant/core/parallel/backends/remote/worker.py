@@ -131,6 +131,7 @@ class Worker:
             return
         self._job = job
         slate.head[Head.ARENA] = 0
+        slate.head_times[Head.ENDED] = 0.0
         slate.head_times[Head.STARTED] = monotonic()
         slate.head[Head.JOB] = job.number
         set_current(self._describe)
