@@ -10,7 +10,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
-from .parcel import Parcel, filled
+from .parcel import Parcel, filled, mapped
 
 
 class Channel:
@@ -85,7 +85,7 @@ class Channel:
                 os.close(fd)
             return None
 
-        def _receive_apart(self, handle: Any, size: int) -> mmap.mmap:
+        def _receive_apart(self, handle: Any, size: int) -> mmap.mmap | bytearray:
             import os
 
             assert self._post is not None  # noqa: S101
@@ -93,15 +93,11 @@ class Channel:
             if not fds:
                 raise EOFError
             try:
-                return mmap.mmap(fds[0], size, flags=_FLAGS)
+                return mapped(fds[0], size)
             finally:
                 os.close(fds[0])
 
         _unused: Callable[..., Any]
-
-
-# All pages at once: a fault for each of them would cost more than copying them.
-_FLAGS = getattr(mmap, "MAP_SHARED", 1) | getattr(mmap, "MAP_POPULATE", 0)
 
 
 def channel() -> tuple[Channel, Channel]:

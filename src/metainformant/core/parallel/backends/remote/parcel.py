@@ -12,6 +12,8 @@ import os
 import pickle
 import sys
 import tempfile
+import threading
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +25,9 @@ _SMALL_BUFFER = 4096
 _ALIGNED = 64
 # A parcel has no more items once it is larger than this.
 _ENOUGH = 16 * 2**20
+# The most parcels that are mapped at the same time. Each takes one of the 65,530 maps that Linux
+# allows a process, and before CPython 3.13 one of often only 1024 file descriptors. More are copied.
+_MOST_MAPS = 10_000 if sys.version_info >= (3, 13) else 100
 # The most parts that one call of writev takes everywhere.
 _MOST_PARTS = 512
 
@@ -214,3 +219,25 @@ else:
             os.close(fd)
             raise
         return fd
+
+    _lock = threading.Lock()
+    _maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()  # all that are in use; under the lock
+
+    # All pages at once: a fault for each of them would cost more than copying them.
+    _FLAGS = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+
+    def mapped(fd: int, size: int) -> mmap.mmap | bytearray:
+        """What is in the file, as memory that may be written to. The descriptor stays open."""
+        with _lock:
+            if len(_maps) < _MOST_MAPS:
+                if sys.version_info >= (3, 13):
+                    memory = mmap.mmap(fd, size, flags=_FLAGS, trackfd=False)
+                else:
+                    memory = mmap.mmap(fd, size, flags=_FLAGS)
+                _maps.add(memory)
+                return memory
+        copy = bytearray(size)
+        left, at = memoryview(copy), 0
+        while left and (count := os.preadv(fd, [left], at)):
+            left, at = left[count:], at + count
+        return copy
