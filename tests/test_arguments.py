@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -105,6 +107,33 @@ def test_wrong_order_and_batch_size() -> None:
         parallel.thread_map_unordered(nothing, [1], ordered=False)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="batch_size=0 must be a whole number, at least 1"):
         parallel.parallel_batch(nothing, [1], batch_size=0)
+
+
+async def never_awaited(*_: object) -> None:
+    pytest.fail("it was awaited")
+
+
+async def never_iterated(*_: object) -> AsyncIterator[int]:
+    yield 1
+
+
+class NeverAwaited:
+    async def __call__(self, *_: object) -> None:
+        pytest.fail("it was awaited")
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["on_complete", "progress", "backoff", "retry_on", "initializer", "worker_state", "func"],
+)
+@pytest.mark.parametrize(
+    "function", [never_awaited, never_iterated, NeverAwaited(), functools.partial(never_awaited, 1)]
+)
+def test_async_functions_are_refused(option: str, function: Any) -> None:
+    call: dict[str, Any] = {"func": nothing, option: function}
+    for run in (parallel.thread_map, parallel.imap):
+        with pytest.raises(TypeError, match=f"{option}=.* is an async function"):
+            run(items=[1], **call)
 
 
 def test_a_misspelt_option_gets_a_suggestion() -> None:

@@ -6,6 +6,7 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import CodeType
 from typing import Any, Literal, SupportsFloat, SupportsIndex, TypeVar, cast
 
@@ -32,12 +33,32 @@ def check_function(caller: str, func: object) -> None:
         raise TypeError(
             f"{caller}: func={func!r} is not callable; pass a function that takes one item"
         )
-    code = getattr(func, "__code__", None)
-    if isinstance(code, CodeType) and code.co_flags & 0x80:  # CO_COROUTINE: a call runs nothing
+    if _is_async(func):
         raise TypeError(
             f"{caller}: func={func!r} is an async function, which a worker cannot await; "
             "pass a plain function, for example lambda item: asyncio.run(func(item))"
         )
+
+
+def _is_async(func: object) -> bool:
+    """Whether a call of it runs nothing, but makes a coroutine or an asynchronous generator."""
+    while isinstance(func, partial):
+        func = func.func
+    for called in (func, getattr(type(func), "__call__", None)):  # noqa: B004  # asks for its code
+        code = getattr(called, "__code__", None)
+        if isinstance(code, CodeType):
+            return bool(code.co_flags & 0x280)  # CO_COROUTINE, CO_ASYNC_GENERATOR
+    return False
+
+
+def _plain(caller: str, name: str, value: Any) -> Any:
+    """Return a function that is no async one."""
+    if _is_async(value):
+        raise TypeError(
+            f"{caller}: {name}={value!r} is an async function, which would never be awaited; "
+            "pass a plain function"
+        )
+    return value
 
 
 def check_items(caller: str, items: Iterable[T]) -> Iterable[T]:
@@ -154,7 +175,7 @@ def retry_on(caller: str, name: str, value: object) -> RetryOn:
         if all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in value):
             return tuple(value)
     elif callable(value) and not isinstance(value, type):
-        return cast(Callable[[BaseException], object], value)
+        return cast(Callable[[BaseException], object], _plain(caller, name, value))
     raise TypeError(
         f"{caller}: {name}={value!r} must be an exception class, a tuple of them, "
         "or a function that is given the exception and returns whether to try again"
@@ -163,7 +184,7 @@ def retry_on(caller: str, name: str, value: object) -> RetryOn:
 
 def backoff(caller: str, name: str, value: object) -> float | Callable[[int, BaseException], float]:
     if callable(value):
-        return cast(Callable[[int, BaseException], float], value)
+        return cast(Callable[[int, BaseException], float], _plain(caller, name, value))
     fix = (
         f"{caller}: {name}={value!r} must be the seconds before the first retry, 0 or more, "
         "or a function of the attempt and its error that returns seconds"
@@ -174,12 +195,12 @@ def backoff(caller: str, name: str, value: object) -> float | Callable[[int, Bas
 def optional_callable(caller: str, name: str, value: object, takes: str) -> Any:
     if value is not None and not callable(value):
         raise TypeError(f"{caller}: {name}={value!r} must be a function that takes {takes}")
-    return value
+    return _plain(caller, name, value)
 
 
 def progress(caller: str, name: str, value: object) -> Any:
     if value is None or isinstance(value, (bool, str)) or callable(value):
-        return value or None
+        return _plain(caller, name, value) or None
     raise TypeError(
         f"{caller}: {name}={value!r} must be True for a bar, a string for its label, "
         "or a function that takes a Progress"
