@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import threading
 import time
@@ -36,6 +37,16 @@ class TestGatherResults:
         assert successes == [True] or successes == []  # it may not have found a thread
         assert all(isinstance(error, TimeoutError) for error in errors)
         assert len(successes) + len(errors) == 4
+
+    def test_a_future_of_an_event_loop_is_refused(self) -> None:
+        loop = asyncio.new_event_loop()
+        try:
+            future = loop.create_future()
+            future.set_result(1)
+            with pytest.raises(TypeError, match=r"event loop.* use asyncio\.gather"):
+                parallel.gather_results([future])  # type: ignore[arg-type]
+        finally:
+            loop.close()
 
     def test_a_cancelled_future_is_an_error(self) -> None:
         future: concurrent.futures.Future[int] = concurrent.futures.Future()

@@ -53,6 +53,11 @@ def gather_results(
             raise TypeError(
                 f"{caller}: {future!r} is not a future; pass what Executor.submit() returned"
             )
+        if hasattr(type(future), "_asyncio_future_blocking"):  # asyncio's own way to know its kind
+            raise TypeError(
+                f"{caller}: {future!r} belongs to an event loop, which can't be waited for from "
+                "outside; use asyncio.gather(..., return_exceptions=True)"
+            )
     ends = None if limit is None else time.monotonic() + limit
     successes: list[R] = []
     errors: list[BaseException] = []
