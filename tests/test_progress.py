@@ -99,6 +99,20 @@ def test_lines_where_there_is_no_terminal(
     assert "5 of 5 (100%) done, 5 failed, " in lines[-1]
 
 
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError, ValueError]
+)  # the other end, or ours, is closed
+def test_lines_that_nobody_can_read_stop_nothing(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise error
+
+    monkeypatch.setattr(sys, "stderr", Closed())
+    assert parallel.thread_map(abs, [-1], progress=True) == [1]
+
+
 def test_a_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TextIO
 
 from .plan import Plan
@@ -96,11 +97,12 @@ class _Lines:
         speed = done / progress.elapsed if progress.elapsed > 0 else 0.0
         bad = f", {progress.failed:,} failed" if progress.failed else ""
         if self._file is not None:
-            self._file.write(
-                f"{self._label}: {done:,}{share} done{bad}, {speed:,.1f}/s, "
-                f"{progress.elapsed:,.0f} s\n"
-            )
-            self._file.flush()
+            with suppress(OSError, ValueError):  # nobody can read it: no reason to stop the map
+                self._file.write(
+                    f"{self._label}: {done:,}{share} done{bad}, {speed:,.1f}/s, "
+                    f"{progress.elapsed:,.0f} s\n"
+                )
+                self._file.flush()
 
 
 def check_display(plan: Plan) -> None:
