@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import math
 from collections import deque
-from multiprocessing.connection import Pipe, wait
+from multiprocessing.connection import Pipe
 from time import monotonic
 from typing import Any
 
@@ -25,6 +25,7 @@ from .sending import pack_function, pack_items
 from .slate import CAPACITY
 from .staff import Staff
 from .travel import unpack
+from .watch import Watch
 from .worker import Assignment
 
 # Ctrl-C may have to get through between two waits (on Windows), and the end of a worker whose
@@ -69,6 +70,8 @@ class RemoteBackend:
         self._ended: list[RemoteJob] = []
         self._news = False  # whether there is something to tell of besides
         self._wakes, self._waker = Pipe(duplex=False)
+        self._watch = Watch()
+        self._watch.add(self._wakes, None)
 
     def spawn(self) -> None:
         self._wanted += 1
@@ -154,12 +157,13 @@ class RemoteBackend:
             if hand is None:
                 return  # asked for again before long
             self._hands.append(hand)
+            for handle in (hand.channel.reader, *hand.sentinels()):
+                self._watch.add(handle, hand)
             if self._function is not None and hand.function != self._function[0]:
                 hand.function = self._function[0] if self._function[0].body else None
                 with contextlib.suppress(OSError):  # it has died, which will be seen
                     parcel, parts = self._function
                     hand.channel.send_parcel(parcel, parts, "function", self._plan.caller)
-            self._news = self._news or hand.is_ready
 
     def _replace(self) -> None:
         """Start workers in place of those that were killed after their jobs were given up."""
@@ -198,7 +202,9 @@ class RemoteBackend:
                 return
 
     def _send(self, hand: Hand, job: RemoteJob) -> None:
-        most = min(CAPACITY, (self._plan.max_tasks_per_worker or CAPACITY) - hand.tasks)
+        most = CAPACITY
+        if self._plan.max_tasks_per_worker is not None:
+            most = min(most, self._plan.max_tasks_per_worker - hand.tasks)
         parcel, parts, job.sent = pack_items(job, most)
         job.hand, job.worker, hand.job = hand, hand.name, job
         hand.slate.prepare(job.sent)
@@ -221,40 +227,38 @@ class RemoteBackend:
     # What comes from them
 
     def _receive(self, timeout: float) -> None:
-        watched: list[Any] = [self._wakes]
-        owners: dict[Any, Hand] = {}
-        for hand in self._hands:
-            for sentinel in (hand.channel.connection, *hand.sentinels()):
-                watched.append(sentinel)
-                owners[sentinel] = hand
-        ready = wait(watched, timeout)
+        ready = self._watch.wait(timeout)
         if not ready:
             for hand in [hand for hand in self._hands if not hand.is_alive()]:
                 self._lost(hand)
-            return
-        for sentinel in ready:
-            if sentinel is self._wakes:
+        for handle, hand in ready:
+            if hand is None:
                 while self._wakes.poll():
                     self._wakes.recv_bytes()
                 self._news = True
-                continue
-            hand = owners[sentinel]
-            if hand not in self._hands:
-                continue
-            try:
-                while hand in self._hands and hand.channel.poll():
-                    self._heard(hand, *hand.channel.receive())
-            except (EOFError, OSError):
-                self._lost(hand)
-                continue
-            if sentinel is not hand.channel.connection and hand in self._hands:
-                self._lost(hand)
+            elif hand in self._hands:
+                is_there = self._hear(hand)
+                if handle is not hand.channel.reader:  # it has ended: hear its last words
+                    while is_there and hand in self._hands:
+                        is_there = hand.channel.poll() and self._hear(hand)
+                if not is_there and hand in self._hands:
+                    self._lost(hand)
+
+    def _hear(self, hand: Hand) -> bool:
+        """Take one message; return False if there will be no more."""
+        try:
+            message = hand.channel.receive()
+        except (EOFError, OSError):
+            return False
+        self._heard(hand, *message)
+        return True
 
     def _heard(self, hand: Hand, what: str, *message: Any) -> None:
         job: RemoteJob | None = hand.job
         if what == "ready":
             hand.is_ready = True
-            self._news = True
+            self._assign()
+            self._news = self._news or hand.job is None
         elif what in ("broken", "no function"):
             hand.function = None
             raise unpack(message[0], hand.name)
@@ -281,7 +285,7 @@ class RemoteBackend:
 
     def _lost(self, hand: Hand) -> None:
         """A worker has ended that should not have, or was killed."""
-        self._hands.remove(hand)
+        self._forget(hand)
         fate = self._bury(hand)
         if not hand.is_ready:
             raise ParallelError(
@@ -329,9 +333,14 @@ class RemoteBackend:
 
     def _retire(self, hand: Hand) -> None:
         """Part with a worker that has no job. The engine asks for another if there is work."""
-        self._hands.remove(hand)
+        self._forget(hand)
         self._wanted -= 1
         self._staff.release(hand, worn=True)
+
+    def _forget(self, hand: Hand) -> None:
+        self._hands.remove(hand)
+        for handle in (hand.channel.reader, *hand.sentinels()):
+            self._watch.remove(handle)
 
     def _bury(self, hand: Hand) -> str:
         """End what is left of a worker, and what it has started; return how it ended."""
