@@ -24,6 +24,7 @@ time pass between writing and counting, many times over.
 from __future__ import annotations
 
 import platform
+import sys
 import time
 from collections.abc import Iterator
 from itertools import compress, groupby
@@ -74,6 +75,7 @@ class Kind:
     FAILED = 7  # a pickled failure
     APART = 8  # it was sent apart, being too large
     FAILED_APART = 9  # so was the failure
+    TEXT = 10  # a str, in UTF-8
 
 
 class Notes(NamedTuple):
@@ -87,8 +89,8 @@ class Notes(NamedTuple):
     def values(self) -> Iterator[tuple[int, list[Any]]]:
         """Runs of outcomes of one kind. Those that are pickled come so, as bytes."""
         start = 0
-        for kind, run in groupby(self.kinds):
-            stop = start + len(list(run))
+        for kind, count in _runs(self.kinds):
+            stop = start + count
             part = self.column[start:stop]
             if kind == Kind.INT:
                 yield kind, part.tolist()
@@ -98,13 +100,28 @@ class Notes(NamedTuple):
                 yield kind, [_CONSTANTS[kind]] * (stop - start)
             elif kind in (Kind.APART, Kind.FAILED_APART):
                 yield kind, list(range(start, stop))
+            elif kind == Kind.TEXT:
+                yield kind, [str(record, "utf-8") for record in self._records(part)]
             else:
-                arena = self.arena
-                yield (
-                    kind,
-                    [arena[place >> 32 : (place >> 32) + (place & 0xFFFFFFFF)] for place in part],
-                )
+                yield kind, self._records(part)
             start = stop
+
+    def _records(self, part: memoryview) -> list[bytes]:
+        arena = self.arena
+        halves = part.cast("B").cast("I")  # of each place
+        starts, lengths = halves[_HIGH::2].tolist(), halves[1 - _HIGH :: 2].tolist()
+        return [arena[at : at + length] for at, length in zip(starts, lengths, strict=True)]
+
+
+_HIGH = 1 if sys.byteorder == "little" else 0
+
+
+def _runs(kinds: bytes) -> Iterator[tuple[int, int]]:
+    if kinds and kinds.count(kinds[0]) == len(kinds):  # as it mostly is
+        yield kinds[0], len(kinds)
+    else:
+        for kind, run in groupby(kinds):
+            yield kind, len(list(run))
 
 
 _CONSTANTS = {Kind.NONE: None, Kind.TRUE: True, Kind.FALSE: False}
