@@ -121,6 +121,45 @@ def test_leaving_early_stops_it() -> None:
         assert not thread.is_alive()
 
 
+def test_the_loop_has_its_turns_when_results_are_always_there() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def main() -> None:
+        beside = asyncio.create_task(others())
+        stream = parallel.aimap(abs, itertools.count())
+        async with aclosing(stream):
+            await anext(stream)
+            before = turns
+            # The consumer is the slow one, so it never has to wait for anything.
+            for _ in range(300):
+                time.sleep(0.001)
+                await anext(stream)
+        assert turns - before >= 20
+        beside.cancel()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("buffer_size", [4, None])
+def test_a_stream_whose_loop_is_gone_ends_its_threads(buffer_size: int | None) -> None:
+    """Nobody will ever close it: with a small buffer it stands still, with a large one it runs."""
+    before = set(threading.enumerate())
+    loop = asyncio.new_event_loop()
+    stream = parallel.aimap(abs, itertools.count(), buffer_size=buffer_size)
+    loop.run_until_complete(anext(stream))
+    loop.close()
+    del stream
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
 def test_what_the_input_raises_comes_after_what_was_before() -> None:
     def numbers() -> Iterator[int]:
         yield from range(3)

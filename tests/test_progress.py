@@ -78,6 +78,39 @@ def test_the_map_stops_if_the_function_raises(how: str) -> None:
         list((parallel.thread_map if how == "list" else parallel.imap)(abs, [1], progress=tell))
 
 
+class TestTheLastReport:
+    """It comes also if the map is stopped, and then tells what there was in the end."""
+
+    def seen(self, task: Any, items: Any, **options: Any) -> parallel.Progress:
+        seen: list[parallel.Progress] = []
+        with pytest.raises((parallel.ParallelError, ZeroDivisionError)):
+            parallel.thread_map(task, items, 1, progress=seen.append, **options)
+        return seen[-1]
+
+    def test_after_a_deadline(self) -> None:
+        release = threading.Event()
+        try:
+            last = self.seen(
+                lambda n: release.wait(60) if n == 3 else n,
+                range(9),
+                deadline=0.25,
+                on_error="raise",
+            )
+        finally:
+            release.set()
+        assert (last.done, last.ok, last.failed, last.running) == (3, 3, 0, 0)
+
+    def test_after_too_many_failures(self) -> None:
+        last = self.seen(
+            lambda n: 1 / n, [1] * 5 + [0], chunk_size=1, max_failures=0, on_error="raise"
+        )
+        assert (last.done, last.failed) == (6, 1)
+
+    def test_after_the_first_failure(self) -> None:
+        last = self.seen(lambda n: 1 / n, [1] * 5 + [0] * 5, chunk_size=1, on_error="raise")
+        assert (last.done, last.failed) == (6, 1)
+
+
 def test_lines_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,11 +146,21 @@ def test_lines_that_nobody_can_read_stop_nothing(
     assert parallel.thread_map(abs, [-1], progress=True) == [1]
 
 
-def test_a_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
+
+def test_a_bar_of_a_stream_comes_when_that_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    stream = parallel.imap(abs, [1], progress="parsing")
+    assert terminal.getvalue() == ""
+    assert list(stream) == [1]
+    assert "parsing: 100%" in terminal.getvalue()
+
+
+def test_a_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     parallel.thread_map(int, ["1", "x"] * 10, progress="parsing")

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metainformant.core import parallel
+from metainformant.core.parallel import stream as streaming
 
 
 def test_outcomes_come_in_order_with_items_values_and_errors() -> None:
@@ -89,6 +90,81 @@ def test_a_stream_that_is_left_ends_its_threads(how: str) -> None:
         assert not thread.is_alive()
 
 
+class TestClosing:
+    def test_another_thread_may_do_it_while_the_consumer_waits(self) -> None:
+        started, release = threading.Event(), threading.Event()
+        ends: list[BaseException] = []
+
+        def task(_: int) -> None:
+            started.set()
+            release.wait(60)
+
+        def consume() -> None:
+            try:
+                list(stream)
+            except BaseException as error:
+                ends.append(error)
+
+        stream = parallel.imap(task, [1, 2])
+        consumer = threading.Thread(target=consume)
+        consumer.start()
+        assert started.wait(30)
+        stream.close()
+        consumer.join(30)
+        release.set()
+        (error,) = ends
+        assert isinstance(error, parallel.ParallelError)
+        assert "the stream was closed" in str(error)
+
+    def test_another_thread_may_do_it_while_the_consumer_is_busy(self) -> None:
+        stream = parallel.imap(abs, itertools.count())
+        assert next(stream) == 0
+        closer = threading.Thread(target=stream.close)
+        closer.start()
+        closer.join(30)
+        with pytest.raises(parallel.ParallelError, match="the stream was closed"):
+            collections.deque(stream, maxlen=0)
+        assert list(stream) == []
+
+    def test_a_callback_may_do_it(self) -> None:
+        streams: list[parallel.Results[Any]] = []
+        stream = parallel.imap(
+            abs, itertools.count(), on_complete=lambda *_: streams[0].close(), max_workers=1
+        )
+        streams.append(stream)
+        with pytest.raises(parallel.ParallelError, match="the stream was closed"):
+            collections.deque(stream, maxlen=0)
+
+    def test_it_may_come_before_the_start(self) -> None:
+        stream = parallel.imap(abs, itertools.count())
+        stream.close()
+        assert list(stream) == []
+
+    def test_the_garbage_collector_waits_for_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It may run in any thread, which may hold what the map needs to end."""
+        monkeypatch.setattr(streaming, "_LONGEST_CLOSE", 50.0)
+        entered, release = threading.Event(), threading.Event()
+
+        def tell(_: parallel.Progress) -> None:
+            entered.set()
+            release.wait(60)
+
+        stream = parallel.imap(abs, itertools.count(), progress=tell)
+        consumer = threading.Thread(target=next, args=(stream,))
+        consumer.start()
+        assert entered.wait(30)
+        release.set()
+        consumer.join(30)
+        entered.clear()
+        release.clear()
+        assert entered.wait(30)  # the driver stands still in here
+        began = time.monotonic()
+        del stream, consumer
+        gc.collect()
+        assert time.monotonic() - began < 25
+        release.set()
+
+
 def test_timeouts_hold_in_streams() -> None:
     release = threading.Event()
     try:
@@ -117,6 +193,142 @@ def test_an_incomplete_stream_raises() -> None:
     stream = parallel.outcomes(task, itertools.count(), max_workers=2, cancel=cancel)
     with pytest.raises(parallel.TaskCancelledError, match="cancel was set"):
         collections.deque(stream, maxlen=0)
+
+
+@pytest.mark.parametrize("on_error", ["return", "skip", "raise"])
+def test_a_stream_that_was_stopped_raises_though_all_was_read(on_error: Any) -> None:
+    cancel, release = threading.Event(), threading.Event()
+
+    def task(number: int) -> int:
+        if number == 1:
+            cancel.set()
+            release.wait(60)
+        return number
+
+    stream = parallel.imap(
+        task, [0, 1, 2], max_workers=1, chunk_size=1, cancel=cancel, on_error=on_error
+    )
+    results: list[Any] = []
+    try:
+        with pytest.raises(parallel.TaskCancelledError, match=r"item 1 \(1\) was still running"):
+            results.extend(stream)  # keeps what came before the error
+    finally:
+        release.set()
+    assert results[0] == 0
+    cancelled = [type(result) for result in results[1:]]
+    assert cancelled == ([] if on_error == "skip" else [parallel.TaskCancelledError] * 2)
+
+
+def test_an_input_that_may_go_on_is_incomplete() -> None:
+    """Though all that was read is finished and delivered."""
+    cancel, release = threading.Event(), threading.Event()
+
+    def numbers() -> Iterator[int]:
+        yield 0
+        release.wait(60)
+
+    stream = parallel.imap(abs, numbers(), cancel=cancel)
+    try:
+        assert next(stream) == 0
+        cancel.set()
+        with pytest.raises(parallel.TaskCancelledError, match=r"item 1 \(not read\)"):
+            next(stream)
+    finally:
+        release.set()
+
+
+@pytest.mark.parametrize("on_error", ["return", "skip"])
+def test_too_many_failures_raise_also_at_the_very_end(on_error: Any) -> None:
+    for _ in range(20):
+        stream = parallel.imap(int, ["x"] * 5, max_failures=4, on_error=on_error)
+        with pytest.raises(parallel.TooManyFailuresError):
+            collections.deque(stream, maxlen=0)
+
+
+def test_nothing_is_read_after_a_stop() -> None:
+    cancel = threading.Event()
+    asked = itertools.count()
+    proceed = threading.Semaphore(1)
+
+    def numbers() -> Iterator[int]:
+        while True:
+            proceed.acquire(timeout=60)
+            yield next(asked)
+
+    def task(number: int) -> int:
+        cancel.set()
+        return number
+
+    stream = parallel.imap(task, numbers(), cancel=cancel)
+    with pytest.raises(parallel.TaskCancelledError):
+        collections.deque(stream, maxlen=0)
+    proceed.release(1000)
+    for thread in threading.enumerate():
+        if thread.name == "reader":
+            thread.join(30)
+            assert not thread.is_alive()
+    assert next(asked) <= 3  # one, and two in the step that was on
+
+
+class TestCancelledItems:
+    """What an `Outcome` tells of an item that was not finished when its map was stopped."""
+
+    def outcomes(self, task: Any, **options: Any) -> list[parallel.Outcome[Any, Any]]:
+        outcomes: list[parallel.Outcome[Any, Any]] = []
+        with pytest.raises(parallel.TaskCancelledError):
+            outcomes.extend(parallel.outcomes(task, [0, 1], max_workers=1, chunk_size=1, **options))
+        return outcomes
+
+    def test_one_that_was_running_and_one_that_was_not(self) -> None:
+        cancel, release = threading.Event(), threading.Event()
+
+        def task(_: int) -> None:
+            cancel.set()
+            release.wait(60)
+
+        before = time.time()
+        try:
+            running, waiting = self.outcomes(task, cancel=cancel)
+        finally:
+            release.set()
+        assert "was still running" in str(running.error)
+        assert running.attempts == 1
+        assert running.started is not None
+        assert before - 0.01 <= running.started
+        assert running.seconds is not None
+        assert running.started + running.seconds <= time.time() + 0.01
+        assert running.worker == "outcomes-1"
+        assert "had not started" in str(waiting.error)
+        assert (waiting.attempts, waiting.started, waiting.seconds, waiting.worker) == (
+            0,
+            None,
+            None,
+            "",
+        )
+
+    def test_one_that_waited_for_another_attempt(self) -> None:
+        cancel = threading.Event()
+
+        def task(number: int) -> None:
+            if number == 1:
+                cancel.set()
+            raise OSError("busy")
+
+        def far(attempt: int, error: BaseException) -> float:
+            return 60
+
+        for outcome in self.outcomes(task, cancel=cancel, retries=3, backoff=far):
+            error = outcome.error
+            assert isinstance(error, parallel.TaskCancelledError)
+            assert error.waiting
+            assert "was waiting for another attempt when the map was stopped" in str(error)
+            assert error.__notes__ == [
+                f"item {outcome.index} ({outcome.index}), attempt 1\n"
+                "  attempt 1 failed: OSError: busy"
+            ]
+            assert outcome.attempts == 1
+            copy = pickle.loads(pickle.dumps(error))
+            assert (copy.waiting, str(copy)) == (True, str(error))
 
 
 def test_an_exit_in_a_task_stops_the_stream() -> None:
@@ -334,10 +546,24 @@ class TestImap:
 
     def test_a_deadline_counts_from_the_first_result_asked_for(self) -> None:
         stream = parallel.imap(abs, itertools.count(), deadline=0.2)
-        time.sleep(0.3)
-        assert next(stream) == 0
+        time.sleep(0.3)  # passes before the map begins
+        began = time.monotonic()
         with pytest.raises(parallel.TaskCancelledError, match=r"deadline=0\.2 s"):
             collections.deque(stream, maxlen=0)
+        assert time.monotonic() - began >= 0.2
+
+    def test_progress_counts_from_the_first_result_asked_for_too(self) -> None:
+        too_much: list[float] = []
+        began = float("nan")
+
+        def tell(progress: parallel.Progress) -> None:
+            too_much.append(progress.elapsed - (time.monotonic() - began))
+
+        stream = parallel.imap(abs, [1, 2], progress=tell)
+        time.sleep(0.1)  # passes before the map begins
+        began = time.monotonic()
+        assert list(stream) == [1, 2]
+        assert max(too_much) <= 0
 
     def test_too_many_failures_end_an_incomplete_stream(self) -> None:
         stream = parallel.imap(int, itertools.repeat("x"), max_failures=10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import suppress
+from time import monotonic
 from typing import Any, Literal, TypeVar, overload
 
 from .iterate import make_stream
@@ -16,11 +16,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from .iterate import Backend
     from .plan import Options, Task
+    from .validate import BackendName
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+# Seconds for which the loop may be kept from others by results that are there already.
+_TURN = 0.005
 
 
 @overload
@@ -28,7 +31,7 @@ def aimap(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: Backend = "thread",
+    backend: BackendName = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
@@ -42,7 +45,7 @@ def aimap(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: Backend = "thread",
+    backend: BackendName = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
@@ -88,14 +91,18 @@ async def _values(stream: Stream, skip: bool) -> AsyncGenerator[Any, None]:
     loop = asyncio.get_running_loop()
     received: deque[Piece | End] = deque()  # filled by the driver, emptied here; both atomic
     arrived = asyncio.Event()
+    guard = _Guard(stream)
 
     def send(piece: Piece | End) -> None:
         received.append(piece)
-        with suppress(RuntimeError):  # the loop was closed, and nobody waits any more
+        try:
             loop.call_soon_threadsafe(arrived.set)
+        except RuntimeError:  # the loop was closed, and nobody waits any more
+            stream.leave()
 
     try:
         stream.start(send)
+        turn_ends = monotonic() + _TURN
         while True:
             await arrived.wait()
             arrived.clear()
@@ -109,5 +116,22 @@ async def _values(stream: Stream, skip: bool) -> AsyncGenerator[Any, None]:
                     values.reverse()
                     while values:
                         yield values.pop()
+                        # There may always be another value, and then we never have to wait.
+                        if monotonic() > turn_ends:
+                            await asyncio.sleep(0)
+                            turn_ends = monotonic() + _TURN
     finally:
-        stream.close(wait=0)
+        guard.leave()
+
+
+class _Guard:
+    """Leaves a stream when the generator that has this is forgotten.
+
+    An asynchronous generator is closed by its loop. If that was closed before, no `finally` is run.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.leave = stream.leave
+
+    def __del__(self) -> None:
+        self.leave()

@@ -79,8 +79,8 @@ def thread_map(
         cancel: a `threading.Event` that stops the map when it is set, within about 0.05 s; items
             that are not finished get a `TaskCancelledError`.
         max_failures: how many items may fail, as a count or (a float below 1) as a fraction of
-            the finished ones; past it the map stops. With `on_error="raise"` that raises
-            `TooManyFailuresError`; otherwise unfinished items get a `TaskCancelledError`.
+            the finished ones; past it the map stops. That raises `TooManyFailuresError`, unless
+            `on_error` is "return": then unfinished items get a `TaskCancelledError`.
         slow_after: seconds after which a running item is logged, once, with its stack, to the
             logger "metainformant.parallel".
         max_abandoned: how many stuck tasks may be left running (default 1000) before the map

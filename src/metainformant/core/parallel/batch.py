@@ -63,6 +63,6 @@ def flatten(pieces: Iterable[Piece], on_error: OnError) -> list[Any]:
         for outcome in piece.outcomes():
             if outcome.ok:
                 results.extend(outcome.value)
-            elif on_error == "return":
+            elif on_error != "skip":
                 results.extend([outcome.error] * len(outcome.item.items))
     return results

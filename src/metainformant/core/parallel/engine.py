@@ -16,13 +16,14 @@ from .backend import Backend, Job
 from .describe import describe
 from .diagnosis import log_slow
 from .dispatch import Dispatcher
-from .errors import ParallelError, TaskCancelledError, TaskTimeoutError
+from .errors import ParallelError, TaskTimeoutError
+from .leftovers import Leftover
 from .plan import Plan
 from .reporting import Reporter
 from .results import Piece
 from .schedule import Run, Schedule
-from .source import Chunk, Source
-from .stopping import Stop, StopRule
+from .source import Source
+from .stopping import Stop, StopRule, Unfinished
 from .verdicts import Verdicts
 
 
@@ -81,7 +82,10 @@ class Engine:
         )
         self._runs = self._dispatcher.runs
         self._given_up: list[Job] = []  # overdue, and perhaps still to be ended
+        self.is_complete = False  # whether every item has its outcome
         self.stop: Stop | None = None  # why the map was stopped before its end
+        self.unfinished: Unfinished | None = None  # the first item that was not finished then
+        self._raises_stop = False  # whether that is the failure to be raised
 
     def pieces(self) -> Generator[Piece, None, None]:
         """Run the map, yielding outcomes as they come. Closing the iterator stops the map."""
@@ -93,7 +97,7 @@ class Engine:
                 act_at = self._hand_out(now)
                 if act_at > now:
                     self._end_given_up()  # only now: first of all their places were to be filled
-                if self._is_done():
+                if self._is_done() and not self._is_left:  # an input that was closed seems to end
                     break
                 ended = self._backend.wait(self._patience(now, act_at))
                 now = self._clock()
@@ -105,12 +109,14 @@ class Engine:
                 self.stop = self._rule.stop(now)
                 self._report(now)
                 yield from pieces
-                if self._verdicts.failure is not None or self._is_left:
+                if self._is_left:
                     return
-                if self.stop is not None:
+                if self.stop is not None and self._verdicts.failure is None:
                     yield from self._cancel_all(self.stop)
+                if self.stop is not None or self._verdicts.failure is not None:
+                    self._report(math.inf)
                     return
-            graceful = True
+            graceful = self.is_complete = True
             self._report(math.inf)
         finally:
             for run in self._runs.values():
@@ -132,18 +138,20 @@ class Engine:
         """
         failure, self._verdicts.failure = self._verdicts.failure, None
         if failure is not None:
-            if isinstance(failure, ParallelError) and self.stop is not None:
+            if isinstance(failure, ParallelError) and self._raises_stop:
                 failure.results = results
+            # Its traceback is going to lead to this frame and to our caller's: leave no cycle.
+            self.stop = self._rule.broken = None
             try:
                 raise failure
             finally:
-                del failure  # its traceback leads to this frame: leave no cycle
+                del failure
 
     def _hand_out(self, now: float) -> float:
         try:
             return self._dispatcher.hand_out(now)
         except ParallelError as error:  # there is no worker, and none can be had
-            self._rule.broken = error
+            self._rule.broken = error.with_traceback(None)  # that leads to here
             return now
 
     def _is_done(self) -> bool:
@@ -236,7 +244,8 @@ class Engine:
 
     def _cancel_all(self, stop: Stop) -> Iterator[Piece]:
         """Turn everything that is not finished into `TaskCancelledError`."""
-        unfinished: list[tuple[Chunk, bool]] = []  # and whether it had been started
+        self._source.close()
+        leftovers: list[Leftover] = []
         for run in list(self._runs.values()):
             job = run.job
             job.cut(0)
@@ -248,23 +257,22 @@ class Engine:
             at = run.chunk.start + len(finished.values)
             if running and job.started is not None and at < run.stop:
                 job.interrupt()
-                unfinished.append((run.chunk._replace(start=at, stop=at + 1), True))
+                began = finished.times[-1] if finished.times else run.since or job.started
+                item = run.chunk._replace(start=at, stop=at + 1)
+                leftovers.append(Leftover(item, job.worker, [began, self._clock()]))
                 at += 1
-            unfinished.append((run.chunk._replace(start=at, stop=run.stop), False))
-        unfinished.extend((chunk, True) for chunk in self._dispatcher.due)
-        unfinished.extend((chunk, False) for chunk in self._dispatcher.again)
-        if self._verdicts.retries is not None:
-            unfinished.extend((chunk, True) for chunk in self._verdicts.retries.take_all())
+            leftovers.append(Leftover(run.chunk._replace(start=at, stop=run.stop)))
+        waiting = self._verdicts.retries.take_all() if self._verdicts.retries else []
+        chunks = [*self._dispatcher.due, *self._dispatcher.again, *waiting]
         while (chunk := self._source.rest()) is not None:
-            unfinished.append((chunk, False))
-        first: tuple[int, str, bool] | None = None
-        for chunk, started in unfinished:
-            for index in range(chunk.start, chunk.stop):
-                item = describe(chunk.item(index))
-                if first is None or index < first[0]:
-                    first = (index, item, started)
-                error = TaskCancelledError(index, item, stop.reason, started)
-                yield Piece(chunk, index, [error], {index: error})
-        must_raise = stop.always_raises or self._plan.on_error == "raise"
+            chunks.append(chunk)
+        for leftover in (*leftovers, *map(Leftover, chunks)):
+            for unfinished, piece in leftover.cancelled(stop.reason):
+                if self.unfinished is None or unfinished.index < self.unfinished.index:
+                    self.unfinished = unfinished
+                yield piece
+        # What is cancelled takes a slot only if failures do. Without one, it would be missed.
+        must_raise = stop.always_raises or self._plan.on_error != "return"
         if must_raise and self._verdicts.failure is None:
-            self._verdicts.failure = stop.error(first)
+            self._verdicts.failure = stop.error(self.unfinished)
+            self._raises_stop = True

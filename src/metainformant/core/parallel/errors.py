@@ -107,18 +107,25 @@ class TaskCancelledError(ParallelError):
         item: the item as text, shortened.
         reason: why the map was stopped.
         started: whether the task had been started.
+        waiting: whether it had failed before, and was waiting for another attempt.
     """
 
-    def __init__(self, index: int, item: str, reason: str, started: bool) -> None:
+    def __init__(
+        self, index: int, item: str, reason: str, started: bool, waiting: bool = False
+    ) -> None:
         state = "was still running" if started else "had not started"
+        if waiting:
+            state = "was waiting for another attempt"
         super().__init__(f"item {index} ({item}) {state} when the map was stopped: {reason}.")
         self.index = index
         self.item = item
         self.reason = reason
         self.started = started
+        self.waiting = waiting
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.index, self.item, self.reason, self.started), self.__dict__
+        fields = (self.index, self.item, self.reason, self.started, self.waiting)
+        return type(self), fields, self.__dict__
 
 
 class WorkerDiedError(ParallelError):
@@ -160,7 +167,7 @@ class TooManyFailuresError(ParallelError):
     def __init__(self, failures: int, finished: int, limit: float) -> None:
         super().__init__(
             f"{failures} of {finished} finished items failed, more than max_failures={limit:g}. "
-            "Look at the failures in .results; raise max_failures if they are to be expected."
+            "Look at these failures; raise max_failures if they are to be expected."
         )
         self.failures = failures
         self.finished = finished

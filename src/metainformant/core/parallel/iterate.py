@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from .plan import Options, Task
+    from .validate import BackendName
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-Backend = Literal["thread", "process"]
-
 
 class Results(Iterator[R], Generic[R]):
     """What `imap` and `outcomes` return: an iterator that can be closed.
@@ -31,8 +29,9 @@ class Results(Iterator[R], Generic[R]):
     and the garbage collector stop the map without waiting for the tasks in flight.
     """
 
-    def __init__(self, results: Generator[R, None, None]) -> None:
+    def __init__(self, results: Generator[R, None, None], stream: Stream) -> None:
         self._results = results
+        self._stream = stream
 
     def __iter__(self) -> Iterator[R]:
         return self._results  # not self: saves a call for each result
@@ -41,8 +40,16 @@ class Results(Iterator[R], Generic[R]):
         return next(self._results)
 
     def close(self) -> None:
-        """Stop the map: nothing is started any more when this returns. May be called again."""
-        self._results.close()
+        """Stop the map: nothing is started any more when this returns. May be called again.
+
+        Any thread may call this. If another one is asking for results, or is going to, it gets a
+        `ParallelError` instead of the next ones.
+        """
+        self._stream.leave()
+        is_running = getattr(self._results, "gi_running", False)  # it may be what called us
+        if not (self._stream.is_consumed_elsewhere or is_running):
+            self._results.close()
+        self._stream.join()
 
     def __enter__(self) -> Results[R]:
         return self
@@ -61,7 +68,7 @@ def imap(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: Backend = "thread",
+    backend: BackendName = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
@@ -75,7 +82,7 @@ def imap(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: Backend = "thread",
+    backend: BackendName = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
@@ -121,8 +128,10 @@ def imap(
 
     Raises:
         TypeError, ValueError: for a wrong argument, at the call.
-        TaskCancelledError, TooManyFailuresError, ParallelError: while iterating, if the map was
-            stopped before the input ended. A stream that ends without an exception is complete.
+        TaskCancelledError, TooManyFailuresError, ParallelError: after the last result, if the map
+            was stopped before all was finished, or left by another thread. A stream that ends
+            without an exception is complete.
+        RuntimeError: if a task raised StopIteration and `on_error="raise"`, or `on_complete` did.
 
     >>> from metainformant.core import parallel
     >>> with parallel.imap(len, (kmer * 2 for kmer in ("ATG", "GATTACA"))) as lengths:
@@ -138,7 +147,7 @@ def outcomes(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: Backend = "thread",
+    backend: BackendName = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
@@ -174,13 +183,13 @@ def outcomes(
 def imap_of(caller: str, *call: Any, **arguments: Any) -> Results[Any]:
     """What `imap` returns; see `make_stream` for the arguments."""
     stream, on_error = make_stream(caller, *call, **arguments)
-    return Results(_values(stream, on_error == "skip"))
+    return Results(_values(stream, on_error == "skip"), stream)
 
 
 def outcomes_of(caller: str, *call: Any, **arguments: Any) -> Results[Any]:
     """What `outcomes` returns; see `make_stream` for the arguments."""
     stream, _ = make_stream(caller, *call, keep_times=True, on_error="return", **arguments)
-    return Results(_outcomes(stream))
+    return Results(_outcomes(stream), stream)
 
 
 def make_stream(

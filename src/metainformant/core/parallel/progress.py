@@ -16,7 +16,7 @@ class Progress(NamedTuple):
         retried: how many retries there were.
         running: how many chunks of items workers have in hand now.
         total: how many there are; None if that is not known.
-        elapsed: seconds since the call.
+        elapsed: seconds since the call, or since the first result of a stream was asked for.
     """
 
     done: int

@@ -70,8 +70,10 @@ class StreamSource:
         self._grants: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._hungry = False  # whether to wake the engine when a step ends; under the lock
-        self._stepping = False  # whether a step of several items is on; written by the reader
-        self.error: BaseException | None = None  # what the iterable raised; set before the None
+        self._stepping = False  # whether a step of several items is on; under the lock too
+        # What the iterable raised, and whether it ended, by that or by itself; set before the None.
+        self.error: BaseException | None = None
+        self._is_exhausted = False
         # Owned by the engine's thread:
         self._current: list[Any] = []
         self._origin = 0  # index of the first item of the current block
@@ -79,7 +81,7 @@ class StreamSource:
         self._ended = False
         self._window = max_workers * _CHUNKS_PER_WORKER
         self._waiting = 0
-        # Owned by the consumer, read by the engine: items delivered, and finished ones held back.
+        # Items delivered, and finished ones held back: written by the consumer under the lock.
         self._delivered = 0
         self._held = 0
         self._granted = 0  # under the lock
@@ -89,7 +91,8 @@ class StreamSource:
     def start(self, caller: str) -> None:
         """Start reading, for the map `caller`; ParallelError if there is no thread for that."""
         run = self._context.run
-        launch(threading.Thread(target=run, args=(self._read,), name="reader", daemon=True), caller)
+        thread = threading.Thread(target=run, args=(self._read,), name="reader", daemon=True)
+        launch(thread, caller)
         self._grant()
 
     @property
@@ -100,6 +103,11 @@ class StreamSource:
     def taken(self) -> int:
         """How many items the workers have got so far."""
         return self._taken
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the workers have got all that the iterable had to give."""
+        return self._ended and self._is_exhausted
 
     def take(self, size: int) -> Chunk | None:
         size = min(size, self.max_chunk)
@@ -115,7 +123,8 @@ class StreamSource:
         return chunk
 
     def look_at(self, now: float) -> float:
-        return now + _TICK if self._stepping else math.inf
+        with self._lock:  # so that a step that begins later sees that we are hungry
+            return now + _TICK if self._stepping else math.inf
 
     def rest(self) -> Chunk | None:
         return self._next(sys.maxsize)
@@ -126,7 +135,7 @@ class StreamSource:
             self._grant()
 
     def close(self) -> None:
-        """Let the reader end, as soon as it does not wait for the input."""
+        """Let the reader end, as soon as it does not wait for the input. Any thread may call it."""
         self._grants.put(0)
 
     def _next(self, size: int) -> Chunk | None:
@@ -148,18 +157,22 @@ class StreamSource:
 
     def progressed(self, delivered: int, held: int) -> None:
         """Tell how many items were delivered, and how many finished ones wait for others."""
-        self._delivered, self._held = delivered, held
-        self._grant()
+        with self._lock:
+            self._delivered, self._held = delivered, held
+            self._grant_more()
 
     def _grant(self) -> None:
-        """Let the reader read as far as the consumer and the workers have got."""
         with self._lock:
-            delivered = self._delivered
-            wanted = delivered + self._held + self._waiting + self._window
-            allowed = min(delivered + self._buffer_size, wanted)
-            if allowed > self._granted:
-                self._granted = allowed
-                self._grants.put(allowed)
+            self._grant_more()
+
+    def _grant_more(self) -> None:
+        """Let the reader read as far as the consumer and the workers have got."""
+        delivered = self._delivered
+        wanted = delivered + self._held + self._waiting + self._window
+        allowed = min(delivered + self._buffer_size, wanted)
+        if allowed > self._granted:
+            self._granted = allowed
+            self._grants.put(allowed)
 
     # The reader
 
@@ -175,31 +188,46 @@ class StreamSource:
                         return
                 block: list[Any] = []
                 wanted = min(part, allowed - read)
-                self._stepping = wanted > 1
                 self._blocks.append(block)
+                self._begins(wanted > 1)
                 began = monotonic()
-                try:
-                    _fill(block, islice(iterator, wanted))
-                finally:
-                    read += len(block)
-                    self._stepping = False
+                _fill(block, islice(iterator, wanted))
+                read += len(block)
                 if len(block) < wanted:
+                    self._is_exhausted = True
                     return
                 seconds = monotonic() - began
                 part = 2 * part if seconds < _STEP_SECONDS / 2 else max(1, part // 2)
-                self._tell()
+                self._ends()
         except BaseException as error:
-            self.error = error
+            self.error = _without_our_frame(error)
+            self._is_exhausted = True
         finally:
             del iterator
             self._blocks.append(None)
-            self._tell()
+            self._ends()
 
-    def _tell(self) -> None:
+    def _begins(self, is_long: bool) -> None:
+        """Tell that a step begins. An engine that waits looks into a long one from time to time."""
         with self._lock:
-            hungry, self._hungry = self._hungry, False
-        if hungry:
+            self._stepping = is_long
+            must_wake = is_long and self._hungry
+        if must_wake:
             self._wake()
+
+    def _ends(self) -> None:
+        """Tell that a step has ended, if there was one."""
+        with self._lock:
+            self._stepping = False
+            must_wake, self._hungry = self._hungry, False
+        if must_wake:
+            self._wake()
+
+
+def _without_our_frame(error: BaseException) -> BaseException:
+    """Drop the frame that caught `error` from its traceback: that leads to what keeps the error."""
+    frames = error.__traceback__
+    return error.with_traceback(frames.tb_next if frames else None)
 
 
 def _fill_one_by_one(block: list[Any], items: Iterator[Any]) -> None:

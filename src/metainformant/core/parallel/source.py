@@ -45,6 +45,10 @@ class Source(Protocol):
         """When to try again after `take` had nothing, if nobody wakes the engine."""
         ...
 
+    def close(self) -> None:
+        """Let nothing more be read. Any thread may call this."""
+        ...
+
     def rest(self) -> Chunk | None:
         """All that was read and not taken, for a map that stops; None if there is nothing."""
         ...
@@ -76,6 +80,9 @@ class ListSource:
 
     def look_at(self, now: float) -> float:
         return float("inf")
+
+    def close(self) -> None:
+        pass  # it was read whole
 
     def rest(self) -> Chunk | None:
         return self.take(len(self._base))

@@ -18,16 +18,26 @@ _CANCEL_TICK = 0.05
 _ENOUGH_TO_JUDGE = 20
 
 
-# The first item that was not finished when a map was stopped: its index, the item as text, and
-# whether it had been started. None if all were finished.
-Unfinished = tuple[int, str, bool] | None
+class Unfinished(NamedTuple):
+    """An item that was not finished when its map was stopped."""
+
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody misses in a record
+    item: str
+    started: bool = False
+    waiting: bool = False  # for another attempt
+
+    def error(self, reason: str) -> TaskCancelledError:
+        return TaskCancelledError(self.index, self.item, reason, self.started, self.waiting)
 
 
 class Stop(NamedTuple):
-    """A reason to stop the map now, and the error that tells so if one is to be raised."""
+    """A reason to stop the map now, and what makes the error that tells so.
+
+    That is given the first item that was not finished, or None if all were.
+    """
 
     reason: str
-    error: Callable[[Unfinished], ParallelError | None]
+    error: Callable[[Unfinished | None], ParallelError | None]
     always_raises: bool = False
 
 
@@ -100,10 +110,7 @@ class StopRule:
 
 
 def _cancelled(reason: str) -> Stop:
-    def error(first: Unfinished) -> ParallelError | None:
-        if first is None:
-            return None  # nothing is missing
-        index, item, started = first
-        return TaskCancelledError(index, item, reason, started)
+    def error(first: Unfinished | None) -> ParallelError | None:
+        return None if first is None else first.error(reason)  # None: nothing is missing
 
     return Stop(reason, error)

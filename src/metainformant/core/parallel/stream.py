@@ -17,12 +17,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from .engine import Engine
+from .errors import ParallelError
 from .launch import launch
 from .plan import Plan
 from .reader import StreamSource
 from .reporting import check_display
 from .results import InOrder, Piece, tell_of
 from .running import LOOK, make_backend
+from .stopping import Unfinished
 
 # No wait is longer than this: elsewhere than on Linux a signal may not end one.
 _LONGEST_WAIT = 0.1
@@ -52,55 +54,73 @@ class Stream:
     ) -> None:
         check_display(plan)
         self._plan = plan
-        backend = make_backend(plan, stream=True, keep_times=keep_times)
+        self._backend = make_backend(plan, stream=True, keep_times=keep_times)
         self._source = StreamSource(
             items,
             max_workers=plan.max_workers,
             chunk_size=plan.chunk_size,
             buffer_size=buffer_size,
-            wake=backend.wake,
+            wake=self._backend.wake,
         )
-        total = len(items) if isinstance(items, (list, tuple)) else None
-        self._engine = Engine(
-            plan,
-            self._source,
-            backend,
-            look_every=LOOK,
-            max_chunk=self._source.max_chunk,
-            total=total,
-        )
+        self._total = len(items) if isinstance(items, (list, tuple)) else None
         self._context = contextvars.copy_context()
+        # Both are made at the start. Written by the consumer, read by whoever closes.
+        self._engine: Engine | None = None
         self._driver: threading.Thread | None = None
+        self._is_left = False  # whether nobody wants more; set by any thread, read by the consumer
+        self._consumer: int | None = None  # the thread that asked for results last
         # Owned by the consumer:
         self._order = InOrder() if plan.ordered else None
         self._delivered = 0
 
-    def start(self, send: Callable[[Piece | End], object]) -> None:
-        """Start reading and running; all that comes of it goes through `send`, in the driver."""
-        caller = self._plan.caller
-        driver = threading.Thread(
-            target=self._context.run, args=(self._drive, send), name=f"{caller} driver", daemon=True
-        )
-        self._source.start(caller)
-        launch(driver, caller)
-        self._driver = driver
+    # The consumer's side
 
     def pieces(self) -> Generator[Piece, None, None]:
         """Run the map in threads of its own, and yield what comes, in order if that is asked."""
         received: queue.SimpleQueue[Piece | End] = queue.SimpleQueue()
         try:
+            self._consumer = threading.get_ident()
             self.start(received.put)
             while True:
+                self._consumer = threading.get_ident()
                 try:
                     piece = received.get(timeout=_LONGEST_WAIT)
                 except queue.Empty:
                     continue
                 if isinstance(piece, End):
+                    self.join()
                     self.finish(piece)
                     return
                 yield from self.take(piece)
         finally:
-            self.close()
+            self.leave()  # and wait for nothing: it may be the garbage collector that closes us
+
+    def start(self, send: Callable[[Piece | End], object]) -> None:
+        """Start reading and running; all that comes of it goes through `send`, in the driver.
+
+        Raises:
+            ParallelError: if there are no threads for that.
+        """
+        caller = self._plan.caller
+        engine = self._engine = Engine(
+            self._plan,
+            self._source,
+            self._backend,
+            look_every=LOOK,
+            max_chunk=self._source.max_chunk,
+            total=self._total,
+        )
+        if self._is_left:  # it may not have seen the engine
+            engine.leave()
+        driver = threading.Thread(
+            target=self._context.run,
+            args=(self._drive, engine, send),
+            name=f"{caller} driver",
+            daemon=True,
+        )
+        self._source.start(caller)
+        launch(driver, caller)
+        self._driver = driver
 
     def take(self, piece: Piece) -> Iterator[Piece]:
         """The consumer's part: yield what can be delivered now that this piece has come."""
@@ -118,31 +138,64 @@ class Stream:
         self._source.progressed(self._delivered, held)
 
     def finish(self, end: End) -> None:
-        """Raise what ended the map before its input did, if something has."""
-        if end.crash is not None:
-            raise end.crash
-        self._engine.raise_failure()
-        if self._source.error is not None:
-            raise self._source.error
-        if self._engine.stop is not None and self._source.left is None:
-            error = self._engine.stop.error((self._source.taken, "not read", False))
-            if error is not None:
+        """Raise whatever has kept the stream from being complete."""
+        error, end.crash = end.crash, None
+        engine = self._engine
+        if error is None and engine is not None:
+            engine.raise_failure()
+            error = self._what_is_missing(engine)
+        # No cycle may keep the error, and all that its frames refer to: not this frame, which its
+        # traceback will lead to, and not the objects that are reached from here.
+        if engine is not None:
+            engine.stop = None
+        self._source.error = None
+        if error is not None:
+            try:
                 raise error
+            finally:
+                del error
 
-    def close(self, wait: float = _LONGEST_CLOSE) -> None:
-        """Let the map end soon. The consumer calls this, whatever has happened."""
-        self._engine.leave()
+    def _what_is_missing(self, engine: Engine) -> BaseException | None:
+        """The error that says why not everything was delivered; None if it was."""
+        source, stop, first = self._source, engine.stop, engine.unfinished
+        if stop is not None:
+            if first is None and not source.is_complete:
+                first = Unfinished(source.taken, "not read")
+            return stop.error(first) or source.error
+        if not engine.is_complete:
+            return ParallelError(
+                f"{self._plan.caller}: the stream was closed while its results were waited for"
+            )
+        return source.error
+
+    # From any thread
+
+    def leave(self) -> None:
+        """Let the map end soon, without more outcomes."""
+        self._is_left = True
+        if self._engine is not None:
+            self._engine.leave()
         self._source.close()
+
+    def join(self) -> None:
+        """Wait until the map has ended, but for tasks in flight; or for a second."""
         driver = self._driver
         if driver is None or driver is threading.current_thread():
             return
         if not sys.is_finalizing():  # else the driver does not get to run any more
-            driver.join(wait)
+            driver.join(_LONGEST_CLOSE)
 
-    def _drive(self, send: Callable[[Piece | End], object]) -> None:
+    @property
+    def is_consumed_elsewhere(self) -> bool:
+        """Whether it is another thread that asks for the results."""
+        return self._consumer not in (None, threading.get_ident())
+
+    # The driver
+
+    def _drive(self, engine: Engine, send: Callable[[Piece | End], object]) -> None:
         crash: BaseException | None = None
         try:
-            for piece in self._engine.pieces():
+            for piece in engine.pieces():
                 send(piece)
         except BaseException as error:
             crash = error
