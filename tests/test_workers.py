@@ -140,6 +140,56 @@ def test_a_worker_that_cannot_be_prepared_stops_the_map_with_the_cause(what: str
     assert isinstance(info.value.__cause__, FileNotFoundError)
 
 
+@pytest.mark.parametrize("what", ["initializer", "worker_state"])
+@pytest.mark.parametrize("how", ["list", "stream"])
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_an_exit_while_a_worker_is_prepared_stays_one(
+    what: str, how: str, kind: type[BaseException]
+) -> None:
+    def leaves() -> None:
+        raise kind(3)
+
+    options: dict[str, Any] = {what: leaves}
+    with pytest.raises(kind) as info:
+        RUN[how](abs, range(3), **options)
+    assert info.value.args == (3,)
+
+
+@pytest.mark.parametrize("how", ["list", "stream"])
+@pytest.mark.parametrize("limit", ["deadline", "cancel"])
+def test_a_state_that_does_not_close_keeps_nobody_longer_than_the_map_may_take(
+    how: str, limit: str
+) -> None:
+    cancel, release = threading.Event(), threading.Event()
+
+    class Stuck:
+        def close(self) -> None:
+            if limit == "cancel":
+                cancel.set()
+            release.wait(60)
+
+    options: dict[str, Any] = {"deadline": 0.5} if limit == "deadline" else {"cancel": cancel}
+    results = RUN[how](lambda item, _: item, range(3), worker_state=Stuck, **options)
+    assert not release.is_set()
+    assert results == [0, 1, 2]
+    release.set()
+
+
+@pytest.mark.parametrize("limit", ["deadline", "cancel"])
+def test_an_initializer_that_does_not_end_keeps_nobody_either(limit: str) -> None:
+    cancel, release = threading.Event(), threading.Event()
+
+    def stuck() -> None:
+        cancel.set()
+        release.wait(60)
+
+    options: dict[str, Any] = {"deadline": 0.1} if limit == "deadline" else {"cancel": cancel}
+    results = parallel.thread_map(abs, range(3), initializer=stuck, **options)
+    assert not release.is_set()
+    assert {type(result) for result in results} == {parallel.TaskCancelledError}
+    release.set()
+
+
 def test_a_state_that_cannot_be_closed_is_told() -> None:
     class Full:
         def close(self) -> None:

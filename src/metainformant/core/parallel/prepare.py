@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -29,17 +29,20 @@ class Preparation(NamedTuple):
         Raises:
             ParallelError: from what the initializer, the factory or the closing raised.
         """
-        with ExitStack() as stack:
-            if self.initializer is not None:
-                with _named("the initializer failed in a worker"):
-                    self.initializer(*self.initargs)
-            if self.worker_state is None:
-                yield _as_it_is
-                return
-            with _named("worker_state failed to make the state of a worker"):
-                state = self.worker_state()
-                state = _entered(state, stack)
+        if self.initializer is not None:
+            with _named("the initializer failed in a worker"):
+                self.initializer(*self.initargs)
+        if self.worker_state is None:
+            yield _as_it_is
+            return
+        with _named("worker_state failed to make the state of a worker"):
+            state, close = _entered(self.worker_state())
+        try:
             yield lambda func: with_state(func, state)
+        finally:
+            if close is not None:
+                with _named(f"the state {describe(state)} of a worker could not be closed"):
+                    close()
 
 
 def _as_it_is(func: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -59,22 +62,14 @@ _example: Any = with_state(print, None)
 WITH_STATE: CodeType = _example.__code__
 
 
-def _entered(state: Any, stack: ExitStack) -> Any:
-    """See to it that the state is closed; return what tasks are to get."""
+def _entered(state: Any) -> tuple[Any, Callable[[], object] | None]:
+    """What tasks are to get, and what closes it."""
     close = getattr(state, "close", None)
     if callable(close):  # first, since leaving a database connection does not close it
-        stack.callback(_close, close, state)
-        return state
+        return state, close
     if hasattr(type(state), "__enter__") and hasattr(type(state), "__exit__"):
-        entered = state.__enter__()
-        stack.callback(_close, lambda: state.__exit__(None, None, None), state)
-        return entered
-    return state
-
-
-def _close(close: Callable[[], object], state: Any) -> None:
-    with _named(f"the state {describe(state)} of a worker could not be closed"):
-        close()
+        return state.__enter__(), lambda: state.__exit__(None, None, None)
+    return state, None
 
 
 @contextmanager

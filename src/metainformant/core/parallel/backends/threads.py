@@ -13,9 +13,10 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
-from ..errors import ParallelError
+from ..errors import FATAL, ParallelError
 from ..launch import launch
 from ..plan import Plan
 from .interrupt import TaskEnded
@@ -24,6 +25,8 @@ from .thread_jobs import Crew, ThreadJob
 # Ctrl-C may have to get through between two waits: on Windows a wait for a lock can't be
 # interrupted, and elsewhere a signal that comes just before the wait does not end it.
 _LONGEST_WAIT = 0.1
+# Seconds between two looks, while workers end, at whether the map has taken long enough.
+_LAST_TICK = 0.05
 
 
 class ThreadBackend:
@@ -38,6 +41,7 @@ class ThreadBackend:
     max_chunk: int | None = None
 
     def __init__(self, plan: Plan, *, eager: bool = False, keep_times: bool = False) -> None:
+        self._plan = plan
         self._label = plan.caller
         self._preparation = plan.preparation
         self._func = plan.func
@@ -45,7 +49,9 @@ class ThreadBackend:
         self._eager = eager
         self._keep_times = keep_times
         self._context = contextvars.copy_context()  # tasks see what the caller sees
-        self._numbers = itertools.count(1)  # owned by the engine's thread
+        # Owned by the engine's thread, as is the next one.
+        self._numbers = itertools.count(1)
+        self._ends_at = math.inf  # when the map's deadline has passed, from its first worker on
         self._crew = Crew(plan.timeout)
         # Shared by all threads; every operation on them is atomic. The engine adds to `_ready` and
         # waits for `_events`, the workers do the reverse. Before an event comes the job that it
@@ -56,6 +62,8 @@ class ThreadBackend:
         self._events: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def spawn(self) -> None:
+        if self._ends_at == math.inf and self._plan.deadline is not None:
+            self._ends_at = monotonic() + self._plan.deadline
         name = f"{self._label}-{next(self._numbers)}"
         # A context can be entered by one thread at a time, hence the copies.
         run = self._context.copy().run
@@ -83,9 +91,7 @@ class ThreadBackend:
         longest = min(_LONGEST_WAIT, math.inf if timeout is None else timeout)
         try:
             while True:
-                crash = self._events.get(longest > 0, longest)
-                if crash is not None:
-                    raise self._broken(crash)
+                self._tell(self._events.get(longest > 0, longest))
                 longest = 0
         except queue.Empty:
             pass
@@ -117,19 +123,29 @@ class ThreadBackend:
         for _ in crew.threads:
             self._ready.put(None)
         if graceful:
-            for thread in (*crew.threads, *crew.gone):
-                thread.join()
+            self._await_workers()
             while not self._events.empty():  # one may have failed to close its state
-                crash = self._events.get()
-                if crash is not None:
-                    raise self._broken(crash)
+                self._tell(self._events.get())
 
-    def _broken(self, crash: BaseException) -> ParallelError:
-        if isinstance(crash, ParallelError):
-            return crash
-        error = ParallelError(f"a worker of {self._label} broke down")
-        error.__cause__ = crash
-        return error
+    def _await_workers(self) -> None:
+        """Wait until all have ended, but no longer than the map may take: a state may not close."""
+        cancel = self._plan.cancel
+        for thread in (*self._crew.threads, *self._crew.gone):
+            while thread.is_alive():
+                if monotonic() >= self._ends_at or (cancel is not None and cancel.is_set()):
+                    return
+                thread.join(_LAST_TICK)
+
+    def _tell(self, crash: BaseException | None) -> None:
+        """Raise what broke a worker, if this is such an event. An exit stays one."""
+        if crash is None:
+            return
+        try:
+            if isinstance(crash, (ParallelError, *FATAL)):
+                raise crash
+            raise ParallelError(f"a worker of {self._label} broke down") from crash
+        finally:
+            del crash  # its traceback leads to this frame: leave no cycle
 
     # The worker's side
 
@@ -143,7 +159,9 @@ class ThreadBackend:
         except TaskEnded:  # this worker's last call was given up and could be ended
             return
         except BaseException as error:
-            self._events.put(error)
+            frames = error.__traceback__  # but not this one, which leads back to the error
+            self._events.put(error.with_traceback(frames.tb_next if frames else None))
+            del frames
 
     def _work_once(self, func: Callable[[Any], Any]) -> bool:
         """Take the next job or reminder; return False to end."""
