@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 from ..prepare import Preparation
+from .remote import parcel
 from .remote.channel import Channel
 from .remote.slate import Slate
 from .remote.worker import Worker
@@ -31,6 +32,7 @@ def main(
     """What a worker process runs."""
     global is_worker
     is_worker = True
+    parcel.main_is_ours_alone = False  # what is ours here is what our parent has sent
     for connection in not_ours:  # ends of others that were inherited by a fork
         connection.close()
     worker = Worker(channel, Slate(slate_segment))
@@ -38,7 +40,14 @@ def main(
         # Away from the terminal, whose Ctrl-C is for the parent; and whatever a task starts can be
         # killed together with it.
         os.setsid()
+        _kill_with(lifeline)
+        # What a fork, or the thread that started this process, may have handed down.
+        signal.set_wakeup_fd(-1)
+        if callable(signal.getsignal(signal.SIGTERM)):
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGURG, worker.on_signal)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGURG, signal.SIGINT])
         import faulthandler
 
         faulthandler.register(signal.SIGURG, file=stacks.fileno(), all_threads=False, chain=True)
@@ -46,6 +55,20 @@ def main(
     threading.Thread(target=_die_with, args=(lifeline,), name="lifeline", daemon=True).start()
     limit_threads(inner_threads)
     worker.serve(preparation, func)
+
+
+def _kill_with(lifeline: Any) -> None:
+    """Let the system kill this process, and what it has started, when its parent is gone.
+
+    Only Linux can, and then no thread has to get hold of the GIL for it.
+    """
+    import fcntl
+
+    if hasattr(fcntl, "F_SETSIG"):
+        end = lifeline.fileno()
+        fcntl.fcntl(end, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(end, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(end, fcntl.F_SETFL, fcntl.fcntl(end, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _die_with(lifeline: Any) -> None:

@@ -21,20 +21,23 @@ from ..errors import Frame
 from ..memory import used_memory
 from ..plan import Plan
 from . import process_worker
+from .remote import parcel
 from .remote.channel import Channel, channel
 from .remote.parcel import Segment
 from .remote.slate import SIZE, Head, Slate
 from .remote.staff import Staff
+from .start import WorkerName, check_not_importing, main_can_be_imported, starting
 
 # Seconds to wait for a worker to write down where it is.
 _STACK_WAIT = 0.1
 # Seconds in which a process that was killed is gone, unless the system is in trouble.
 _KILLED = 5.0
 
-# All workers of this process that may still be alive, with the ends of pipes that a fork inherits.
-# Under the lock.
+# All workers of this process that may still be alive, with the ends of pipes that a fork inherits,
+# and whether the interpreter exits. Under the lock.
 _lock = threading.Lock()
 _living: weakref.WeakSet[ProcessHand] = weakref.WeakSet()
+_is_exiting = False
 
 
 class ProcessHand:
@@ -43,7 +46,6 @@ class ProcessHand:
     def __init__(self, name: str, process: Any, ours: Channel, slate: Segment, pipes: Any) -> None:
         self.name = name
         self.channel = ours
-        self.segment = slate
         self.slate = Slate(slate)
         self.is_ready = False
         self.job: Any = None
@@ -112,7 +114,6 @@ class ProcessHand:
         self._process.join(_KILLED)
         self._lifeline.close()
         self._stacks.close()
-        self.segment.close()
 
     def inherited(self) -> tuple[Any, ...]:
         return (self.channel, self._lifeline, self._stacks)
@@ -136,9 +137,11 @@ class Processes(Staff):
     """Worker processes."""
 
     def __init__(self, plan: Plan, *, kept: bool = False) -> None:
+        check_not_importing(plan.caller)
         super().__init__(plan, kept=kept)
         method = plan.start_method or default_start_method()
         self._context: Any = multiprocessing.get_context(method)
+        self._method = method
         self._inner_threads = plan.inner_threads or max(1, cpu_count() // plan.max_workers)
         if plan.memory_limit is not None:
             _check_memory(plan.caller)
@@ -146,6 +149,7 @@ class Processes(Staff):
         self._func = plan.func
         self.needs_function = kept or not self._forks
         if not self._forks:
+            parcel.main_is_ours_alone |= not main_can_be_imported()
             self._packed = self.packed()
         elif threading.active_count() > 1:
             warnings.warn(
@@ -157,48 +161,49 @@ class Processes(Staff):
             )
 
     def start(self, name: str) -> ProcessHand:
-        ours, theirs = channel()
-        segment = Segment(SIZE)
-        lifeline, our_lifeline = self._context.Pipe(duplex=False)
-        stacks, their_stacks = self._context.Pipe(duplex=False)
+        with contextlib.ExitStack() as on_failure, contextlib.ExitStack() as always:
+            ours, theirs = channel()
+            on_failure.callback(ours.close)
+            always.callback(theirs.close)
+            segment = Segment(SIZE)
+            always.callback(segment.close)  # the memory stays
+            lifeline, our_lifeline = self._context.Pipe(duplex=False)
+            on_failure.callback(our_lifeline.close)
+            always.callback(lifeline.close)
+            stacks, their_stacks = self._context.Pipe(duplex=False)
+            on_failure.callback(stacks.close)
+            always.callback(their_stacks.close)
+            process = self._process(
+                name, (ours, our_lifeline, stacks), (theirs, segment, lifeline, their_stacks)
+            )
+            hand = ProcessHand(name, process, ours, segment, (our_lifeline, stacks))
+            with _lock:
+                _living.add(hand)
+            on_failure.pop_all()
+        if not self._forks:
+            fields, parts = self._packed
+            with contextlib.suppress(OSError):  # it has died, which will be seen
+                ours.send_parcel(fields, parts, "prepare", self.label)
+        return hand
+
+    def _process(self, name: str, ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> Any:
         inherited: tuple[Any, ...] = (None, None)
         if self._forks:
             inherited = (self.preparation, None if self.needs_function else self._func)
         with _lock:  # so that a fork knows all that it inherits
+            if _is_exiting:
+                raise OSError("the interpreter exits")
             not_ours: tuple[Any, ...] = ()
             if self._forks:
-                others = (end for hand in _living for end in hand.inherited())
-                not_ours = (ours, our_lifeline, stacks, *others)
+                not_ours = (*ours, *(end for hand in _living for end in hand.inherited()))
             process = self._context.Process(
                 target=process_worker.main,
-                name=name,
-                args=(
-                    theirs,
-                    segment,
-                    lifeline,
-                    their_stacks,
-                    *inherited,
-                    self._inner_threads,
-                    not_ours,
-                ),
+                name=WorkerName(name),
+                args=(*theirs, *inherited, self._inner_threads, not_ours),
             )
-            try:
+            with starting(self._method):
                 process.start()
-                hand = ProcessHand(name, process, ours, segment, (our_lifeline, stacks))
-                _living.add(hand)
-            except BaseException:
-                ours.close()
-                segment.close()
-                raise
-            finally:
-                theirs.close()
-                lifeline.close()
-                their_stacks.close()
-        if not self._forks:
-            parcel, parts = self._packed
-            with contextlib.suppress(OSError):  # it has died, which will be seen
-                ours.send_parcel(parcel, parts, "prepare", self.label)
-        return hand
+        return process
 
 
 def _check_memory(label: str) -> None:
@@ -223,17 +228,33 @@ def _parsed(text: str) -> tuple[Frame, ...]:
     """What `faulthandler` writes, without the frames of ours."""
     stack: list[Frame] = []
     for file, line, name in _FRAME.findall(text):
-        if name in ("_run_items", "call_with_state", "_unwrapped") and file.startswith(_HERE):
+        if name in _OURS and file.startswith(_HERE):
             return tuple(reversed(stack))
         stack.append((file, int(line), name))
     return ()
 
 
+# The frames of ours that call a task, or read its item.
+_OURS = ("_run_items", "call_with_state", "call_with_item", "_unwrapped")
 _HERE = os.path.dirname(os.path.dirname(__file__))
 
 
 @atexit.register
 def _kill_all() -> None:
     """At exit, workers of maps that were never ended must not keep the interpreter waiting."""
-    for hand in list(_living):
+    global _is_exiting
+    with _lock:
+        _is_exiting = True  # or the threads of those maps would replace them
+        hands = list(_living)
+    for hand in hands:
         hand.kill()
+
+
+def _forget_all() -> None:
+    """In the child of a fork: the workers are its parent's, and so is whoever holds the lock."""
+    global _lock, _living
+    _lock, _living = threading.Lock(), weakref.WeakSet()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

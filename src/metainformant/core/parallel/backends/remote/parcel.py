@@ -26,10 +26,15 @@ _ALIGNED = 64
 # A parcel has no more items once it is larger than this.
 _ENOUGH = 16 * 2**20
 # The most parcels that are mapped at the same time. Each takes one of the 65,530 maps that Linux
-# allows a process, and before CPython 3.13 one of often only 1024 file descriptors. More are copied.
+# allows a process, and before CPython 3.13 one of often only 1024 descriptors. More are copied.
 _MOST_MAPS = 10_000 if sys.version_info >= (3, 13) else 100
 # The most parts that one call of writev takes everywhere.
 _MOST_PARTS = 512
+
+
+# Whether `__main__` is no script or module, so that workers can't look up what is named in it. Set
+# once by the first map that finds it so.
+main_is_ours_alone = False
 
 
 class Parcel(NamedTuple):
@@ -84,6 +89,13 @@ class Packer:
             buffers.clear()
             if not by_value(item, _Writer(parts), keep):
                 raise
+        else:
+            if main_is_ours_alone and any(_names_main(part) for part in parts):
+                named = list(parts), list(buffers)
+                parts.clear()
+                buffers.clear()
+                if not by_value(item, _Writer(parts), keep):
+                    parts, buffers = named  # at least the error will name it
         self._parts.extend(parts)
         self._end += sum(map(len, parts))
         self._objects.append((self._end, buffers))
@@ -114,6 +126,10 @@ class _Writer:
         self.write = parts.append
 
 
+def _names_main(part: Any) -> bool:
+    return isinstance(part, bytes) and b"__main__" in part
+
+
 def by_value(item: Any, file: Any, keep: Any) -> bool:
     """Pickle with the functions and classes themselves instead of their names, if we can."""
     try:
@@ -126,13 +142,16 @@ def by_value(item: Any, file: Any, keep: Any) -> bool:
 
 def dumps(item: Any) -> bytes:
     """Pickle, without anything apart."""
+    parts: list[Any] = []
     try:
-        return pickle.dumps(item, 5)
+        record = pickle.dumps(item, 5)
     except Exception:
-        parts: list[Any] = []
         if not by_value(item, _Writer(parts), None):
             raise
         return b"".join(parts)
+    if main_is_ours_alone and _names_main(record) and by_value(item, _Writer(parts), None):
+        return b"".join(parts)
+    return record
 
 
 def slices(items: Sequence[Any]) -> Iterator[list[Any]]:
@@ -160,6 +179,10 @@ if sys.platform == "win32":
 
         def __reduce__(self) -> tuple[Any, ...]:
             return Segment, (self.size, self.name)
+
+        def shared(self) -> str:
+            """What another interpreter makes its own Segment of."""
+            return self.name
 
         def close(self) -> None:
             pass
@@ -194,6 +217,10 @@ else:
             from multiprocessing.reduction import DupFd
 
             return _reopened, (self.size, DupFd(self.fd))
+
+        def shared(self) -> int:
+            """What another interpreter makes its own Segment of."""
+            return os.dup(self.fd)
 
         def close(self) -> None:
             """Give back the descriptor; the memory goes when nobody looks at it any more."""
