@@ -10,6 +10,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import os
+import sys
+import threading
 from collections import deque
 from multiprocessing.connection import Pipe
 from time import monotonic
@@ -70,6 +73,10 @@ class RemoteBackend:
         self._ended: list[RemoteJob] = []
         self._news = False  # whether there is something to tell of besides
         self._wakes, self._waker = Pipe(duplex=False)
+        if sys.platform != "win32":
+            os.set_blocking(self._waker.fileno(), False)
+        # Held to wake and to close. The garbage collector may wake us in the middle of waking.
+        self._wake_lock = threading.RLock()
         self._watch = Watch()
         self._watch.add(self._wakes, None)
 
@@ -111,10 +118,8 @@ class RemoteBackend:
         return ended
 
     def wake(self) -> None:
-        try:
+        with self._wake_lock, contextlib.suppress(OSError):  # the map is over, or is woken already
             self._waker.send_bytes(b"")
-        except OSError:  # the map is over
-            return
 
     def workers(self) -> int:
         return self._wanted
@@ -135,7 +140,11 @@ class RemoteBackend:
                     hand.end_call(hand.job.number, hand.job.done())
                     hand.overdue_at = min(hand.overdue_at, monotonic() + _GRACE)
             while overdue := [hand.overdue_at for hand in self._hands if hand.job is not None]:
-                self._receive(max(0.0, min(overdue) - monotonic()))
+                try:
+                    self._receive(max(0.0, min(overdue) - monotonic()))
+                except Exception:
+                    if graceful:
+                        raise  # else something else is raised, which must not be hidden
                 self._kill_overdue()
         finally:
             hands, self._hands = self._hands, []
@@ -144,8 +153,10 @@ class RemoteBackend:
                     self._staff.release(hand)
                 else:
                     self._bury(hand)
-            self._wakes.close()
-            self._waker.close()
+                    hand.job.part()
+            with self._wake_lock:
+                self._wakes.close()
+                self._waker.close()
             if self._owns_staff:
                 self._staff.close(graceful)
 
@@ -221,8 +232,12 @@ class RemoteBackend:
         )
         try:
             hand.channel.send_parcel(parcel, parts, "run", tuple(assignment))
-        except OSError:  # it has died, which will be seen at once
+        except ConnectionError:  # it has died, which will be seen at once
             return
+        except OSError as error:
+            raise ParallelError(
+                f"{plan.caller} can't send items to {hand.name!r}: {error}"
+            ) from error
 
     # What comes from them
 
@@ -230,7 +245,7 @@ class RemoteBackend:
         ready = self._watch.wait(timeout)
         if not ready:
             for hand in [hand for hand in self._hands if not hand.is_alive()]:
-                self._lost(hand)
+                self._last_words(hand)
         for handle, hand in ready:
             if hand is None:
                 while self._wakes.poll():
@@ -253,6 +268,14 @@ class RemoteBackend:
         self._heard(hand, *message)
         return True
 
+    def _last_words(self, hand: Hand) -> None:
+        """Take what a worker that has ended had said before, and let go of it."""
+        with contextlib.suppress(EOFError, OSError):
+            while hand in self._hands and hand.channel.poll():
+                self._heard(hand, *hand.channel.receive())
+        if hand in self._hands:
+            self._lost(hand)
+
     def _heard(self, hand: Hand, what: str, *message: Any) -> None:
         job: RemoteJob | None = hand.job
         if what == "ready":
@@ -273,7 +296,10 @@ class RemoteBackend:
             hand.tasks += job.sent
             self._news = True
             if job.is_given_up:
-                pass
+                job.part()
+            elif what == "unread" and job.one_by_one:
+                job.end(_unreadable)
+                self._ended.append(job)
             elif what == "unread":
                 job.resend()
                 self._queue.appendleft(job)
@@ -298,7 +324,10 @@ class RemoteBackend:
         if job is None or not job.is_given_up:
             self._wanted -= 1
         self._news = True
-        if job is None or job.is_given_up:
+        if job is None:
+            return
+        if job.is_given_up:
+            job.part()
             return
         if not job.has_begun() and not job.one_by_one:
             # It died reading the items, or before. One by one it will be seen which it was.

@@ -142,6 +142,15 @@ class RemoteJob:
         del self.items[self._taken_from :]
         self._cut_at = self._taken_from = sys.maxsize
 
+    def part(self) -> None:
+        """It was given up, and its worker has come back from it or is gone.
+
+        Who was told of that may still ask how it is, and must not keep the worker alive for that.
+        """
+        self.hand = None
+        self.items = []
+        self.apart.clear()
+
     def end(self, loss: Callable[[int, Any], BaseException] | None = None) -> None:
         """The job is over: copy all that was noted, and let go of the worker.
 

@@ -100,28 +100,31 @@ class Staff(ABC):
         for hand in idle:
             self.release(hand)
         until = monotonic() + (_PATIENCE if graceful else _HASTE)
+        broken: list[BaseException] = []
         try:
             while left := [hand for hand in self._leaving if hand.is_alive()]:
-                self._hear(left)
+                self._hear(left, broken)
                 now = monotonic()
                 if now >= until:
                     break
                 watched: list[Any] = [sentinel for hand in left for sentinel in hand.sentinels()]
                 wait(watched, min(0.1, until - now))
-            self._hear(self._leaving)
+            self._hear(self._leaving, broken)
         finally:
             for hand in self._leaving:
                 hand.kill()
                 hand.channel.close()
+        if broken and graceful:  # else something else is raised, which must not be hidden
+            raise broken[0]
 
-    def _hear(self, hands: list[Hand]) -> None:
+    def _hear(self, hands: list[Hand], broken: list[BaseException]) -> None:
         """Read what workers that are ending still say, so that nothing can hold them up."""
         for hand in hands:
             with contextlib.suppress(EOFError, OSError):
                 while hand.channel.poll():
                     what, *message = hand.channel.receive()
                     if what == "broken":
-                        raise unpack(message[0], hand.name)
+                        broken.append(unpack(message[0], hand.name))
 
     def packed(self) -> Packed:
         """What a worker needs to prepare itself.
