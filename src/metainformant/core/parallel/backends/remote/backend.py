@@ -383,3 +383,10 @@ class RemoteBackend:
         for hand in self._hands:
             if now >= hand.overdue_at:
                 hand.kill()
+
+
+def _unreadable(index: int, item: Any) -> BaseException:
+    return ParallelError(
+        f"item {index} ({describe(item)}) can't be read in a worker, not even on its own; "
+        "it may be out of memory"
+    )
