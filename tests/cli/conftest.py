@@ -52,6 +52,10 @@ def flaky(text):
     attempt = current_task().attempt
     if attempt < 3: raise OSError(f"attempt {attempt}")
     return f"{text}, attempt {attempt}"
+def overloaded(text):
+    pathlib.Path("ready").touch()
+    raise OSError("busy")
+def ready(text): pathlib.Path("ready").touch()
 constant = 3
 '''
 

@@ -133,6 +133,26 @@ def test_ctrl_c_gives_up_after_the_grace(start: Start) -> None:
 
 
 @posix
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["functions:overloaded", "--retries", "9", "--backoff", "60"],
+        ["functions:ready", "--rate", "0.01"],
+    ],
+)
+def test_ctrl_c_waits_for_nothing_where_no_call_is_on(start: Start, arguments: list[str]) -> None:
+    Path("in.txt").write_text("a\nb\n" * 20)
+    process = start(*arguments, "in.txt")
+    await_file("ready")
+    time.sleep(0.3)  # the calls end at once; if they have not, the first one only comes too soon
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert time.monotonic() - begin < 1.5  # the grace is 2 s
+    assert process.returncode == 130
+
+
+@posix
 def test_the_second_ctrl_c_ends_at_once(start: Start) -> None:
     Path("in.txt").write_text("a\nhang\n")
     process = start("functions:hang", "in.txt", "-o", "out.jsonl")

@@ -30,8 +30,9 @@ _ROWS: dict[str, Callable[[], Rows]] = {
     "csv": partial(Table, ","),
     "tsv": partial(Table, "\t"),
 }
+_MOST = 2**31 - 1  # more of anything is a slip of the keyboard
 _SECONDS = click.FloatRange(min=0, min_open=True)
-_COUNT = click.IntRange(min=1)
+_COUNT = click.IntRange(min=1, max=_MOST)
 
 
 def main() -> int:
@@ -63,7 +64,7 @@ class Failures(click.ParamType[float]):
     ) -> float:
         with suppress(ValueError):
             if not str(value).endswith("%"):
-                if (count := int(value)) >= 0:
+                if 0 <= (count := int(value)) <= _MOST:
                     return count
             elif 0 < (share := float(value[:-1]) / 100) < 1:
                 return share
@@ -93,7 +94,7 @@ def cli() -> None:
 )
 @click.option(
     "--retries",
-    type=click.IntRange(min=0),
+    type=click.IntRange(min=0, max=_MOST),
     default=0,
     show_default=True,
     help="Further attempts for a record whose call failed or took too long.",
@@ -201,16 +202,25 @@ def map_command(
         shared = bar is not None and output == STDIN and stdout.isatty() and sys.stderr.isatty()
         out = Output(file, bar.show if bar and shared else None)
         make = partial(Run, loaded, records, settings, rows, out, tally)
-        status = _run(make, out, bar, is_idle=lambda: records.count == tally.seen)
+        status = _run(make, out, bar, has_nothing_left=lambda: records.count == tally.seen)
         if not quiet and status != BROKEN_PIPE:
             _say(tally.summary())
     context.exit(status)
 
 
 def _run(
-    make: Callable[..., Run], output: Output, bar: Bar | None, *, is_idle: Callable[[], bool]
+    make: Callable[..., Run],
+    output: Output,
+    bar: Bar | None,
+    *,
+    has_nothing_left: Callable[[], bool],
 ) -> int:
     say = bar.say if bar else _say
+    run = make(say)
+
+    def is_idle() -> bool:
+        # Calls that were given up may still be on; records that wait have no call.
+        return has_nothing_left() or not run.in_flight
 
     def tick() -> None:
         try:
@@ -228,7 +238,6 @@ def _run(
             bar.stop()
 
     attendant = Attendant(tick, is_idle, say, last_words)
-    run = make(say)
     with attendant:
         if bar is None:
             return run(attendant)

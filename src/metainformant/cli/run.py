@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -36,6 +37,22 @@ class NotStartedError(Exception):
     """In the place of a result: Ctrl-C came before this record was started."""
 
 
+class InFlight:
+    """The calls of the function that are on. Any thread may enter and look."""
+
+    def __init__(self) -> None:
+        self._threads: set[int] = set()  # each operation on it is atomic
+
+    def __bool__(self) -> bool:
+        return bool(self._threads)
+
+    def __enter__(self) -> None:
+        self._threads.add(threading.get_ident())
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.discard(threading.get_ident())
+
+
 class Run:
     """Maps records to rows.
 
@@ -66,6 +83,7 @@ class Run:
         self._output = output
         self._tally = tally
         self._say = say
+        self.in_flight = InFlight()
 
     def __call__(self, attendant: Attendant) -> int:
         """Do it; return the exit status."""
@@ -93,7 +111,14 @@ class Run:
             status = SOME_FAILED
         except parallel.TaskCancelledError as error:
             if not attendant.stopping:
-                self._say(f"error: the input was not read to its end: {error.reason}")
+                self._say(f"error: stopped when {_why(error)}")
+            status = SOME_FAILED
+        except parallel.TooManyFailuresError as error:
+            self._say(
+                f"error: stopped, since {error.failures} of {error.finished} finished "
+                f"{'records' if self._settings.batch_size is None else 'batches'} failed "
+                "(--max-failures)"
+            )
             status = SOME_FAILED
         except parallel.ParallelError as error:
             self._say(f"error: {error}")
@@ -118,7 +143,7 @@ class Run:
             buffer = max(1, (buffer or _BUFFER) // size)
         call = _record_call if size is None else _batch_call
         return parallel.outcomes(
-            call(self._function, attendant),
+            call(self._function, attendant, self.in_flight),
             records if size is None else _batches(records, size),
             buffer_size=buffer,
             cancel=attendant.cancel,
@@ -157,20 +182,23 @@ class Run:
         return False
 
 
-def _record_call(function: Function, attendant: Attendant) -> Function:
+# A call counts as in flight before it asks whether to stop: else it could be missed and yet start.
+def _record_call(function: Function, attendant: Attendant, in_flight: InFlight) -> Function:
     def call(record: Record) -> Any:
-        if attendant.stopping:
-            raise NotStartedError
-        return function(record.value)
+        with in_flight:
+            if attendant.stopping:
+                raise NotStartedError
+            return function(record.value)
 
     return call
 
 
-def _batch_call(function: Function, attendant: Attendant) -> Function:
+def _batch_call(function: Function, attendant: Attendant, in_flight: InFlight) -> Function:
     def call(batch: list[Record]) -> list[Any]:
-        if attendant.stopping:
-            raise NotStartedError
-        results = function([record.value for record in batch])
+        with in_flight:
+            if attendant.stopping:
+                raise NotStartedError
+            results = function([record.value for record in batch])
         if isinstance(results, (str, bytes, dict)) or not isinstance(results, Iterable):
             raise TypeError(
                 f"with --batch-size the function must return a list with one result per record, "
@@ -203,14 +231,23 @@ def _batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
         yield batch
 
 
-def _interrupted(error: parallel.TaskCancelledError) -> bool:
-    return error.reason.startswith("cancel")  # which only the attendant sets
+# How reasons to stop begin, and what they are called here.
+_REASONS = {
+    "cancel": "the run was interrupted",  # only the attendant sets it
+    "deadline": "the time of --deadline was up",
+    "max_failures": "too many records had failed (--max-failures)",
+}
+
+
+def _why(error: parallel.TaskCancelledError) -> str:
+    names = (name for word, name in _REASONS.items() if error.reason.startswith(word))
+    return next(names, error.reason)
 
 
 def _not_started(error: BaseException | None) -> bool:
-    """Whether Ctrl-C kept the record from being started."""
+    """Whether the run ended before the record was started: it is not told of, but counted."""
     if isinstance(error, parallel.TaskCancelledError):
-        return not error.started and _interrupted(error)
+        return not error.started
     return isinstance(error, NotStartedError)
 
 
@@ -218,8 +255,8 @@ def _message(error: BaseException) -> str:
     if isinstance(error, parallel.TaskTimeoutError):
         return f"ran longer than {error.seconds:g} s"
     if isinstance(error, parallel.TaskCancelledError):
-        state = "was still running" if error.started else "had not started"
-        return f"{state} when {'the run was interrupted' if _interrupted(error) else error.reason}"
+        state = "was waiting for another attempt" if error.waiting else "was still running"
+        return f"{state} when {_why(error)}"
     try:
         return str(error)
     except Exception:  # a faulty exception class must not end the run

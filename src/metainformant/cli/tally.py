@@ -20,6 +20,7 @@ class Tally:
         self.cancelled = 0
         self.not_started = 0
         self._first: list[str] = []
+        self._first_cancelled: list[str] = []  # which tell less about what went wrong
         self._since = monotonic()
 
     @property
@@ -51,9 +52,11 @@ class Tally:
             self.cancelled += 1
         else:
             self.failed += 1
-        if len(self._first) < _SHOWN:
+        is_cancelled = isinstance(error, parallel.TaskCancelledError)
+        first = self._first_cancelled if is_cancelled else self._first
+        if len(first) < _SHOWN:
             line = " ".join(f"{name}: {type(error).__name__}: {message}".split())
-            self._first.append(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}...")
+            first.append(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}...")
 
     def summary(self) -> str:
         """One line of counts, and one for each of the first failures."""
@@ -71,9 +74,10 @@ class Tally:
             f"{total} record{'' if total == 1 else 's'}: {', '.join(counts)} "
             f"in {duration(self.seconds)}" + (f" ({rate(self.rate)})" if self.done else "")
         ]
-        lines += [f"  {line}" for line in self._first]
-        if self.bad > len(self._first):
-            lines.append(f"  … and {self.bad - len(self._first)} more")
+        shown = [*self._first, *self._first_cancelled][:_SHOWN]
+        lines += [f"  {line}" for line in shown]
+        if self.bad > len(shown):
+            lines.append(f"  … and {self.bad - len(shown)} more")
         return "\n".join(lines)
 
 
