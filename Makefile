@@ -5,13 +5,14 @@ BIN := .venv/bin
 # Other Pythons on this machine that the tests run on too, where they start.
 OTHERS := 3.12 3.13 3.14 3.15
 
-.PHONY: demo test lint types layers unit wheel others bench format clean
+.PHONY: demo test lint types layers unit wheel others bench bench-page bench-check bench-record format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run the main job on real sequences"
 	@echo "make test    run everything that must pass: lint, types, layers, tests, wheel"
 	@echo "make bench   measure against other libraries on this machine"
+	@echo "make bench-page, bench-check, bench-record   see docs/benchmarks.md"
 	@echo "make format  format the code"
 	@echo "make clean   remove what the other targets made"
 
@@ -52,9 +53,19 @@ others: wheel
 	  sh tools/test_wheel.sh "$$python" .cache/python$$version || exit 1; \
 	done
 
-bench: .venv/bench.stamp
-	$(BIN)/python benchmarks/threads.py
-	$(BIN)/python benchmarks/streams.py
+# The other libraries are kept away from what the tests use. ONLY="tiny sleeps" for some of it.
+bench: .cache/bench/stamp
+	.cache/bench/bin/python -m benchmarks run $(ONLY)
+
+# Write docs/benchmarks.md from the results on file.
+bench-page: .cache/bench/stamp
+	.cache/bench/bin/python -m benchmarks page
+
+bench-check: .venv/dev.stamp
+	$(BIN)/python -m benchmarks check
+
+bench-record: .venv/dev.stamp
+	$(BIN)/python -m benchmarks record
 
 format: .venv/dev.stamp
 	$(BIN)/ruff check --fix
@@ -75,6 +86,7 @@ clean:
 	$(BIN)/python -m pip install --quiet --group dev
 	@touch $@
 
-.venv/bench.stamp: .venv/demo.stamp
-	$(BIN)/python -m pip install --quiet --group bench
+.cache/bench/stamp: pyproject.toml
+	sh tools/make_venv.sh $(PYTHON) .cache/bench
+	.cache/bench/bin/python -m pip install --quiet --editable '.[cli]' --group bench
 	@touch $@

@@ -1,0 +1,1 @@
+"""Runs workloads, keeps their results, and shows and judges them."""

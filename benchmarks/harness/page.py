@@ -1,0 +1,116 @@
+"""The results as Markdown."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+
+from .results import Result, Row, Run, ratio
+from .workload import Group
+
+_WORDS = {
+    "s": "fastest | slowest | to the fastest",
+    "MiB": "least | most | to the smallest",
+}
+
+INTRODUCTION = """\
+# Benchmarks
+
+`make bench` measures all of this on your machine, in about a quarter of an hour, with the other
+libraries in an environment of their own. Each workload runs in a process of its own, where all
+contenders take turns, round after round, so that a slow minute slows all of them. Compare within a
+table, and mind the spread between fastest and slowest round.
+
+A contender that can't do a workload as it is (no exception for a single item, no timeout for a
+single task) is not given a lighter one: its row says why. Ratios are those of medians: to the
+fastest of the other libraries, and to the limit, which is what is physically possible and is said
+above each table.
+
+`make bench ONLY="tiny sleeps"` measures some chapters or workloads again; `make bench-check`
+compares a few ratios with those on record, and is part of `make test`.
+"""
+
+
+def page(run: Run, groups: Iterable[Group], plots: dict[str, str]) -> str:
+    """The whole document. `plots` has an image's description for each file name."""
+    parts = [INTRODUCTION, _environment(run)]
+    for group in groups:
+        results = [run.results[entry.name] for entry in group.entries if entry.name in run.results]
+        if not results:
+            continue
+        parts.append(f"## {group.title}\n")
+        if group.text:
+            parts.append(paragraph(group.text))
+        if group.name in plots:
+            parts.append(f"![{plots[group.name]}](benchmarks/{group.name}.svg)\n")
+        parts.extend(section(result) for result in results)
+    return "\n".join(parts)
+
+
+def section(result: Result) -> str:
+    lines = [f"### {result.title}", ""]
+    caption = _caption(result)
+    if caption:
+        lines += [paragraph(caption)]
+    if result.trouble:
+        lines += [paragraph(result.trouble)]
+    elif result.facts:
+        lines += ["| | |", "| --- | --- |"]
+        lines += [f"| {name} | {value} |" for name, value in result.facts.items()] + [""]
+    else:
+        lines += [
+            f"| contender | median | {_WORDS[result.unit]} peer | to the limit |",
+            "| --- | ---: | ---: | ---: | ---: | ---: |",
+            *(_row(row, result) for row in result.rows),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _caption(result: Result) -> str:
+    parts = []
+    if result.limit and result.ideal is not None:
+        parts.append(f"Limit: {result.limit}, {quantity(result.ideal, result.unit)}.")
+    rounds = max((row.rounds for row in result.rows), default=0)
+    if rounds:
+        parts.append(f"{rounds} round{'s' if rounds > 1 else ''}.")
+    return " ".join([*parts, result.note]).strip()
+
+
+def _row(row: Row, result: Result) -> str:
+    if row.median is None:
+        return f"| {row.name} | {row.reason} | | | | |"
+    values = [quantity(value, result.unit) for value in (row.median, row.fastest, row.slowest)]
+    to_peer = "" if row.kind == "limit" else _ratio(ratio(row.median, result.fastest_peer))
+    to_limit = _ratio(ratio(row.median, result.ideal))
+    return "| " + " | ".join([row.name, *values, to_peer, to_limit]) + " |"
+
+
+def _ratio(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """A number with three digits that mean something, and a unit in which it is easy to read."""
+    if value is None:
+        return ""
+    if unit != "s":
+        return f"{value:,.1f} {unit}"
+    scales = ((1.0, "s"), (1e3, "ms"), (1e6, "us"))
+    factor, name = next((scale for scale in scales if value * scale[0] >= 1), scales[-1])
+    number = value * factor
+    return f"{number:,.{2 if number < 10 else 1 if number < 100 else 0}f} {name}"
+
+
+def paragraph(text: str, width: int = 100) -> str:
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False) + "\n"
+
+
+def _environment(run: Run) -> str:
+    dates = sorted({result.date for result in run.results.values()})
+    when = dates[0] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    rows = {"Date": when} | run.environment
+    table = [f"| {name} | {value} |" for name, value in rows.items()]
+    return "\n".join(["| | |", "| --- | --- |", *table, ""])

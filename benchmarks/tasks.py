@@ -1,0 +1,72 @@
+"""The functions that are mapped. Worker processes import them from here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+DATA = Path(__file__).parents[1] / "examples" / "data"
+
+
+def same(item: Any) -> Any:
+    return item
+
+
+def spin(seconds: float) -> None:
+    """Occupy the interpreter for so long."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+def positive(item: int) -> int:
+    """Fail for the items that are meant to fail."""
+    if item < 0:
+        raise ValueError(item)
+    return item
+
+
+def compute(item: int) -> int:
+    """Pure Python arithmetic, about 3 ms of it."""
+    return sum(number * number % 7 for number in range(item, item + 30_000))
+
+
+def deadly(item: int) -> int:
+    """Every tenth item ends its worker, as the system does when memory runs out."""
+    if item % 10 == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def hang(item: float) -> None:
+    time.sleep(item)
+
+
+def total(array: Any) -> float:
+    return float(array.sum())
+
+
+def shifted(array: Any) -> Any:
+    return array + 1
+
+
+def kmers(sequence: str, size: int = 6) -> dict[str, int]:
+    """How often each word of that size occurs."""
+    return Counter(sequence[start : start + size] for start in range(len(sequence) - size + 1))
+
+
+def sequences() -> list[str]:
+    """94 orchid genes, and the genome of phage lambda in pieces of 1,000 bases."""
+    (genome,) = _fasta(DATA / "lambda_virus.fa")
+    pieces = [genome[start : start + 1000] for start in range(0, len(genome), 1000)]
+    return [*_fasta(DATA / "ls_orchid.fasta"), *pieces]
+
+
+def _fasta(path: Path) -> Iterator[str]:
+    for record in path.read_text().split(">")[1:]:
+        yield record.partition("\n")[2].replace("\n", "")

@@ -1,0 +1,145 @@
+"""Processes: what starting, feeding and losing them costs."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from ..harness.workload import Contender, Group, Workload
+from ..peers import ours, processes
+from ..peers.table import library, peers
+from ..tasks import compute, deadly, kmers, same, sequences, shifted, total
+
+_WORKERS = 2
+_HALF = "half of the plain loop, for 2 processes"
+
+
+def _tiny(_: ExitStack) -> list[Contender]:
+    items = list(range(100_000))
+    return [
+        ours.plain_loop(same, items),
+        *ours.processes(same, items, _WORKERS),
+        *peers(processes.TINY_MAPS, same, items, _WORKERS),
+    ]
+
+
+def _compute(_: ExitStack) -> list[Contender]:
+    items = list(range(400))
+    return [
+        ours.plain_loop(compute, items),
+        *ours.processes(compute, items, _WORKERS),
+        *peers(processes.MAPS, compute, items, _WORKERS),
+    ]
+
+
+def _kmers(_: ExitStack) -> list[Contender]:
+    items = sequences() * 20
+    return [
+        ours.plain_loop(kmers, items),
+        *ours.processes(kmers, items, _WORKERS),
+        *peers(processes.MAPS, kmers, items, _WORKERS),
+    ]
+
+
+def _arrays(count: int) -> list[object]:
+    numpy = library("numpy")
+    return [numpy.full(2**20, number, "float64") for number in range(count)]
+
+
+def _arrays_in(_: ExitStack) -> list[Contender]:
+    arrays = _arrays(200)
+
+    def copy() -> None:
+        for array in arrays:
+            array.copy()  # type: ignore[attr-defined]
+
+    return [
+        Contender("memory copy", "limit", copy),
+        *ours.processes(total, arrays, _WORKERS),
+        *peers(processes.MAPS, total, arrays, _WORKERS),
+    ]
+
+
+def _arrays_both_ways(_: ExitStack) -> list[Contender]:
+    arrays = _arrays(100)
+
+    def copy() -> list[object]:
+        return [array.copy().copy() for array in arrays]  # type: ignore[attr-defined]
+
+    return [
+        Contender("memory copy", "limit", copy),
+        *ours.processes(shifted, arrays, _WORKERS),
+        *peers(processes.MAPS, shifted, arrays, _WORKERS),
+    ]
+
+
+def _deaths(_: ExitStack) -> list[Contender]:
+    items = list(range(1000))
+    return [
+        *ours.processes(deadly, items, _WORKERS),
+        *peers(processes.DEATHS, deadly, items, _WORKERS),
+    ]
+
+
+GROUP = Group(
+    "processes",
+    "Processes",
+    [
+        Workload(
+            "process-tiny",
+            "No-op, 100,000 items, 2 processes",
+            _tiny,
+            limit="the plain loop `list(map(f, items))`",
+            note="concurrent.futures, loky and pebble get chunks of 1,000 items.",
+            needs="process_map",
+        ),
+        Workload(
+            "process-compute",
+            "400 computations of about 3 ms, 2 processes",
+            _compute,
+            rounds=5,
+            limit=_HALF,
+            parts=2,
+            needs="process_map",
+        ),
+        Workload(
+            "process-kmers",
+            "Count 6-mers in 2,860 real sequences, 2 processes",
+            _kmers,
+            rounds=5,
+            limit=_HALF,
+            parts=2,
+            note="94 orchid genes and the genome of phage lambda in 49 pieces, twenty times. Each "
+            "result is a dictionary of some 500 words and their counts.",
+            needs="process_map",
+        ),
+        Workload(
+            "process-arrays-in",
+            "200 arrays of 8 MiB in, a number out, 2 processes",
+            _arrays_in,
+            rounds=5,
+            seconds=15,
+            limit="copying each array once",
+            needs="process_map",
+        ),
+        Workload(
+            "process-arrays-both",
+            "100 arrays of 8 MiB in and out, 2 processes",
+            _arrays_both_ways,
+            rounds=5,
+            seconds=15,
+            limit="copying each array twice",
+            needs="process_map",
+        ),
+        Workload(
+            "process-deaths",
+            "1,000 tasks, 100 of which kill their worker, 2 processes",
+            _deaths,
+            rounds=3,
+            expected=(1000, 100),
+            note="Each of the 100 must get an exception of its own, the other 900 their results.",
+            needs="process_map",
+        ),
+    ],
+    "Every round includes the start and the end of the processes. They are forked where the "
+    "library lets its caller choose; loky, and joblib which uses it, start fresh interpreters.",
+)

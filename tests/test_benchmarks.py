@@ -1,0 +1,144 @@
+"""What the benchmarks conclude from what they measured."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness.gate import ratios, verdicts
+from benchmarks.harness.measure import how_many, measure
+from benchmarks.harness.page import page, quantity, section
+from benchmarks.harness.results import Result, Row, Run
+from benchmarks.harness.workload import Contender, Group, Unable, Workload
+from benchmarks.tasks import kmers, sequences
+from benchmarks.workloads import ENTRIES, GROUPS, choose
+from benchmarks.workloads.failures import failing
+from benchmarks.workloads.skew import naps
+
+RESULT = Result(
+    "work",
+    "Work",
+    "2026-01-01",
+    limit="the plain loop",
+    ideal=0.5,
+    note="Mind the gap.",
+    rows=[
+        Row("plain loop", "limit", 0.5, 0.5, 0.5, 3),
+        Row("metainformant", "ours", 1.0, 0.75, 1.5, 3),
+        Row("slow", "peer", 4.0, 3.0, 5.0, 3),
+        Row("fast", "peer", 2.0, 1.5, 2.5, 3),
+        Row("unable", "peer", reason="can't: no timeout"),
+    ],
+)
+
+
+def _workload(*contenders: Contender, **options: object) -> Workload:
+    def build(_: ExitStack) -> list[Contender]:
+        return list(contenders)
+
+    return Workload("work", "Work", build, rounds=3, **options)  # type: ignore[arg-type]
+
+
+def test_ratios_are_to_the_fastest_peer_and_to_the_limit() -> None:
+    lines = section(RESULT).splitlines()
+    assert "Limit: the plain loop, 500 ms. 3 rounds. Mind the gap." in lines
+    assert "| plain loop | 500 ms | 500 ms | 500 ms |  | 1.00 |" in lines
+    assert "| metainformant | 1.00 s | 750 ms | 1.50 s | 0.50 | 2.00 |" in lines
+    assert "| slow | 4.00 s | 3.00 s | 5.00 s | 2.00 | 8.00 |" in lines
+    assert "| unable | can't: no timeout | | | | |" in lines
+
+
+def test_results_survive_their_file(tmp_path: Path) -> None:
+    run = Run({"Python": "CPython 3.11.7"}, {"work": RESULT})
+    run.save(tmp_path / "results.json")
+    assert Run.load(tmp_path / "results.json") == run
+
+
+def test_the_page_has_machine_date_and_what_was_measured() -> None:
+    group = Group("group", "A chapter", [_workload()], "About it.")
+    text = page(Run({"Python": "CPython 3.11.7"}, {"work": RESULT}), [group], {"group": "Speed"})
+    parts = ("2026-01-01", "CPython 3.11.7", "## A chapter", "About it.", "### Work")
+    assert [part for part in parts if part not in text] == []
+    assert "![Speed](benchmarks/group.svg)" in text
+
+
+def test_a_ratio_may_be_a_quarter_worse_than_on_record() -> None:
+    assert ratios(RESULT, "median") == {"work, slow": 0.25, "work, fast": 0.5}
+    found = ratios(RESULT, "fastest")
+    assert found == {"work, slow": 0.25, "work, fast": 0.5}
+    assert verdicts(found, {"work, slow": 0.2, "work, fast": 0.4}) == {}
+    assert list(verdicts(found, {"work, slow": 0.19, "work, fast": 0.4})) == ["work, slow"]
+
+
+def test_what_only_one_side_has_is_wrong() -> None:
+    wrong = verdicts({"new, peer": 1.0}, {"gone, peer": 1.0})
+    assert list(wrong) == ["gone, peer", "new, peer"]
+
+
+def test_a_contender_that_does_less_is_not_measured() -> None:
+    full = Contender("full", "limit", lambda: [1, 2])
+    less = Contender("less", "peer", lambda: [1])
+    wrong = Contender("wrong", "peer", lambda: [1, ValueError()])
+    broken = Contender("broken", "peer", lambda: [1 // 0])
+    unable = Contender("unable", "peer", Unable("can't"))
+    rows = measure(_workload(full, less, wrong, broken, unable)).rows
+    assert rows[0].rounds == 3
+    assert [row.median for row in rows[1:]] == [None] * 4
+    assert [row.reason.partition(":")[0] for row in rows[1:]] == ["failed"] * 3 + ["can't"]
+
+
+def test_a_contender_may_measure_itself() -> None:
+    memory = Contender("memory", "peer", lambda: 3.0)
+    (row,) = measure(_workload(memory, unit="MiB", own=True)).rows
+    assert (row.median, row.fastest, row.slowest) == (3.0, 3.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("took", "scale", "rounds"),
+    [(0.1, 1.0, (3, False)), (2.0, 1.0, (3, False)), (4.0, 1.0, (2, True)), (9.0, 0.1, (0, True))],
+)
+def test_rounds_fit_into_the_time(took: float, scale: float, rounds: tuple[int, bool]) -> None:
+    assert how_many(_workload(seconds=8), took, scale) == rounds
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (2.0, "s", "2.00 s"),
+        (0.0123, "s", "12.3 ms"),
+        (1e-9, "s", "0.00 us"),
+        (1234.56, "MiB", "1,234.6 MiB"),
+    ],
+)
+def test_quantities(value: float, unit: str, text: str) -> None:
+    assert quantity(value, unit) == text
+
+
+@pytest.mark.parametrize("percent", [0, 1, 33, 100])
+def test_so_many_items_fail(percent: int) -> None:
+    assert sum(item < 0 for item in failing(1000, percent)) == 10 * percent
+
+
+def test_long_naps_are_where_they_should_be() -> None:
+    places = {
+        where: [place for place, nap in enumerate(naps(where, 9, 1.0)) if nap == 1.0]
+        for where in ("first", "within", "last")
+    }
+    assert places == {"first": [0, 1], "within": [3, 7], "last": [9, 10]}
+
+
+def test_sequences_are_the_real_ones() -> None:
+    found = sequences()
+    assert (len(found), sum(map(len, found[94:]))) == (143, 48_502)
+    assert kmers("ACACAC", 2) == {"AC": 3, "CA": 2}
+
+
+def test_workloads_are_chosen_by_chapter_and_by_name() -> None:
+    names = [entry.name for entry in choose(["skew", "latency-one"])]
+    assert names == ["skew-first", "skew-within", "skew-last", "latency-one"]
+    assert len(choose([])) == sum(len(group.entries) for group in GROUPS)
+    assert len(ENTRIES) > len(choose([]))
+    with pytest.raises(ValueError, match="is called wrong"):
+        choose(["wrong"])
