@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 import metainformant.__main__
+from metainformant.cli.advice import advice, is_bound_by_the_gil
 from metainformant.cli.app import cli
+from metainformant.cli.calls import InFlight
+from metainformant.core import parallel
 
 
 def rows(result: Result) -> list[dict[str, Any]]:
@@ -229,7 +233,7 @@ def test_max_failures(run: Callable[..., Result], limit: str, least: int) -> Non
     cause, counts, *failures = result.stderr.splitlines()
     assert cause.startswith("error: stopped, since ")
     assert cause.endswith(" finished records failed (--max-failures)")
-    assert f" records: 0 ok, {failed} failed, " in counts
+    assert f" records: 0 ok, {failed} failed" in counts
     assert len(failures) == 4
     assert all("ValueError" in line for line in failures[:3])
 
@@ -240,3 +244,59 @@ def test_a_buffer_bounds_what_is_read_ahead(run: Callable[..., Result]) -> None:
         result = run(function, "--buffer", "3", *extra, input="a\n" * 100)
         assert len(rows(result)) == 100
         assert result.exit_code == 0
+
+
+def test_processes(run: Callable[..., Result]) -> None:
+    result = run("functions:die", "--backend", "process", "-j", "2", input="a\ndie\nb\n")
+    assert [row.get("value", row.get("message")) for row in rows(result)] == [
+        "a",
+        "its process exited with status 4",
+        "b",
+    ]
+    assert "2 ok, 1 failed" in result.stderr
+
+
+def test_processes_get_batches(run: Callable[..., Result]) -> None:
+    options = ("--backend", "process", "-j", "1", "--batch-size", "2")
+    result = run("functions:sizes", *options, input="a\nb\nc\n")
+    assert [row["value"] for row in rows(result)] == [2, 2, 1]
+
+
+def test_what_processes_print_is_not_among_the_rows(
+    start: Callable[..., subprocess.Popen[str]],
+) -> None:
+    process = start("functions:printing", "--backend", "process", "-j", "1")
+    out, err = process.communicate("a\n")
+    assert [json.loads(line)["value"] for line in out.splitlines()] == ["a"]
+    assert "hello from a" in err
+
+
+class TestAdvice:
+    def test_calls_that_took_turns(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PYTHON_CPU_COUNT", "4")
+        assert is_bound_by_the_gil(9.5, 10)
+        assert "--backend process would use all 4 processors" in advice(9.5, 10)
+        monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+        assert not is_bound_by_the_gil(9.5, 10)
+
+    @pytest.mark.parametrize(
+        ("cpu_seconds", "seconds", "cpus"),
+        [(1.0, 10, 4), (35.0, 10, 4), (0.5, 0.5, 4), (9.5, 10, 1)],
+    )
+    def test_nothing_to_say(
+        self, cpu_seconds: float, seconds: float, cpus: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The calls waited, or computed without the lock, or for a moment, or have no company."""
+        monkeypatch.setenv("PYTHON_CPU_COUNT", str(cpus))
+        assert not is_bound_by_the_gil(cpu_seconds, seconds)
+
+    def test_the_time_of_the_calls_is_measured(self) -> None:
+        def compute(_: object) -> None:
+            until = time.thread_time() + 0.05
+            while time.thread_time() < until:
+                pass
+
+        calls = InFlight(compute, lambda: False)
+        parallel.thread_map(calls, range(3), max_workers=3)
+        assert calls.cpu_seconds >= 0.15
+        assert not calls

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Callable
+from contextlib import ExitStack, redirect_stdout, suppress
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from .advice import advice, is_bound_by_the_gil
 from .attendant import INTERRUPTED, Attendant
+from .calls import InFlight, PerBatch, PerRecord, Spec, keep_stdout_clean
+from .destination import ROWS, created, output_format_of, raw
 from .function import load_function
-from .inputs import COMPRESSED, FORMATS, PATHS, STDIN, Input, resolve
-from .output import Output, RawFile
+from .inputs import FORMATS, PATHS, STDIN, Input, resolve
+from .output import Output
 from .records import Records
-from .rows import JsonLines, Rows, Table
 from .run import BROKEN_PIPE, OnError, Run, Settings
 from .tally import Tally
 
 if TYPE_CHECKING:
     from .progress import Bar
 
-_ROWS: dict[str, Callable[[], Rows]] = {
-    "jsonl": JsonLines,
-    "csv": partial(Table, ","),
-    "tsv": partial(Table, "\t"),
-}
 _MOST = 2**31 - 1  # more of anything is a slip of the keyboard
 _SECONDS = click.FloatRange(min=0, min_open=True)
 _COUNT = click.IntRange(min=1, max=_MOST)
@@ -87,7 +81,19 @@ def cli() -> None:
     default="auto",
     help="What the inputs hold; by default their names tell, and stdin is lines.",
 )
-@click.option("-j", "--workers", type=_COUNT, default=8, show_default=True, help="Threads.")
+@click.option(
+    "--backend",
+    type=click.Choice(["thread", "process"]),
+    default="thread",
+    show_default=True,
+    help="Processes are for pure Python computation, and for code that may crash.",
+)
+@click.option(
+    "-j",
+    "--workers",
+    type=_COUNT,
+    help="Threads, 8 by default; or processes, by default one per processor.",
+)
 @click.option("--timeout", type=_SECONDS, callback=_finite, help="Seconds that one call may take.")
 @click.option(
     "--deadline", type=_SECONDS, callback=_finite, help="Seconds that the whole run may take."
@@ -113,14 +119,14 @@ def cli() -> None:
     type=Failures(),
     help="Stop once more records than this have failed: a count, or a share such as 5%.",
 )
-@click.option("--chunk-size", type=_COUNT, help="Records handed to a thread together.")
+@click.option("--chunk-size", type=_COUNT, help="Records handed over together.")
 @click.option(
     "--batch-size", type=_COUNT, help="Call the function with lists of up to so many records."
 )
 @click.option(
     "--buffer",
     type=_COUNT,
-    help="Records that may be read and not yet written; by default 32768, or 512 per thread.",
+    help="Records that may be read and not yet written; by default 32768, or 512 per worker.",
 )
 @click.option("--unordered", is_flag=True, help="Write rows as they come, not in input order.")
 @click.option(
@@ -133,7 +139,7 @@ def cli() -> None:
 @click.option("-o", "--output", default=STDIN, metavar="FILE", help="Instead of stdout.")
 @click.option(
     "--output-format",
-    type=click.Choice(["auto", *_ROWS]),
+    type=click.Choice(["auto", *ROWS]),
     default="auto",
     help="By default the name of the output tells, else jsonl.",
 )
@@ -149,7 +155,8 @@ def map_command(
     function: str,
     inputs: tuple[str, ...],
     format_: str,
-    workers: int,
+    backend: Literal["thread", "process"],
+    workers: int | None,
     timeout: float | None,
     deadline: float | None,
     retries: int,
@@ -176,8 +183,9 @@ def map_command(
     seq 10 | metainformant map math:sqrt
     """
     resolved = resolve(inputs, format_)
-    rows = _ROWS[_output_format(output, output_format, resolved)]()
-    options = {
+    rows = ROWS[output_format_of(output, output_format, resolved)]()
+    options: dict[str, Any] = {
+        "backend": backend,
         "max_workers": workers,
         "timeout": timeout,
         "deadline": deadline,
@@ -195,33 +203,37 @@ def map_command(
         stdout = sys.stdout
         # Rows are alone on stdout: what the function prints goes to stderr.
         stack.enter_context(redirect_stdout(sys.stderr))
-        loaded = load_function(function)
-        file = _raw(stdout) if output == STDIN else stack.enter_context(_created(output))
+        loaded = load_function(function)  # for processes, to see that it is there
+        file = raw(stdout) if output == STDIN else stack.enter_context(created(output))
         tally, records = Tally(), Records(resolved)
         bar = _bar(tally, records) if _wants_bar(progress, resolved) else None
         shared = bar is not None and output == STDIN and stdout.isatty() and sys.stderr.isatty()
         out = Output(file, bar.show if bar and shared else None)
-        make = partial(Run, loaded, records, settings, rows, out, tally)
-        status = _run(make, out, bar, has_nothing_left=lambda: records.count == tally.seen)
+        per: type[PerRecord | PerBatch] = PerRecord if batch_size is None else PerBatch
+        in_flight = None
+        attendant = _attendant(out, bar, lambda: _is_idle(records, tally, in_flight))
+        call: Any = per(loaded)
+        if backend == "thread":
+            call = in_flight = InFlight(call, lambda: attendant.stopping)
+        else:
+            call = per(Spec(function))
+            options["initializer"] = keep_stdout_clean
+        run = Run(call, records, settings, rows, out, tally, bar.say if bar else _say)
+        status = _run(run, attendant, bar)
         if not quiet and status != BROKEN_PIPE:
             _say(tally.summary())
+            if in_flight is not None and is_bound_by_the_gil(in_flight.cpu_seconds, tally.seconds):
+                _say(advice(in_flight.cpu_seconds, tally.seconds))
     context.exit(status)
 
 
-def _run(
-    make: Callable[..., Run],
-    output: Output,
-    bar: Bar | None,
-    *,
-    has_nothing_left: Callable[[], bool],
-) -> int:
-    say = bar.say if bar else _say
-    run = make(say)
+def _is_idle(records: Records, tally: Tally, in_flight: InFlight | None) -> bool:
+    # Calls that were given up may still be on; records that wait have no call. What is on in
+    # processes can't be seen from here.
+    return records.count == tally.seen or (in_flight is not None and not in_flight)
 
-    def is_idle() -> bool:
-        # Calls that were given up may still be on; records that wait have no call.
-        return has_nothing_left() or not run.in_flight
 
+def _attendant(output: Output, bar: Bar | None, is_idle: Callable[[], bool]) -> Attendant:
     def tick() -> None:
         try:
             output.flush(wait=False)
@@ -237,7 +249,11 @@ def _run(
         if bar:
             bar.stop()
 
-    attendant = Attendant(tick, is_idle, say, last_words)
+    attendant = Attendant(tick, is_idle, bar.say if bar else _say, last_words)
+    return attendant
+
+
+def _run(run: Run, attendant: Attendant, bar: Bar | None) -> int:
     with attendant:
         if bar is None:
             return run(attendant)
@@ -264,38 +280,3 @@ def _bar(tally: Tally, records: Records) -> Bar:
     from .progress import Bar  # slow to import, and rarely needed in scripts
 
     return Bar(tally, records)
-
-
-def _output_format(output: str, chosen: str, inputs: list[Input]) -> str:
-    suffix = Path(output).suffix.lower()
-    if suffix in COMPRESSED:
-        raise click.UsageError(
-            f"the output {output!r} can't be compressed; pipe the rows into gzip or the like"
-        )
-    if output != STDIN and any(_same(output, entry.path) for entry in inputs):
-        raise click.UsageError(f"{output!r} is an input too; choose another name for the output")
-    if chosen != "auto":
-        return chosen
-    return suffix[1:] if suffix[1:] in _ROWS else "jsonl"
-
-
-def _same(output: str, path: str) -> bool:
-    return path != STDIN and os.path.exists(output) and os.path.samefile(output, path)
-
-
-def _raw(stdout: TextIO) -> RawFile:
-    raw: RawFile = getattr(stdout.buffer, "raw", stdout.buffer)  # no raw: it is in memory
-    return raw
-
-
-@contextmanager
-def _created(path: str) -> Iterator[RawFile]:
-    try:
-        file = open(path, "wb", buffering=0)  # noqa: SIM115  # closing has its own rules
-    except OSError as error:
-        raise click.UsageError(f"{path!r} can't be written: {error.strerror}") from None
-    try:
-        yield file
-    finally:
-        with suppress(OSError):  # rows were flushed before, and that error was reported
-            file.close()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from metainformant.core import parallel
 
 from .attendant import INTERRUPTED, Attendant
-from .function import Function
+from .calls import NotStartedError
 from .output import Output
 from .records import BrokenInputError, Record
 from .rows import Rows
@@ -33,31 +32,11 @@ class Settings(NamedTuple):
     on_error: OnError
 
 
-class NotStartedError(Exception):
-    """In the place of a result: Ctrl-C came before this record was started."""
-
-
-class InFlight:
-    """The calls of the function that are on. Any thread may enter and look."""
-
-    def __init__(self) -> None:
-        self._threads: set[int] = set()  # each operation on it is atomic
-
-    def __bool__(self) -> bool:
-        return bool(self._threads)
-
-    def __enter__(self) -> None:
-        self._threads.add(threading.get_ident())
-
-    def __exit__(self, *_: object) -> None:
-        self._threads.discard(threading.get_ident())
-
-
 class Run:
     """Maps records to rows.
 
     Args:
-        function: called with each record, or each batch.
+        call: called with each record, or each batch.
         records: what to read.
         settings: the options.
         rows: how results are written.
@@ -68,7 +47,7 @@ class Run:
 
     def __init__(
         self,
-        function: Function,
+        call: Callable[[Any], Any],
         records: Iterable[Record],
         settings: Settings,
         rows: Rows,
@@ -76,14 +55,13 @@ class Run:
         tally: Tally,
         say: Callable[[str], None],
     ) -> None:
-        self._function = function
+        self._call = call
         self._records = records
         self._settings = settings
         self._rows = rows
         self._output = output
         self._tally = tally
         self._say = say
-        self.in_flight = InFlight()
 
     def __call__(self, attendant: Attendant) -> int:
         """Do it; return the exit status."""
@@ -141,9 +119,8 @@ class Run:
         records = attendant.interruptible(self._records)
         if size is not None:
             buffer = max(1, (buffer or _BUFFER) // size)
-        call = _record_call if size is None else _batch_call
         return parallel.outcomes(
-            call(self._function, attendant, self.in_flight),
+            self._call,
             records if size is None else _batches(records, size),
             buffer_size=buffer,
             cancel=attendant.cancel,
@@ -180,39 +157,6 @@ class Run:
         if self._settings.on_error != "skip":
             self._output.write(self._rows.failure(index, name, type(error).__name__, message))
         return False
-
-
-# A call counts as in flight before it asks whether to stop: else it could be missed and yet start.
-def _record_call(function: Function, attendant: Attendant, in_flight: InFlight) -> Function:
-    def call(record: Record) -> Any:
-        with in_flight:
-            if attendant.stopping:
-                raise NotStartedError
-            return function(record.value)
-
-    return call
-
-
-def _batch_call(function: Function, attendant: Attendant, in_flight: InFlight) -> Function:
-    def call(batch: list[Record]) -> list[Any]:
-        with in_flight:
-            if attendant.stopping:
-                raise NotStartedError
-            results = function([record.value for record in batch])
-        if isinstance(results, (str, bytes, dict)) or not isinstance(results, Iterable):
-            raise TypeError(
-                f"with --batch-size the function must return a list with one result per record, "
-                f"but it returned {type(results).__name__}"
-            )
-        results = list(results)
-        if len(results) != len(batch):
-            raise ValueError(
-                f"the function returned {len(results)} results for {len(batch)} records; "
-                "with --batch-size it must return one per record"
-            )
-        return results
-
-    return call
 
 
 def _batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
@@ -252,6 +196,8 @@ def _not_started(error: BaseException | None) -> bool:
 
 
 def _message(error: BaseException) -> str:
+    if isinstance(error, parallel.WorkerDiedError):
+        return f"its process {error.fate}"
     if isinstance(error, parallel.TaskTimeoutError):
         return f"ran longer than {error.seconds:g} s"
     if isinstance(error, parallel.TaskCancelledError):

@@ -1,0 +1,100 @@
+"""How the function is called: with a record or a batch, in a thread or in another process."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from time import thread_time
+from typing import Any, NamedTuple
+
+from .function import Function, load_function
+from .records import Record
+
+
+class NotStartedError(Exception):
+    """In the place of a result: Ctrl-C came before this record was started."""
+
+
+class Spec:
+    """A function by its name, which each process looks up for itself."""
+
+    def __init__(self, spec: str) -> None:
+        self._spec = spec
+        self._function: Function | None = None
+
+    def __call__(self, value: Any) -> Any:
+        if self._function is None:
+            self._function = load_function(self._spec)
+        return self._function(value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Spec, (self._spec,)
+
+
+def keep_stdout_clean() -> None:
+    """Rows are alone on stdout: in this process, too, what the function prints goes to stderr."""
+    sys.stdout = sys.stderr
+
+
+class PerRecord(NamedTuple):
+    """Calls the function with what is in a record."""
+
+    function: Function
+
+    def __call__(self, record: Record) -> Any:
+        return self.function(record.value)
+
+
+class PerBatch(NamedTuple):
+    """Calls the function with what is in several records."""
+
+    function: Function
+
+    def __call__(self, batch: list[Record]) -> list[Any]:
+        results = self.function([record.value for record in batch])
+        if isinstance(results, (str, bytes, dict)) or not isinstance(results, Iterable):
+            raise TypeError(
+                f"with --batch-size the function must return a list with one result per record, "
+                f"but it returned {type(results).__name__}"
+            )
+        results = list(results)
+        if len(results) != len(batch):
+            raise ValueError(
+                f"the function returned {len(results)} results for {len(batch)} records; "
+                "with --batch-size it must return one per record"
+            )
+        return results
+
+
+class InFlight:
+    """The calls that are on in threads of this process, and the processor time of all till now.
+
+    Any thread may call, and look.
+    """
+
+    def __init__(self, call: Callable[[Any], Any], is_stopping: Callable[[], bool]) -> None:
+        self._call = call
+        self._is_stopping = is_stopping
+        self._threads: set[int] = set()  # each operation on it is atomic
+        self._lock = threading.Lock()
+        self.cpu_seconds = 0.0  # under the lock
+
+    def __bool__(self) -> bool:
+        return bool(self._threads)
+
+    def __call__(self, item: Any) -> Any:
+        # In flight before it asks whether to stop: else it could be missed and yet start.
+        self._threads.add(threading.get_ident())
+        try:
+            if self._is_stopping():
+                raise NotStartedError
+            began = thread_time()
+            try:
+                return self._call(item)
+            finally:
+                took = thread_time() - began
+                with self._lock:
+                    self.cpu_seconds += took
+        finally:
+            self._threads.discard(threading.get_ident())
