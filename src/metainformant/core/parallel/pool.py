@@ -85,7 +85,7 @@ class Pool:
         }
         given = {name: value for name, value in for_processes.items() if value is not None}
         plan = make_plan("Pool", _nothing, given, **self._arguments)
-        self._arguments.update(given, max_workers=plan.max_workers)
+        self._arguments.update(for_processes, max_workers=plan.max_workers)
         self._is_closed = False  # set once, by whoever closes the pool
         self._streams: weakref.WeakSet[Results[Any]] = weakref.WeakSet()
         if plan.backend != "thread":

@@ -43,6 +43,7 @@ class Staff(ABC):
         self._idle: list[Hand] = []
         self._leaving: list[Hand] = []
         self._count = 0
+        self._closed = False  # set under the lock
 
     @abstractmethod
     def start(self, name: str) -> Hand:
@@ -60,7 +61,9 @@ class Staff(ABC):
                 if hand.is_alive():
                     return hand
                 self._count -= 1
-                hand.kill()  # what is left of it
+                _bury(hand)
+            if self._closed:
+                raise ParallelError(f"{self.label} was closed while one of its maps was running")
             if self._kept and self._count >= self._most and not alone:
                 return None
             self._count += 1
@@ -80,8 +83,14 @@ class Staff(ABC):
                 return
             self._count -= 1
             self._leaving.append(hand)
+            gone = [hand for hand in self._leaving if not hand.is_alive()]
+            self._leaving = [hand for hand in self._leaving if hand not in gone]
+        for hand_gone in gone:
+            _bury(hand_gone)
         with contextlib.suppress(OSError):
             hand.channel.send("end")
+        if self._closed:  # nobody else will look after it
+            self.close(graceful=False)
 
     def lost(self) -> None:
         """A worker has died, or could not be started."""
@@ -94,26 +103,28 @@ class Staff(ABC):
         Raises:
             ParallelError: if one could not close its state.
         """
-        self._kept = False
         with self._lock:
+            self._kept = False
             idle, self._idle = self._idle, []
         for hand in idle:
             self.release(hand)
+        with self._lock:
+            self._closed = True
+            leaving, self._leaving = self._leaving, []
         until = monotonic() + (_PATIENCE if graceful else _HASTE)
         broken: list[BaseException] = []
         try:
-            while left := [hand for hand in self._leaving if hand.is_alive()]:
+            while left := [hand for hand in leaving if hand.is_alive()]:
                 self._hear(left, broken)
                 now = monotonic()
                 if now >= until:
                     break
                 watched: list[Any] = [sentinel for hand in left for sentinel in hand.sentinels()]
                 wait(watched, min(0.1, until - now))
-            self._hear(self._leaving, broken)
+            self._hear(leaving, broken)
         finally:
-            for hand in self._leaving:
-                hand.kill()
-                hand.channel.close()
+            for hand in leaving:
+                _bury(hand)
         if broken and graceful:  # else something else is raised, which must not be hidden
             raise broken[0]
 
@@ -133,3 +144,9 @@ class Staff(ABC):
             ParallelError: if that can't be pickled.
         """
         return pack_named(self.label, self.preparation)
+
+
+def _bury(hand: Hand) -> None:
+    """End what is left of a worker."""
+    hand.kill()
+    hand.channel.close()

@@ -1,0 +1,226 @@
+"""`Pool`: workers that are kept, whatever happens to them."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import multiprocessing
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metainformant.core import parallel
+
+
+def same(item: Any) -> Any:
+    return item
+
+
+def pid(_: object) -> int:
+    return os.getpid()
+
+
+def fail(item: int) -> int:
+    raise ValueError(item)
+
+
+def die_at_3(item: int) -> int:
+    if item == 3:
+        os._exit(4)
+    return item
+
+
+def hang_at_3(item: int) -> int:
+    if item == 3:
+        time.sleep(1000)
+    return item
+
+
+def wait_for(path: Path) -> int:
+    while not path.exists():
+        time.sleep(0.001)
+    return os.getpid()
+
+
+def total(batch: list[int]) -> list[int]:
+    return [sum(batch)]
+
+
+class Counter:
+    """Counts the calls of a worker, and notes when it is closed."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def close(self) -> None:
+        Path(os.environ["POOL_TEST"], f"closed-{os.getpid()}").touch()
+
+
+def count(_: object, counter: Counter) -> int:
+    counter.calls += 1
+    return counter.calls
+
+
+class Unreadable:
+    """Can be pickled, but not be read again."""
+
+    def __reduce__(self) -> Any:
+        return _refuse, ()
+
+    def __call__(self, item: object) -> object:
+        return item
+
+
+def _refuse() -> None:
+    raise RuntimeError("not here")
+
+
+@pytest.fixture
+def pool() -> Iterator[parallel.Pool]:
+    with parallel.Pool("process", 2) as pool:
+        yield pool
+
+
+def test_workers_are_kept(pool: parallel.Pool) -> None:
+    first = set(pool.map(pid, range(20)))
+    for _ in range(5):
+        assert set(pool.map(pid, range(20))) <= first | set(pool.map(pid, range(20)))
+    assert len(multiprocessing.active_children()) <= 2
+
+
+def test_all_maps(pool: parallel.Pool) -> None:
+    assert pool.map(same, range(5), 2, 30, ordered=True) == [0, 1, 2, 3, 4]
+    assert list(pool.imap(same, range(5))) == [0, 1, 2, 3, 4]
+    assert [outcome.index for outcome in pool.outcomes(same, "abc")] == [0, 1, 2]
+    assert pool.batch(total, range(5), batch_size=2) == [1, 5, 4]
+
+
+@pytest.mark.parametrize("task", [die_at_3, hang_at_3, fail])
+def test_it_is_as_good_as_new_after_failures(pool: parallel.Pool, task: Any) -> None:
+    for _ in range(3):
+        results = pool.map(task, range(6), timeout=0.2, chunk_size=2)
+        assert isinstance(results[3], Exception)
+        assert pool.map(same, range(10)) == list(range(10))
+
+
+def test_a_function_that_cannot_be_read(pool: parallel.Pool) -> None:
+    for _ in range(2):
+        with pytest.raises(parallel.ParallelError, match=r"func can't be read in a worker: .*here"):
+            pool.map(Unreadable(), range(3))
+        assert pool.map(same, range(3)) == [0, 1, 2]
+
+
+def test_states_live_as_long_as_their_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POOL_TEST", str(tmp_path))
+    with parallel.Pool("process", 1, worker_state=Counter, start_method="spawn") as pool:
+        assert pool.map(count, "ab") == [1, 2]
+        assert pool.map(count, "ab") == [3, 4]
+        assert not list(tmp_path.iterdir())
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_maps_in_several_threads_have_a_worker_each(pool: parallel.Pool, tmp_path: Path) -> None:
+    """Each waits for the next, so none could end if one had to wait for another's workers."""
+    results: dict[int, list[Any]] = {}
+
+    def use(number: int) -> None:
+        paths = [tmp_path / str(number + 1)] * 2
+        results[number] = pool.map(wait_for, paths)
+        (tmp_path / str(number)).touch()
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    (tmp_path / "4").touch()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(results) == [0, 1, 2, 3]
+    until = time.monotonic() + 60
+    while len(multiprocessing.active_children()) > 2:  # those that were too many end
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_map_while_a_stream_is_read(pool: parallel.Pool) -> None:
+    with pool.imap(same, itertools.count(), buffer_size=50) as stream:
+        for item in stream:
+            assert pool.map(same, [item]) == [item]
+            if item == 5:
+                break
+    assert pool.map(same, range(3)) == [0, 1, 2]
+
+
+def test_after_close_it_refuses_to_be_used() -> None:
+    pool = parallel.Pool("process", 1)
+    assert pool.map(same, [1]) == [1]
+    stream = pool.imap(same, itertools.count(), buffer_size=10)
+    assert next(stream) == 0
+    pool.close()
+    pool.close()
+    assert not multiprocessing.active_children()
+    for use in (pool.map, pool.imap, pool.outcomes, pool.batch):
+        with pytest.raises(parallel.ParallelError, match="the pool is closed; make another"):
+            use(same, [1])
+    assert len(list(stream)) < 1000  # what it had by then
+
+
+def test_closing_it_while_a_map_is_running(tmp_path: Path) -> None:
+    pool = parallel.Pool("process", 1)
+    results: list[Any] = []
+    gate = tmp_path / "gate"
+
+    def use() -> None:
+        results.extend(pool.map(wait_for, [gate]))
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    while not multiprocessing.active_children():
+        time.sleep(0.001)
+    pool.close()
+    gate.touch()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert len(results) == 1
+    assert not multiprocessing.active_children()
+
+
+def test_a_pool_that_nobody_has_any_more_ends() -> None:
+    pool = parallel.Pool("process", 1)
+    (worker,) = pool.map(pid, [0])
+    gone = weakref.ref(pool)
+    del pool
+    gc.collect()
+    assert gone() is None
+    assert all(child.pid != worker for child in multiprocessing.active_children())
+
+
+def test_worn_workers_are_replaced() -> None:
+    with parallel.Pool("process", 1, max_tasks_per_worker=2) as pool:
+        seen = [pool.map(pid, [0])[0] for _ in range(6)]
+    assert [len(list(run)) for _, run in itertools.groupby(seen)] == [2, 2, 2]
+
+
+def test_what_belongs_to_workers_belongs_to_the_pool(pool: parallel.Pool) -> None:
+    for option in ("max_workers", "backend", "worker_state", "start_method"):
+        with pytest.raises(TypeError, match=rf"Pool\.map\(\) got an unknown option '{option}'"):
+            pool.map(same, [1], **{option: None})  # type: ignore
+    with pytest.raises(ValueError, match="Pool: backend='cluster' must be"):
+        parallel.Pool("cluster")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="Pool: start_method is an option for processes"):
+        parallel.Pool("thread", start_method="spawn")
+
+
+def test_threads() -> None:
+    with parallel.Pool(max_workers=2) as pool:
+        assert pool.map(same, range(3)) == [0, 1, 2]
+        assert list(pool.imap(same, range(3))) == [0, 1, 2]
+    with pytest.raises(parallel.ParallelError, match="closed"):
+        pool.map(same, [1])
