@@ -8,6 +8,19 @@ import threading
 from .errors import ParallelError
 
 
+def _may_be_daemon() -> bool:
+    try:
+        threading.Thread(daemon=True)
+    except RuntimeError:
+        return False
+    return True
+
+
+# Whether our threads are daemons, for which no exit waits: everywhere but in a subinterpreter,
+# which has none, but whose end keeps nobody waiting either.
+DAEMON = _may_be_daemon()
+
+
 def launch(thread: threading.Thread, label: str) -> None:
     """Start a thread of the map `label`.
 

@@ -17,7 +17,7 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
-from .launch import launch
+from .launch import DAEMON, launch
 from .source import Chunk
 
 # Seconds that one step of reading should take. Steps grow with the speed of the input, and what
@@ -91,7 +91,7 @@ class StreamSource:
     def start(self, caller: str) -> None:
         """Start reading, for the map `caller`; ParallelError if there is no thread for that."""
         run = self._context.run
-        thread = threading.Thread(target=run, args=(self._read,), name="reader", daemon=True)
+        thread = threading.Thread(target=run, args=(self._read,), name="reader", daemon=DAEMON)
         launch(thread, caller)
         self._grant()
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from .engine import Engine
 from .errors import ParallelError
-from .launch import launch
+from .launch import DAEMON, launch
 from .plan import Plan
 from .reader import StreamSource
 from .reporting import check_display
@@ -116,7 +116,7 @@ class Stream:
             target=self._context.run,
             args=(self._drive, engine, send),
             name=f"{caller} driver",
-            daemon=True,
+            daemon=DAEMON,
         )
         self._source.start(caller)
         launch(driver, caller)

@@ -19,7 +19,7 @@ import threading
 import time
 
 from ..errors import ParallelError
-from ..launch import launch
+from ..launch import DAEMON, launch
 
 
 class TaskEnded(BaseException):  # not an error: nobody but the worker should see it
@@ -33,6 +33,10 @@ _LONGEST_WAIT = 1.0
 _TRY_AGAIN = 0.005
 _TRIES = 100
 _NAME = "end overdue calls"  # of the thread that takes these looks
+
+# Whether this is a subinterpreter, which may not ask for signal handlers: those are the objects of
+# another interpreter. Set once, before anything is sent.
+is_subinterpreter = False
 
 
 class Interruptible:
@@ -98,7 +102,7 @@ class Sender:
                 return
             self._is_trying = True
         with contextlib.suppress(ParallelError):  # no thread to be had, or the interpreter exits
-            launch(threading.Thread(target=self._try_again, name=_NAME, daemon=True), _NAME)
+            launch(threading.Thread(target=self._try_again, name=_NAME, daemon=DAEMON), _NAME)
 
     def _try_again(self) -> None:
         while True:
@@ -142,18 +146,20 @@ def _set_exception(ident: int) -> bool:
 def _wake(ident: int) -> None:
     """Interrupt a blocking system call, on versions that then see the exception."""
     # SIGURG is ignored unless somebody handles it, so it does no harm if it comes too late.
-    if sys.version_info < (3, 15) or sys.platform == "win32" or not _handles(signal.SIGURG):
+    if sys.version_info < (3, 15) or sys.platform == "win32":
+        return
+    if not (is_subinterpreter or takes_wakes()):
         return
     with contextlib.suppress(ProcessLookupError):
         signal.pthread_kill(ident, signal.SIGURG)
 
 
-def _handles(number: signal.Signals) -> bool:
-    """Whether a handler of ours is there. It never replaces another, and once set it stays."""
-    handler = signal.getsignal(number)
+def takes_wakes() -> bool:
+    """Whether our handler of SIGURG is there. It never replaces another, and once set it stays."""
+    handler = signal.getsignal(signal.SIGURG)
     if handler is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
         try:
-            signal.signal(number, _do_nothing)
+            signal.signal(signal.SIGURG, _do_nothing)
         except ValueError:  # not the main interpreter
             return False
         return True

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
-from types import CodeType, FrameType
+from types import CodeType
 from typing import Any
 
 from ..backend import Finished
@@ -14,6 +13,7 @@ from ..errors import FATAL, Frame
 from ..prepare import WITH_STATE
 from ..task import CurrentTask, set_current
 from .interrupt import Interruptible, Sender, TaskEnded
+from .stacks import stack_of
 from .tape import Tape, gil_enabled
 
 
@@ -178,7 +178,7 @@ class ThreadJob:
         return self.thread is not None and self.thread.is_alive()
 
     def stack(self) -> tuple[Frame, ...]:
-        return _stack_of(self.thread.ident) if self.thread is not None else ()
+        return stack_of(self.thread.ident if self.thread is not None else None, _OURS)
 
 
 def _run_items(func: Callable[[Any], Any], tape: Iterator[Any], out: list[Any]) -> None:
@@ -220,15 +220,3 @@ def _drop_our_frames(error: BaseException) -> None:
 
 _LOOP: CodeType = _run_items.__code__
 _OURS = (_LOOP, WITH_STATE)
-
-
-def _stack_of(ident: int | None) -> tuple[Frame, ...]:
-    """The stack of another thread's task, outermost call first."""
-    if ident is None or not gil_enabled():
-        return ()  # without the GIL the frames of a running thread can't be read safely
-    frame: FrameType | None = sys._current_frames().get(ident)
-    stack: list[Frame] = []
-    while frame is not None and frame.f_code not in _OURS:
-        stack.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
-        frame = frame.f_back
-    return tuple(reversed(stack)) if frame is not None else ()

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any
 
 from ..errors import FATAL, ParallelError
-from ..launch import launch
+from ..launch import DAEMON, launch
 from ..plan import Plan
 from .interrupt import TaskEnded
 from .thread_jobs import Crew, ThreadJob
@@ -67,7 +67,7 @@ class ThreadBackend:
         name = f"{self._label}-{next(self._numbers)}"
         # A context can be entered by one thread at a time, hence the copies.
         run = self._context.copy().run
-        thread = threading.Thread(target=run, args=(self._work,), name=name, daemon=True)
+        thread = threading.Thread(target=run, args=(self._work,), name=name, daemon=DAEMON)
         self._crew.threads.add(thread)  # before the start, so that an interrupt can't lose it
         try:
             launch(thread, self._label)

@@ -1,0 +1,25 @@
+"""Where another thread of this interpreter is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Container
+from types import CodeType, FrameType
+
+from ..errors import Frame
+from .tape import gil_enabled
+
+
+def stack_of(ident: int | None, ours: Container[CodeType]) -> tuple[Frame, ...]:
+    """The stack of a thread's task, outermost call first, without the frames of ours.
+
+    Empty if the thread runs no task, or if that can't be seen.
+    """
+    if ident is None or not gil_enabled():
+        return ()  # without the GIL the frames of a running thread can't be read safely
+    frame: FrameType | None = sys._current_frames().get(ident)
+    stack: list[Frame] = []
+    while frame is not None and frame.f_code not in ours:
+        stack.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+        frame = frame.f_back
+    return tuple(reversed(stack)) if frame is not None else ()
