@@ -68,6 +68,7 @@ class RemoteBackend:
         self._longest = _LONGEST_WAIT if plan.memory_limit is None else _MEMORY_TICK
         # All state is owned by the engine's thread, but for the pipe that wakes it.
         self._hands: list[Hand] = []
+        self._left_behind: list[Hand] = []  # those that can't be killed
         self._wanted = 0  # how many workers the engine counts on; some may have to be started yet
         self._queue: deque[RemoteJob | None] = deque()  # None: a reminder
         self._ended: list[RemoteJob] = []
@@ -125,7 +126,8 @@ class RemoteBackend:
         return self._wanted
 
     def stuck(self) -> int:
-        return 0  # they are killed
+        self._left_behind = [hand for hand in self._left_behind if hand.is_alive()]
+        return len(self._left_behind)
 
     def dismiss(self) -> None:
         pass  # a worker is too dear to be ended before the map is
@@ -252,11 +254,9 @@ class RemoteBackend:
                     self._wakes.recv_bytes()
                 self._news = True
             elif hand in self._hands:
-                is_there = self._hear(hand)
-                if handle is not hand.channel.reader:  # it has ended: hear its last words
-                    while is_there and hand in self._hands:
-                        is_there = hand.channel.poll() and self._hear(hand)
-                if not is_there and hand in self._hands:
+                if handle is not hand.channel.reader:  # its pipe may be kept open by others
+                    self._last_words(hand)
+                elif not self._hear(hand) and hand in self._hands:
                     self._lost(hand)
 
     def _hear(self, hand: Hand) -> bool:
@@ -374,6 +374,8 @@ class RemoteBackend:
     def _bury(self, hand: Hand) -> str:
         """End what is left of a worker, and what it has started; return how it ended."""
         hand.kill()
+        if hand.is_alive():
+            self._left_behind.append(hand)
         hand.channel.close()
         self._staff.lost()
         return hand.fate()

@@ -27,6 +27,11 @@ class Channel:
         # it answers or listens again.
         self._kept: list[Any] = []
 
+    @property
+    def parts(self) -> tuple[Connection, Connection, socket.socket | None]:
+        """What it is made of."""
+        return self.reader, self._writer, self._post
+
     def send(self, *message: Any) -> None:
         self._writer.send_bytes(pickle.dumps(message, 5))
 
@@ -58,7 +63,7 @@ class Channel:
             self._post.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Channel, (self.reader, self._writer, self._post)
+        return Channel, self.parts
 
     if sys.platform == "win32":
 

@@ -28,10 +28,12 @@ class Hand(Protocol):
         ...
 
     def sentinels(self) -> list[Any]:
-        """What becomes readable when it has ended, for `multiprocessing.connection.wait`."""
+        """What becomes readable when it has ended or was killed; see `watch.py`."""
         ...
 
-    def is_alive(self) -> bool: ...
+    def is_alive(self) -> bool:
+        """Whether it runs. One that can't be killed may do so for as long as its call does."""
+        ...
 
     def end_call(self, number: int, position: int) -> None:
         """End the call in flight, which was given up."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import weakref
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -38,6 +39,7 @@ class RemoteJob:
         self._parted = parted  # to be told when the job is given up while a worker has it
         self.timed = timed
         self.hand: Hand | None = None  # who runs it now
+        self._left_by: weakref.ref[Hand] | None = None  # who had it when it was parted with
         self.worker = ""  # the name of who runs or has run it
         self.sent = 0  # how many of the items the worker has got
         self.one_by_one = False  # whether each item is to be pickled on its own
@@ -128,7 +130,8 @@ class RemoteJob:
             self.hand.end_call(self.number, self._seen)
 
     def is_running(self) -> bool:
-        return self.hand is not None and self.hand.runs(self.number)
+        hand = self.hand if self._left_by is None else self._left_by()
+        return hand is not None and hand.runs(self.number)
 
     def stack(self) -> tuple[Frame, ...]:
         return () if self.hand is None else self.hand.stack()
@@ -147,6 +150,7 @@ class RemoteJob:
 
         Who was told of that may still ask how it is, and must not keep the worker alive for that.
         """
+        self._left_by = None if self.hand is None else weakref.ref(self.hand)
         self.hand = None
         self.items = []
         self.apart.clear()

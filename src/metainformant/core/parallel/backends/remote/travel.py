@@ -8,6 +8,7 @@ looks.
 from __future__ import annotations
 
 import pickle
+import re
 from types import CodeType, TracebackType
 from typing import Any, NamedTuple
 
@@ -190,3 +191,22 @@ def _has_cloudpickle() -> bool:
     from importlib.util import find_spec
 
     return find_spec("cloudpickle") is not None
+
+
+def refused_module(error: BaseException) -> str:
+    """How to do without a module, if that caused the error by refusing interpreters; else empty."""
+    cause: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if cause is None:
+            break
+        found = _REFUSED.search(str(cause))
+        if found is not None:
+            return (
+                f". The extension module {found[1]!r} can't be imported in a subinterpreter: "
+                "use process_map (backend='process') for what needs it."
+            )
+        cause = cause.__cause__ or cause.__context__
+    return ""
+
+
+_REFUSED = re.compile(r"module (\S+) does not support loading in subinterpreters")

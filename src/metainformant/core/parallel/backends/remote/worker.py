@@ -28,7 +28,7 @@ from ..interrupt import TaskEnded
 from .channel import Channel
 from .parcel import LARGE, Packer, Parcel, dumps
 from .slate import Head, Kind, Slate
-from .travel import pack, unpicklable
+from .travel import pack, refused_module, unpicklable
 
 
 class Assignment(NamedTuple):
@@ -85,7 +85,7 @@ class Worker:
             return
         except BaseException as error:
             with contextlib.suppress(OSError):
-                self._channel.send("broken", pack(error, _OURS))
+                self._channel.send("broken", pack(error, OURS))
 
     def _follow(self, bind: Bind, func: Any) -> None:
         call = None if func is None else bind(func)
@@ -100,17 +100,19 @@ class Worker:
                 try:
                     call = bind(*self._read("func", *message))
                 except Exception as error:
-                    self._channel.send("no function", pack(error, _OURS))
+                    self._channel.send("no function", pack(error, OURS))
 
     def _read(self, name: str, label: str, handle: Any, fields: tuple[Any, ...]) -> Any:
         parcel, memory = self._channel.open(handle, fields)
         try:
             (something,) = parcel.unpack(memory)
         except Exception as error:
-            raise ParallelError(
-                f"{label}: {name} can't be read in a worker: {type(error).__name__}: {error}. "
-                "Define it at the top level of a module that the worker can import, "
+            fix = refused_module(error) or (
+                ". Define it at the top level of a module that the worker can import, "
                 "or pip install 'metainformant[process]'."
+            )
+            raise ParallelError(
+                f"{label}: {name} can't be read in a worker: {type(error).__name__}: {error}{fix}"
             ) from error
         return something
 
@@ -206,7 +208,7 @@ class Worker:
             self._send_apart(position, Kind.APART, parcel, parts)
 
     def _note_failure(self, position: int, error: BaseException) -> None:
-        record = pack(error, _OURS)
+        record = pack(error, OURS)
         if len(record) < LARGE:
             self._write(position, Kind.FAILED, record)
             return
@@ -279,12 +281,13 @@ def _unwrapped(item: Unsendable | Pickled) -> Any:
     except Exception as error:
         raise ParallelError(
             f"the item can't be read in a worker: {type(error).__name__}: {error}"
+            f"{refused_module(error)}"
         ) from error
 
 
 # Types whose pickles are known to have no large buffers of their own, or are copied anyway.
 _NO_BUFFERS = frozenset({str, int, complex})
-_OURS: frozenset[CodeType] = frozenset(
+OURS: frozenset[CodeType] = frozenset(
     {
         Worker._run_items.__code__,
         Worker._note.__code__,
