@@ -29,6 +29,7 @@ def test_public_names() -> None:
         "current_task",
         "gather_results",
         "imap",
+        "interpreter_map",
         "outcomes",
         "parallel_batch",
         "process_map",

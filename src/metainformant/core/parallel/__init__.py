@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         TooManyFailuresError,
         WorkerDiedError,
     )
-    from .isolated import process_map, process_map_unordered
+    from .isolated import interpreter_map, process_map, process_map_unordered
     from .iterate import Results, imap, outcomes
     from .neighbours import gather_results, rate_limited_map, resource_aware_workers
     from .outcome import Outcome
@@ -45,6 +45,7 @@ __all__ = [
     "current_task",
     "gather_results",
     "imap",
+    "interpreter_map",
     "outcomes",
     "parallel_batch",
     "process_map",
@@ -72,6 +73,7 @@ _HOMES = {
     "current_task": "task",
     "gather_results": "neighbours",
     "imap": "iterate",
+    "interpreter_map": "isolated",
     "outcomes": "iterate",
     "parallel_batch": "api",
     "process_map": "isolated",

@@ -95,13 +95,20 @@ def make_backend(plan: Plan, *, stream: bool = False, keep_times: bool = False) 
 def make_staff(plan: Plan, *, kept: bool = False) -> Any:
     """What starts the workers of a map, or of several if they are `kept`.
 
-    None if they would be the processes of a process that is a worker itself: there, what needs no
-    processes of its own runs in a thread, lest the number of processes explode.
+    None in a worker of this kind itself: there, what needs no workers of its own runs in a thread,
+    lest their number explode.
     """
     from .backends import process_worker
+
+    if process_worker.is_worker:
+        return None
+    if plan.backend == "interpreter":
+        from .backends.interpreters import Interpreters
+
+        return Interpreters(plan, kept=kept)
     from .backends.processes import Processes
 
-    return None if process_worker.is_worker else Processes(plan, kept=kept)
+    return Processes(plan, kept=kept)
 
 
 def _look_every(plan: Plan) -> float | None:
