@@ -91,7 +91,7 @@ class RemoteBackend:
 
     def submit(self, items: list[Any], first: int, attempt: int) -> RemoteJob:
         number = next(_numbers)
-        job = RemoteJob(items, first, attempt, number, self._parted, timed=self._keep_times)
+        job = RemoteJob(items, first, attempt, number, self._parted, self._hear_all, timed=self._keep_times)
         self._queue.append(job)
         return job
 
@@ -268,11 +268,15 @@ class RemoteBackend:
         self._heard(hand, *message)
         return True
 
-    def _last_words(self, hand: Hand) -> None:
-        """Take what a worker that has ended had said before, and let go of it."""
+    def _hear_all(self, hand: Hand) -> None:
+        """Take all that a worker has said."""
         with contextlib.suppress(EOFError, OSError):
             while hand in self._hands and hand.channel.poll():
                 self._heard(hand, *hand.channel.receive())
+
+    def _last_words(self, hand: Hand) -> None:
+        """Take what a worker that has ended had said before, and let go of it."""
+        self._hear_all(hand)
         if hand in self._hands:
             self._lost(hand)
 

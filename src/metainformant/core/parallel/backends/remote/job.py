@@ -29,6 +29,7 @@ class RemoteJob:
         attempt: int,
         number: int,
         parted: Callable[[Hand], None],
+        hear: Callable[[Hand], None],
         *,
         timed: bool,
     ) -> None:
@@ -37,6 +38,7 @@ class RemoteJob:
         self.attempt = attempt
         self.number = number
         self._parted = parted  # to be told when the job is given up while a worker has it
+        self._hear = hear  # takes all that a worker has said
         self.timed = timed
         self.hand: Hand | None = None  # who runs it now
         self._left_by: weakref.ref[Hand] | None = None  # who had it when it was parted with
@@ -106,6 +108,8 @@ class RemoteJob:
         self.done()
         if self.hand is not None:
             self.hand.slate.settle(ordered=True)
+            if self._lacks_results(self.hand.slate, stop):
+                self._hear(self.hand)  # they were sent before they were noted
             self._copy(stop)
         self._read()
         failed = {at: error for at, error in self._failed.items() if at < stop}
@@ -154,6 +158,7 @@ class RemoteJob:
         self.hand = None
         self.items = []
         self.apart.clear()
+        self._parted = self._hear = _nothing
 
     def end(self, loss: Callable[[int, Any], BaseException] | None = None) -> None:
         """The job is over: copy all that was noted, and let go of the worker.
@@ -191,8 +196,19 @@ class RemoteJob:
             return False
         return bool(slate.tickets[position]) or position >= self._cut_at
 
+    def _lacks_results(self, slate: Slate, stop: int) -> bool:
+        start = self._copied()
+        kinds = bytes(slate.kinds[start:stop])
+        return any(
+            kind in (Kind.APART, Kind.FAILED_APART) and at not in self.apart
+            for at, kind in enumerate(kinds, start)
+        )
+
+    def _copied(self) -> int:
+        return len(self._values) + sum(len(notes.kinds) for _, notes in self._notes)
+
     def _copy(self, stop: int) -> None:
-        start = len(self._values) + sum(len(notes.kinds) for _, notes in self._notes)
+        start = self._copied()
         if start < stop and self.hand is not None:
             notes = self.hand.slate.notes(start, stop, timed=self.timed)
             self._notes.append((start, notes))

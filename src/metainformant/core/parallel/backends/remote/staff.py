@@ -19,6 +19,9 @@ from .travel import unpack
 # Seconds that workers have to clean up and end, after a map that was left early and otherwise.
 _HASTE = 0.15
 _PATIENCE = 60.0
+# Seconds that one may take to end when it has cleaned up. Threads and processes that tasks have left
+# running are not waited for any longer.
+_LINGER = 1.0
 
 
 class Staff(ABC):
@@ -119,6 +122,9 @@ class Staff(ABC):
                 now = monotonic()
                 if now >= until:
                     break
+                for hand in left:
+                    if now >= hand.overdue_at:
+                        hand.kill()
                 watched: list[Any] = [sentinel for hand in left for sentinel in hand.sentinels()]
                 wait(watched, min(0.1, until - now))
             self._hear(leaving, broken)
@@ -136,6 +142,8 @@ class Staff(ABC):
                     what, *message = hand.channel.receive()
                     if what == "broken":
                         broken.append(unpack(message[0], hand.name))
+                    if what in ("broken", "closed"):
+                        hand.overdue_at = monotonic() + _LINGER
 
     def packed(self) -> Packed:
         """What a worker needs to prepare itself.

@@ -6,6 +6,7 @@ Messages to it:    ("prepare", label, handle, parcel of a Preparation), at first
                    ("end",)
 Messages from it:  ("ready",)           it is prepared
                    ("broken", error)    preparing it, or closing its state, has failed; it ends
+                   ("closed",)          its state is closed; it ends
                    ("no function", error)    what was sent can't be read
                    ("apart", position, handle, parcel of a result)
                    ("unread", number)   the items can't be read together: send them one by one
@@ -81,6 +82,7 @@ class Worker:
             with preparation.done() as bind:
                 self._channel.send("ready")
                 self._follow(bind, func)
+            self._channel.send("closed")
         except (EOFError, ConnectionError):  # nobody is there any more
             return
         except BaseException as error:
