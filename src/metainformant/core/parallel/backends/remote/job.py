@@ -257,3 +257,7 @@ class RemoteJob:
             return []
         times = self._times[: stop + 1]
         return times if len(times) > stop else [*times, now]
+
+
+def _nothing(_hand: Hand) -> None:
+    """What a job tells that nobody waits for."""
