@@ -157,7 +157,7 @@ class Processes(Staff):
                 f"{threading.active_count()} threads, whose locks may stay locked for ever in "
                 "the copies; leave start_method out, or use 'forkserver' or 'spawn'",
                 RuntimeWarning,
-                stacklevel=6,
+                stacklevel=_callers_level(),
             )
 
     def start(self, name: str) -> ProcessHand:
@@ -204,6 +204,15 @@ class Processes(Staff):
             with starting(self._method):
                 process.start()
         return process
+
+
+def _callers_level() -> int:
+    """For `warnings.warn` in our caller: how far up the code is that is not ours."""
+    ours = __name__.split(".backends.")[0]
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(ours):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _check_memory(label: str) -> None:

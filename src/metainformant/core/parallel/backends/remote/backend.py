@@ -91,7 +91,9 @@ class RemoteBackend:
 
     def submit(self, items: list[Any], first: int, attempt: int) -> RemoteJob:
         number = next(_numbers)
-        job = RemoteJob(items, first, attempt, number, self._parted, self._hear_all, timed=self._keep_times)
+        job = RemoteJob(
+            items, first, attempt, number, self._parted, self._hear_all, timed=self._keep_times
+        )
         self._queue.append(job)
         return job
 

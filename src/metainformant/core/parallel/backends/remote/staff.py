@@ -19,8 +19,8 @@ from .travel import unpack
 # Seconds that workers have to clean up and end, after a map that was left early and otherwise.
 _HASTE = 0.15
 _PATIENCE = 60.0
-# Seconds that one may take to end when it has cleaned up. Threads and processes that tasks have left
-# running are not waited for any longer.
+# Seconds that one may take to end when it has cleaned up. Threads and processes that tasks have
+# left running are not waited for any longer.
 _LINGER = 1.0
 
 
