@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
@@ -16,3 +18,11 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
+
+
+def wait_for_other_threads(before: set[threading.Thread]) -> None:
+    """Wait until all threads but those are gone. Some may just be starting, or start others."""
+    until = time.monotonic() + 30
+    while left := set(threading.enumerate()) - before:
+        assert time.monotonic() < until, left
+        time.sleep(0.001)

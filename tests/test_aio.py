@@ -13,6 +13,8 @@ import pytest
 
 from metainformant.core import parallel
 
+from .support import wait_for_other_threads
+
 
 def test_results_come_in_order_and_failures_in_their_place() -> None:
     async def main() -> list[object]:
@@ -100,9 +102,7 @@ def test_cancelling_the_consumer_cancels_the_map() -> None:
 
     asyncio.run(main())
     assert cancelled.wait(30)
-    for thread in set(threading.enumerate()) - before:
-        thread.join(30)
-        assert not thread.is_alive()
+    wait_for_other_threads(before)
 
 
 def test_leaving_early_stops_it() -> None:
@@ -116,9 +116,7 @@ def test_leaving_early_stops_it() -> None:
         return -1
 
     assert asyncio.run(main()) == 1000
-    for thread in set(threading.enumerate()) - before:
-        thread.join(30)
-        assert not thread.is_alive()
+    wait_for_other_threads(before)
 
 
 def test_the_loop_has_its_turns_when_results_are_always_there() -> None:
@@ -155,9 +153,7 @@ def test_a_stream_whose_loop_is_gone_ends_its_threads(buffer_size: int | None) -
     loop.run_until_complete(anext(stream))
     loop.close()
     del stream
-    for thread in set(threading.enumerate()) - before:
-        thread.join(30)
-        assert not thread.is_alive()
+    wait_for_other_threads(before)
 
 
 def test_what_the_input_raises_comes_after_what_was_before() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
+
+from .support import wait_for_other_threads
 
 
 class EndError(Exception):
@@ -105,10 +106,7 @@ def test_an_error_is_freed_with_its_last_reference(
         except BaseException as caught:
             error = weakref.ref(caught)
         assert error is not None
-        until = time.monotonic() + 10
-        while error() is not None and time.monotonic() < until:
-            for thread in set(threading.enumerate()) - before:  # they may have to let go of it
-                thread.join(10)
+        wait_for_other_threads(before)  # they may have to let go of it
         assert error() is None
     finally:
         gc.enable()
@@ -134,8 +132,7 @@ def test_what_a_stream_holds_is_freed_with_its_error() -> None:
     try:
         with pytest.raises(EndError):
             stream(func=lambda item: item, items=make())
-        for thread in set(threading.enumerate()) - before:
-            thread.join(10)
+        wait_for_other_threads(before)
         assert not any(ref() is not None for ref in items)
     finally:
         gc.enable()

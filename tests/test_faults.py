@@ -9,7 +9,7 @@ import pickle
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ import pytest
 from metainformant.core import parallel
 from metainformant.core.parallel.backends.tape import gil_enabled
 
-from .support import run_python
+from .support import run_python, wait_for_other_threads
 
 
 @pytest.fixture
@@ -34,12 +34,6 @@ def wait_until_ended(error: object) -> None:
     while error.running and time.monotonic() < until:
         time.sleep(0.001)
     assert not error.running
-
-
-def wait_until_gone(threads: Iterable[threading.Thread]) -> None:
-    for thread in threads:  # what ended a call may have to see that first
-        thread.join(10)
-        assert not thread.is_alive()
 
 
 class TestEnding:
@@ -64,7 +58,7 @@ class TestEnding:
         if sys.version_info[:2] != (3, 13):  # where the jump back of a loop is outside of its `try`
             assert cleaned_up.is_set()
         assert "The call was ended." in str(results[1])
-        wait_until_gone(set(threading.enumerate()) - before)
+        wait_for_other_threads(before)
 
     def test_a_call_that_cannot_be_ended_is_said_to_run(self, release: threading.Event) -> None:
         def task(_: int) -> None:
@@ -569,7 +563,7 @@ class TestFewThreads:
         monkeypatch.setattr(threading.Thread, "start", limited)
         with pytest.raises(parallel.ParallelError, match="imap can't start another thread"):
             list(parallel.imap(abs, itertools.count(), max_workers=1))
-        wait_until_gone(set(threading.enumerate()) - before)
+        wait_for_other_threads(before)
 
     def test_stuck_tasks_leave_the_last_worker_to_the_others(
         self, monkeypatch: pytest.MonkeyPatch, release: threading.Event

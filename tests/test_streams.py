@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from metainformant.core import parallel
 from metainformant.core.parallel import stream as streaming
 
+from .support import wait_for_other_threads
+
 
 def test_outcomes_come_in_order_with_items_values_and_errors() -> None:
     outcomes = list(parallel.outcomes(int, ["1", "x", "3"]))
@@ -80,14 +82,11 @@ def test_a_stream_that_is_left_ends_its_threads(how: str) -> None:
     before = set(threading.enumerate())
     stream = parallel.outcomes(abs, itertools.count())
     next(stream)
-    started = set(threading.enumerate()) - before
-    assert started
+    assert set(threading.enumerate()) - before
     if how == "close":
         stream.close()
     del stream
-    for thread in started:
-        thread.join(30)
-        assert not thread.is_alive()
+    wait_for_other_threads(before)
 
 
 class TestClosing:
@@ -246,6 +245,7 @@ def test_too_many_failures_raise_also_at_the_very_end(on_error: Any) -> None:
 
 
 def test_nothing_is_read_after_a_stop() -> None:
+    before = set(threading.enumerate())
     cancel = threading.Event()
     asked = itertools.count()
     proceed = threading.Semaphore(1)
@@ -263,10 +263,7 @@ def test_nothing_is_read_after_a_stop() -> None:
     with pytest.raises(parallel.TaskCancelledError):
         collections.deque(stream, maxlen=0)
     proceed.release(1000)
-    for thread in threading.enumerate():
-        if thread.name == "reader":
-            thread.join(30)
-            assert not thread.is_alive()
+    wait_for_other_threads(before)
     assert next(asked) <= 3  # one, and two in the step that was on
 
 
