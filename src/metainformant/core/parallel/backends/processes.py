@@ -38,6 +38,8 @@ _KILLED = 5.0
 _lock = threading.Lock()
 _living: weakref.WeakSet[ProcessHand] = weakref.WeakSet()
 _is_exiting = False
+# Whether this process is a fork. Then `multiprocessing` takes its parent's fork server for its own.
+_is_forked = False
 
 
 class ProcessHand:
@@ -227,7 +229,9 @@ def _check_memory(label: str) -> None:
 def default_start_method() -> str:
     """What CPython uses from 3.14 on. Never fork: see the documentation of `multiprocessing`."""
     methods = multiprocessing.get_all_start_methods()
-    return "forkserver" if "forkserver" in methods and sys.platform != "darwin" else "spawn"
+    if "forkserver" not in methods or sys.platform == "darwin":
+        return "spawn"
+    return "spawn" if _is_forked else "forkserver"
 
 
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
@@ -261,8 +265,8 @@ def _kill_all() -> None:
 
 def _forget_all() -> None:
     """In the child of a fork: the workers are its parent's, and so is whoever holds the lock."""
-    global _lock, _living
-    _lock, _living = threading.Lock(), weakref.WeakSet()
+    global _lock, _living, _is_forked
+    _lock, _living, _is_forked = threading.Lock(), weakref.WeakSet(), True
 
 
 if hasattr(os, "register_at_fork"):
