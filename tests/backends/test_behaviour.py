@@ -396,9 +396,12 @@ class TestStopping:
     def test_cancel(self, kind: Kind, gate: str) -> None:
         cancel = threading.Event()
         items = [("waits" if number == 2 else "", gate, number) for number in range(6)]
-        results = kind.run(
-            tasks.stuck, items, 1, cancel=cancel, on_complete=lambda i, *_: i == 1 and cancel.set()
-        )
+
+        def tell(index: int, _item: object, _result: object) -> None:
+            if index == 1:
+                cancel.set()
+
+        results = kind.run(tasks.stuck, items, cancel=cancel, on_complete=tell)
         assert results[:2] == [0, 1]
         assert [type(result) for result in results[2:]] == [parallel.TaskCancelledError] * 4
         assert "cancel was set" in str(results[2])

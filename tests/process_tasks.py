@@ -1,0 +1,125 @@
+"""What the tests of worker processes run in them, beside `backends/tasks.py`."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from typing import Any
+
+from .backends.tasks import LONG, NeverPickled, note
+
+
+def die(how: str) -> None:
+    """End this process."""
+    if how == "SIGSEGV":
+        signal.signal(signal.SIGSEGV, signal.SIG_DFL)  # pytest's faulthandler has its own
+        ctypes.string_at(0)
+    elif how == "exit":
+        os._exit(7)
+    elif how == "abort":
+        signal.signal(signal.SIGABRT, signal.SIG_DFL)
+        os.abort()
+    else:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+FATES = {
+    "SIGSEGV": "was killed by SIGSEGV",
+    "exit": "exited with status 7",
+    "abort": "was killed by SIGABRT",
+    "SIGKILL": "was killed by SIGKILL",
+}
+
+
+def die_if(item: tuple[str, int, str]) -> tuple[int, int]:
+    """The number and the process; or die in a certain way, or not if that is empty."""
+    path, number, how = item
+    note(path, number)
+    if how:
+        note(f"{path}-died", os.getpid())
+        die(how)
+    return number, os.getpid()
+
+
+def die_at_first(item: tuple[str, int]) -> int:
+    """Die, but not if somebody did before."""
+    path, number = item
+    note(f"{path}-{number}", "attempt")
+    try:
+        os.close(os.open(f"{path}-{number}-died", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return number
+    os._exit(1)
+
+
+class DiesWhenRead:
+    def __reduce__(self) -> Any:
+        return os._exit, (9,)
+
+
+def exit_at_once() -> None:
+    os._exit(3)
+
+
+class DiesWhenPrepared:
+    """As an initializer, something that the worker can't even read."""
+
+    def __call__(self) -> None: ...
+
+    def __reduce__(self) -> Any:
+        return os._exit, (4,)
+
+
+def start_sleeper(path: str) -> None:
+    """Start another process, and hang."""
+    child = subprocess.Popen(["sleep", "1000"])
+    note(path, child.pid)
+    while True:
+        try:
+            time.sleep(LONG)
+        except BaseException:  # what a careless task does
+            continue
+
+
+def leave_a_thread(number: int) -> int:
+    """Leave a thread that ends no sooner than its process does."""
+    threading.Thread(target=time.sleep, args=(LONG,)).start()
+    return number
+
+
+def fork_and_leave(number: int) -> int:
+    """Leave a process that has all that this one has."""
+    if os.fork() == 0:
+        time.sleep(LONG)
+        os._exit(0)
+    return number
+
+
+def faulty(item: tuple[int, str, str]) -> Any:
+    number, kind, path = item
+    note(path, number)
+    if kind == "fail":
+        raise ValueError(number)
+    if kind == "return error":
+        return KeyError(number)
+    if kind == "unpicklable":
+        return NeverPickled()
+    if kind == "large":
+        return bytes(200_000)
+    if kind == "die":
+        die(random.choice(["exit", "SIGKILL"]))
+    if kind == "hang":
+        time.sleep(LONG)
+    while kind == "busy":
+        time.monotonic()
+    while kind == "swallow":
+        try:
+            time.sleep(LONG)
+        except BaseException:
+            continue
+    return number
