@@ -26,7 +26,7 @@ from .remote.channel import Channel, channel
 from .remote.parcel import Segment
 from .remote.slate import SIZE, Head, Slate
 from .remote.staff import Staff
-from .start import WorkerName, check_not_importing, main_can_be_imported, starting
+from .start import WorkerName, check_not_importing, main_can_be_imported, start, starting
 
 # Seconds to wait for a worker to write down where it is.
 _STACK_WAIT = 0.1
@@ -204,7 +204,7 @@ class Processes(Staff):
                 args=(*theirs, *inherited, self._inner_threads, not_ours),
             )
             with starting(self._method):
-                process.start()
+                start(process)
         return process
 
 

@@ -8,11 +8,16 @@ import operator
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from typing import Any
 
 from ..errors import ParallelError
+
+
+# How many file descriptors a start needs for a moment, and some more.
+_DESCRIPTORS = 10
 
 
 class WorkerName(str):
@@ -29,18 +34,45 @@ class _IgnoringInterrupts:
         return signal.signal, (signal.SIGINT, signal.SIG_IGN)
 
 
+def start(process: Any) -> None:
+    """Start it; OSError if that is not possible."""
+    for wait in (0.01, 0.1):
+        try:
+            return process.start()
+        except (EOFError, ConnectionError):  # the fork server has died, and will be started anew
+            time.sleep(wait)
+    try:
+        process.start()
+    except EOFError as error:
+        raise OSError("the fork server of multiprocessing ends again and again") from error
+
+
 @contextlib.contextmanager
 def starting(method: str) -> Iterator[None]:
     """Surroundings in which to start a process."""
     with contextlib.ExitStack() as stack:
         if method != "fork" and not main_can_be_imported():
             stack.enter_context(_no_main())
+        if method == "forkserver":
+            _check_room()
         if method == "spawn" and sys.platform != "win32":
             # Until it has its own handler, which it sets as soon as it has its name.
             resource_tracker.ensure_running()  # which would change the mask
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
             stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
         yield
+
+
+def _check_room() -> None:
+    """OSError if there are too few file descriptors for what a start needs.
+
+    The fork server does not survive that a client connects to it and can't go on.
+    """
+    with contextlib.ExitStack() as stack:
+        for end in (*os.pipe(), *os.pipe()):
+            stack.callback(os.close, end)
+        for _ in range(_DESCRIPTORS - 4):
+            stack.callback(os.close, os.dup(end))
 
 
 def main_can_be_imported() -> bool:
