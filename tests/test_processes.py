@@ -277,8 +277,12 @@ class Child:
         script.write_text(source)
         command = [sys.executable, *{"script": [str(script)], "-c": ["-c", source]}.get(how, ["-"])]
         self.pids_file = path / "pids"
-        environment = {**os.environ, "PIDS": str(self.pids_file), "PYTHONPATH": str(ROOT)}
-        environment["PYTHONPATH"] += os.pathsep + os.environ.get("PYTHONPATH", "")
+        paths = [str(ROOT), *map(os.path.abspath, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+        environment = {
+            **os.environ,
+            "PIDS": str(self.pids_file),
+            "PYTHONPATH": os.pathsep.join(paths),
+        }
         self.process = subprocess.Popen(
             [*command, *arguments],
             stdin=subprocess.PIPE,

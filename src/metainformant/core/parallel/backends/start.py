@@ -15,7 +15,6 @@ from typing import Any
 
 from ..errors import ParallelError
 
-
 # How many file descriptors a start needs for a moment, and some more.
 _DESCRIPTORS = 10
 
