@@ -34,7 +34,8 @@ _STACK_WAIT = 0.1
 _KILLED = 5.0
 
 # All workers of this process that may still be alive, with the ends of pipes that a fork inherits,
-# and whether the interpreter exits. Under the lock.
+# and whether the interpreter exits. Under the lock, which is also held while a worker is started, so
+# that a fork knows all that it inherits.
 _lock = threading.Lock()
 _living: weakref.WeakSet[ProcessHand] = weakref.WeakSet()
 _is_exiting = False
@@ -163,7 +164,7 @@ class Processes(Staff):
             )
 
     def start(self, name: str) -> ProcessHand:
-        with contextlib.ExitStack() as on_failure, contextlib.ExitStack() as always:
+        with _lock, contextlib.ExitStack() as on_failure, contextlib.ExitStack() as always:
             ours, theirs = channel()
             on_failure.callback(ours.close)
             always.callback(theirs.close)
@@ -179,8 +180,7 @@ class Processes(Staff):
                 name, (ours, our_lifeline, stacks), (theirs, segment, lifeline, their_stacks)
             )
             hand = ProcessHand(name, process, ours, segment, (our_lifeline, stacks))
-            with _lock:
-                _living.add(hand)
+            _living.add(hand)
             on_failure.pop_all()
         if not self._forks:
             fields, parts = self._packed
@@ -192,19 +192,18 @@ class Processes(Staff):
         inherited: tuple[Any, ...] = (None, None)
         if self._forks:
             inherited = (self.preparation, None if self.needs_function else self._func)
-        with _lock:  # so that a fork knows all that it inherits
-            if _is_exiting:
-                raise OSError("the interpreter exits")
-            not_ours: tuple[Any, ...] = ()
-            if self._forks:
-                not_ours = (*ours, *(end for hand in _living for end in hand.inherited()))
-            process = self._context.Process(
-                target=process_worker.main,
-                name=WorkerName(name),
-                args=(*theirs, *inherited, self._inner_threads, not_ours),
-            )
-            with starting(self._method):
-                start(process)
+        if _is_exiting:
+            raise OSError("the interpreter exits")
+        not_ours: tuple[Any, ...] = ()
+        if self._forks:
+            not_ours = (*ours, *(end for hand in _living for end in hand.inherited()))
+        process = self._context.Process(
+            target=process_worker.main,
+            name=WorkerName(name),
+            args=(*theirs, *inherited, self._inner_threads, not_ours),
+        )
+        with starting(self._method):
+            start(process)
         return process
 
 
