@@ -623,7 +623,7 @@ def test_many_maps_with_random_faults(tmp_path: Path) -> None:
         "busy": parallel.TaskTimeoutError,
         "swallow": parallel.TaskTimeoutError,
     }
-    for seed in range(int(os.environ.get("PARALLEL_STRESS", "24"))):
+    for seed in range(int(os.environ.get("PARALLEL_STRESS", "16"))):
         kinds, options = chosen(seed)
         path = str(tmp_path / f"runs-{seed}")
         items = [(number, kind, path) for number, kind in enumerate(kinds)]

@@ -24,7 +24,7 @@ from .table import CONTEXT, COPIES, IDENTITY, KILL, Kind, every_kind
 pytestmark = every_kind
 
 # Long enough for a task that does nothing, however busy the machine is.
-TIMEOUT = 0.5
+TIMEOUT = 0.3
 
 
 @pytest.fixture

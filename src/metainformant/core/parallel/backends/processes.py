@@ -34,9 +34,9 @@ _STACK_WAIT = 0.1
 _KILLED = 5.0
 
 # All workers of this process that may still be alive, with the ends of pipes that a fork inherits,
-# and whether the interpreter exits. Under the lock, which is also held while a worker is started, so
-# that a fork knows all that it inherits.
-_lock = threading.Lock()
+# and whether the interpreter exits. Under the lock, which is also held while a worker is started,
+# so that a fork knows all that it inherits. What the garbage collector calls may start another.
+_lock = threading.RLock()
 _living: weakref.WeakSet[ProcessHand] = weakref.WeakSet()
 _is_exiting = False
 # Whether this process is a fork. Then `multiprocessing` takes its parent's fork server for its own.
@@ -265,7 +265,7 @@ def _kill_all() -> None:
 def _forget_all() -> None:
     """In the child of a fork: the workers are its parent's, and so is whoever holds the lock."""
     global _lock, _living, _is_forked
-    _lock, _living, _is_forked = threading.Lock(), weakref.WeakSet(), True
+    _lock, _living, _is_forked = threading.RLock(), weakref.WeakSet(), True
 
 
 if hasattr(os, "register_at_fork"):
