@@ -277,7 +277,8 @@ class Child:
         script.write_text(source)
         command = [sys.executable, *{"script": [str(script)], "-c": ["-c", source]}.get(how, ["-"])]
         self.pids_file = path / "pids"
-        paths = [str(ROOT), *map(os.path.abspath, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+        given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+        paths = [str(ROOT), *map(os.path.abspath, given)]
         environment = {
             **os.environ,
             "PIDS": str(self.pids_file),
