@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from .plan import Options, Task
-    from .validate import BackendName
+    from .validate import Workers
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,7 +31,7 @@ def aimap(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: BackendName = "thread",
+    backend: Workers = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
@@ -45,7 +45,7 @@ def aimap(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: BackendName = "thread",
+    backend: Workers = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,

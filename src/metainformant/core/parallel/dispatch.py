@@ -154,7 +154,12 @@ class Dispatcher:
         shared = self._schedule.share(self._divisible.values(), now)
         for job in [job for job, run in self._divisible.items() if run.rest < 1]:
             del self._divisible[job]
-        return self.cut(*shared) if shared else None
+        if shared is None:
+            return None
+        rest = self.cut(*shared)
+        if rest is None:  # nothing is left of it, or nothing can be taken from it
+            self._divisible.pop(shared[0].job, None)
+        return rest
 
     def _submit(self, chunk: Chunk, now: float) -> None:
         job = self._backend.submit(chunk.items(), chunk.start, chunk.attempt)

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from .plan import Options, Task
-    from .validate import BackendName
+    from .validate import Workers
 
 T = TypeVar("T")
 R = TypeVar("R")
+
 
 class Results(Iterator[R], Generic[R]):
     """What `imap` and `outcomes` return: an iterator that can be closed.
@@ -68,7 +69,7 @@ def imap(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: BackendName = "thread",
+    backend: Workers = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
@@ -82,7 +83,7 @@ def imap(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: BackendName = "thread",
+    backend: Workers = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
@@ -147,7 +148,7 @@ def outcomes(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: BackendName = "thread",
+    backend: Workers = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,

@@ -18,6 +18,7 @@ from .validate import BackendName, OnError, RetryOn, StartMethod
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
+    from concurrent.futures import Executor
 
     from .progress import Progress
 
@@ -97,6 +98,7 @@ class Plan(NamedTuple):
     max_tasks_per_worker: int | None = None
     memory_limit: int | None = None  # in bytes
     staff: Any = None  # where workers come from that are kept; None to start some for this call
+    executor: Executor | None = None  # whose workers are used, if that is the backend
 
     @property
     def fails_fast(self) -> bool:
@@ -121,7 +123,7 @@ _DEFAULTS: dict[str, object] = {
     "slow_after": None,
     "max_abandoned": 1000,
     "retries": 0,
-    "retry_on": Exception,
+    "retry_on": (Exception,),
     "backoff": 0.1,
     "rate": None,
     "on_complete": None,
@@ -165,12 +167,25 @@ def make_plan(
             raise TypeError(validate.unknown(caller, name, allowed))
     validate.check_function(caller, func)
     chosen = {**_DEFAULTS, **_PROCESS_DEFAULTS, **arguments, **options}
+    executor: Any = backend if kind == "executor" else None
+    for name in ("initializer", "worker_state") if executor is not None else ():
+        if chosen[name] is not None:
+            raise TypeError(
+                f"{caller}: {name} is for workers that are started for the map; those of an "
+                "executor are prepared by whoever makes it, so pass it its own initializer"
+            )
     if max_workers is None and default_workers:
-        max_workers = _MAX_THREADS if kind == "thread" else cpu_count()
+        if kind == "thread":
+            max_workers = _MAX_THREADS
+        else:
+            known = getattr(executor, "_max_workers", None)
+            max_workers = known if isinstance(known, int) and known > 0 else cpu_count()
     workers = validate.whole(caller, "max_workers", max_workers)
 
     def checked(name: str, check: Callable[..., Any], *more: object) -> Any:
-        return check(caller, name, chosen[name], *more)
+        value = chosen[name]
+        # Nothing is said against what is left out; checking it would take longer than a small map.
+        return value if value is defaults.get(name) else check(caller, name, value, *more)
 
     return Plan(
         caller=caller,
@@ -200,6 +215,7 @@ def make_plan(
         max_tasks_per_worker=checked("max_tasks_per_worker", validate.optional_whole),
         memory_limit=checked("memory_limit", validate.optional_whole),
         staff=staff,
+        executor=executor,
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .outcome import Outcome
     from .plan import PoolOptions, Task
-    from .validate import BackendName, StartMethod
+    from .validate import StartMethod, Workers
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -58,7 +58,7 @@ class Pool:
 
     def __init__(
         self,
-        backend: BackendName = "thread",
+        backend: Workers = "thread",
         max_workers: int | None = None,
         *,
         initializer: Callable[..., object] | None = None,
@@ -88,7 +88,7 @@ class Pool:
         self._arguments.update(for_processes, max_workers=plan.max_workers)
         self._is_closed = False  # set once, by whoever closes the pool
         self._streams: weakref.WeakSet[Results[Any]] = weakref.WeakSet()
-        if plan.backend != "thread":
+        if plan.backend in ("process", "interpreter"):
             staff = make_staff(plan, kept=True)
             if staff is not None:
                 self._arguments["staff"] = staff

@@ -32,7 +32,7 @@ def run_list(
     total = source.left
     backend = make_backend(plan)
     engine = Engine(
-        plan,
+        watched(plan),
         source,
         backend,
         look_every=_look_every(plan),
@@ -78,7 +78,17 @@ def run_batches(
     return run_list(plan, batched(validate.check_items(caller, items), size), gather)
 
 
+def watched(plan: Plan) -> Plan:
+    """What the engine is to watch. The items that are run by an executor are watched there."""
+    return plan if plan.executor is None else plan._replace(timeout=None, slow_after=None)
+
+
 def make_backend(plan: Plan, *, stream: bool = False, keep_times: bool = False) -> Backend:
+    if plan.executor is not None:
+        from .backends.executor import ExecutorBackend  # slow to import
+        from .faraway import run_order
+
+        return ExecutorBackend(plan, plan.executor, run_order, keep_times=keep_times)
     if plan.backend != "thread":
         from .backends.remote.backend import RemoteBackend  # slow to import
 

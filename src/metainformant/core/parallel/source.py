@@ -59,24 +59,32 @@ class Source(Protocol):
 
 
 class ListSource:
-    """The chunks of a list that is in memory as a whole."""
+    """The chunks of a list that is in memory as a whole.
 
-    def __init__(self, items: Iterable[Any]) -> None:
+    Args:
+        items: the list.
+        first: the index of its first item.
+        attempt: which try this is.
+    """
+
+    def __init__(self, items: Iterable[Any], first: int = 0, attempt: int = 1) -> None:
         # A snapshot: a task that changes the caller's list changes nothing here.
         self._base = items if type(items) is tuple else list(items)
-        self._next = 0
+        self._first = self._next = first
+        self._stop = first + len(self._base)
+        self._attempt = attempt
 
     @property
     def left(self) -> int:
-        return len(self._base) - self._next
+        return self._stop - self._next
 
     def take(self, size: int) -> Chunk | None:
         start = self._next
-        stop = min(start + size, len(self._base))
+        stop = min(start + size, self._stop)
         if start == stop:
             return None
         self._next = stop
-        return Chunk(self._base, 0, start, stop)
+        return Chunk(self._base, self._first, start, stop, self._attempt)
 
     def look_at(self, now: float) -> float:
         return float("inf")
@@ -85,7 +93,7 @@ class ListSource:
         pass  # it was read whole
 
     def rest(self) -> Chunk | None:
-        return self.take(len(self._base))
+        return self.take(self._stop)
 
     def waiting(self, count: int) -> None:
         pass

@@ -23,7 +23,7 @@ from .plan import Plan
 from .reader import StreamSource
 from .reporting import check_display
 from .results import InOrder, Piece, tell_of
-from .running import LOOK, make_backend
+from .running import LOOK, make_backend, watched
 from .stopping import Unfinished
 
 # No wait is longer than this: elsewhere than on Linux a signal may not end one.
@@ -103,7 +103,7 @@ class Stream:
         """
         caller = self._plan.caller
         engine = self._engine = Engine(
-            self._plan,
+            watched(self._plan),
             self._source,
             self._backend,
             look_every=LOOK,

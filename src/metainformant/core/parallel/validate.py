@@ -13,13 +13,17 @@ from typing import Any, Literal, SupportsFloat, SupportsIndex, TypeVar, cast
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
+    from concurrent.futures import Executor
+
+    # What users pass as `backend`.
+    Workers = Literal["thread", "process", "interpreter"] | Executor
 
 T = TypeVar("T")
 
 OnError = Literal["return", "raise", "skip"]
 _ON_ERROR: tuple[OnError, ...] = ("return", "raise", "skip")
 
-BackendName = Literal["thread", "process", "interpreter"]
+BackendName = Literal["thread", "process", "interpreter", "executor"]
 _BACKENDS: tuple[BackendName, ...] = ("thread", "process", "interpreter")
 StartMethod = Literal["spawn", "forkserver", "fork"]
 
@@ -102,7 +106,15 @@ def backend(caller: str, value: object) -> BackendName:
     for known in _BACKENDS:
         if value == known:
             return known
-    raise ValueError(f"{caller}: backend={value!r} must be 'thread', 'process' or 'interpreter'")
+    if not isinstance(value, str):
+        from concurrent.futures import Executor  # slow to import
+
+        if isinstance(value, Executor):
+            return "executor"
+    raise ValueError(
+        f"{caller}: backend={value!r} must be 'thread', 'process', 'interpreter', "
+        "or a concurrent.futures.Executor"
+    )
 
 
 def start_method(caller: str, name: str, value: object) -> StartMethod | None:

@@ -1,0 +1,332 @@
+"""Maps in the workers of an executor that somebody else owns: the same meaning."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextvars
+import itertools
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import pytest
+
+from metainformant.core import parallel
+
+from . import executor_tasks as tasks
+from .support import run_python
+
+
+class Inline(Executor):
+    """Runs everything in `submit`, as some do for debugging."""
+
+    def __init__(self) -> None:
+        self.is_shut_down = False
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self.is_shut_down = True
+
+
+def processes(count: int = 2) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+
+
+def loky() -> Executor:
+    executor: Executor = pytest.importorskip("loky").ProcessPoolExecutor(2)
+    return executor
+
+
+def interpreters() -> Executor:
+    kind = getattr(concurrent.futures, "InterpreterPoolExecutor", None)
+    if kind is None:
+        pytest.skip("subinterpreters need Python 3.14")
+    executor: Executor = kind(2)
+    return executor
+
+
+MAKERS: dict[str, Callable[[], Executor]] = {
+    "threads": lambda: ThreadPoolExecutor(2),
+    "processes": processes,
+    "interpreters": interpreters,
+    "inline": Inline,
+    "loky": loky,
+}
+COPYING = ("processes", "interpreters", "loky")
+
+
+@pytest.fixture(scope="module", params=MAKERS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def executor(name: str) -> Iterator[Executor]:
+    with MAKERS[name]() as made:
+        yield made
+
+
+def run(executor: Executor, func: Callable[..., Any], items: Any, **options: Any) -> list[Any]:
+    return list(parallel.imap(func, items, backend=executor, **options))
+
+
+def test_results_are_in_order(executor: Executor) -> None:
+    assert run(executor, tasks.square, range(5000)) == [number**2 for number in range(5000)]
+    assert sorted(run(executor, tasks.square, range(50), ordered=False, chunk_size=3)) == [
+        number**2 for number in range(50)
+    ]
+
+
+def test_the_executor_is_not_shut_down(executor: Executor) -> None:
+    run(executor, tasks.square, [1])
+    assert executor.submit(tasks.square, 3).result() == 9
+    assert not getattr(executor, "is_shut_down", False)
+
+
+def test_failures_are_values_with_one_note_and_origin(executor: Executor, name: str) -> None:
+    for options in ({}, {"timeout": 60}):
+        zero, one = run(executor, tasks.inverse, [0, 1], **options)
+        assert one == 1
+        assert isinstance(zero, ZeroDivisionError)
+        assert zero.__notes__ == ["item 0 (0), attempt 1"]
+        if name in COPYING:
+            assert "in inverse" in str(zero.__cause__)
+
+
+def test_raise_stops_within_the_chunk(executor: Executor) -> None:
+    for options in ({}, {"timeout": 60}):
+        with pytest.raises(ZeroDivisionError):
+            run(executor, tasks.inverse, [1, 0, 1], chunk_size=3, on_error="raise", **options)
+        assert run(executor, tasks.inverse, [1, 0], on_error="skip", **options) == [1]
+        with pytest.raises(SystemExit):
+            run(executor, tasks.leave, [1], **options)
+
+
+def test_a_timeout_is_for_one_item(executor: Executor) -> None:
+    results = run(executor, tasks.loop_at_one, range(6), chunk_size=6, timeout=0.5)
+    assert [*results[:1], *results[2:]] == [0, 2, 3, 4, 5]
+    assert isinstance(results[1], parallel.TaskTimeoutError)
+    assert results[1].index == 1
+    assert results[1].item == "1"
+    assert "in loop_at_one" in results[1].stack
+
+
+def test_retries_tell_tasks_their_attempt(executor: Executor) -> None:
+    for options in ({}, {"timeout": 60}):
+        found = run(executor, tasks.attempt, range(3), retries=2, backoff=0, **options)
+        assert found == [(0, 3), (1, 3), (2, 3)]
+
+
+def test_what_cannot_travel_costs_only_its_slot(executor: Executor, name: str) -> None:
+    lock, unreadable, one = run(
+        executor, tasks.same, [threading.Lock(), tasks.Unreadable(), 1], chunk_size=3
+    )
+    assert one == 1
+    if name in COPYING:
+        assert "can't be pickled" in str(lock)
+        assert "the item can't be read in a worker: ValueError: unreadable" in str(unreadable)
+        (result,) = run(executor, tasks.lock, [1])
+        assert "the result 'lock' can't be pickled" in str(result)
+        (result,) = run(executor, tasks.unreadable, [1])
+        assert "the result can't be read: ValueError: unreadable" in str(result)
+    (stubborn,) = run(executor, tasks.stubborn, [1])
+    assert "stubborn" in str(stubborn)
+
+
+def test_a_function_that_cannot_travel_stops_the_map(executor: Executor, name: str) -> None:
+    lock = threading.Lock()
+
+    def closed(_: Any) -> Any:
+        return lock
+
+    if name not in COPYING:
+        assert run(executor, closed, [1]) == [lock]
+        return
+    with pytest.raises(parallel.ParallelError, match=r"^imap: func=.* can't be pickled"):
+        run(executor, closed, range(10))
+
+
+def test_outcomes_have_times_and_workers(executor: Executor) -> None:
+    for timeout in (None, 60):
+        first, second = parallel.outcomes(tasks.inverse, [0, 1], backend=executor, timeout=timeout)
+        assert (first.ok, second.ok) == (False, True)
+        assert first.seconds is not None
+        assert second.seconds is not None
+        assert 0 <= second.seconds < 30
+        assert second.worker
+
+
+def test_maps_nest_and_take_lazy_input(executor: Executor) -> None:
+    assert run(executor, tasks.nested, iter([2, 3])) == [[0, 1], [0, 1, 4]]
+    with parallel.imap(tasks.square, iter(int, 1), backend=executor) as endless:
+        assert next(endless) == 0
+
+
+def test_pools_and_asyncio_take_them_too(executor: Executor) -> None:
+    with parallel.Pool(executor) as pool:
+        assert pool.map(tasks.square, [1, 2]) == [1, 4]
+    assert executor.submit(tasks.square, 3).result() == 9
+
+    async def main() -> list[Any]:
+        return [value async for value in parallel.aimap(tasks.square, [1, 2], backend=executor)]
+
+    assert asyncio.run(main()) == [1, 4]
+
+
+def test_cancel_takes_back_what_does_not_run() -> None:
+    gate, cancel = threading.Event(), threading.Event()
+
+    def wait(number: int) -> int:
+        cancel.set()
+        gate.wait(30)
+        return number
+
+    with ThreadPoolExecutor(1) as executor:
+        pool = parallel.Pool(executor, max_workers=4)
+        found: list[Any] = pool.map(wait, range(4), cancel=cancel, chunk_size=1)
+        gate.set()
+    assert all(isinstance(error, parallel.TaskCancelledError) for error in found)
+    assert [error.started for error in found] == [True, False, False, False]
+
+
+def test_idle_workers_take_what_waits_in_the_executor() -> None:
+    """A chunk whose future has not begun is cut, and its parts go to whoever is free."""
+    gate, handed_over = threading.Event(), threading.Semaphore(0)
+    sizes: list[int] = []
+    results: list[Any] = []
+
+    class Counting(ThreadPoolExecutor):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            if fn != gate.wait:
+                sizes.append(len(args[0].items))
+                handed_over.release()
+            return super().submit(fn, *args, **kwargs)
+
+    with Counting(1) as executor:
+        executor.submit(gate.wait, 30)
+        pool = parallel.Pool(executor, max_workers=2)
+        caller = threading.Thread(
+            target=lambda: results.extend(pool.map(tasks.square, range(8), chunk_size=8))
+        )
+        caller.start()
+        for _ in range(3):  # all of it, and then in two parts
+            assert handed_over.acquire(timeout=30)
+        gate.set()
+        caller.join(30)
+    assert results == [number**2 for number in range(8)]
+    assert sizes[:3] in ([8, 4, 4], [8, 5, 3])
+
+
+def test_a_future_that_somebody_else_cancels_is_done_again() -> None:
+    class Fickle(ThreadPoolExecutor):
+        cancelled = 0
+
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            if self.cancelled < 3:
+                self.cancelled += 1
+                future: Future[Any] = Future()
+                future.cancel()
+                return future
+            return super().submit(fn, *args, **kwargs)
+
+    with Fickle(1) as executor:
+        assert run(executor, tasks.square, range(10)) == [number**2 for number in range(10)]
+
+
+def test_a_broken_executor_costs_its_chunks_and_then_stops_the_map() -> None:
+    with processes() as executor, pytest.raises(parallel.ParallelError) as caught:
+        run(executor, tasks.die, itertools.count(), chunk_size=2)
+    assert "takes no more work: BrokenProcessPool" in str(caught.value)
+    with processes() as executor:
+        results = run(executor, tasks.die, [0, 1], chunk_size=1)
+    lost = [error for error in results if isinstance(error, parallel.ParallelError)]
+    assert isinstance(results[1], parallel.ParallelError)
+    assert all(isinstance(error.__cause__, BrokenProcessPool) for error in lost)
+    assert "item 1 (1) was lost together with its chunk" in str(results[1])
+
+
+def test_an_executor_that_was_shut_down_is_named() -> None:
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+    with pytest.raises(parallel.ParallelError, match="neither broken nor shut down") as caught:
+        run(executor, tasks.square, range(3))
+    assert "ThreadPoolExecutor" in str(caught.value)
+    with pytest.raises(parallel.ParallelError) as caught:
+        parallel.Pool(executor).map(tasks.square, range(3))
+    results = caught.value.results
+    assert results is not None
+    assert all(isinstance(error, parallel.TaskCancelledError) for error in results)
+
+
+def test_calls_left_behind_are_counted() -> None:
+    executor = ThreadPoolExecutor(2)
+    with executor, pytest.raises(parallel.ParallelError, match="max_abandoned=2"):
+        run(executor, tasks.wait_at_one, [1] * 20, timeout=0.1, max_abandoned=2)
+
+
+def test_tasks_in_threads_keep_what_the_executor_gave_them() -> None:
+    word = contextvars.ContextVar("word", default="none")
+    here = threading.local()
+
+    def prepare() -> None:
+        here.word = "prepared"
+        word.set("set")
+
+    def look(_: object) -> tuple[str, str]:
+        return here.word, word.get()
+
+    with ThreadPoolExecutor(1, initializer=prepare) as executor:
+        assert run(executor, look, [1]) == [("prepared", "set")]
+
+
+def test_wrong_arguments() -> None:
+    with ThreadPoolExecutor(3) as executor:
+        for option, value in [("initializer", print), ("worker_state", dict)]:
+            with pytest.raises(TypeError, match=f"imap: {option} is for workers that are started"):
+                parallel.imap(tasks.square, [1], backend=executor, **{option: value})  # type: ignore[call-overload]
+        with pytest.raises(TypeError, match="start_method is an option for processes"):
+            parallel.imap(tasks.square, [1], backend=executor, start_method="spawn")  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match=r"or a concurrent\.futures\.Executor"):
+        parallel.imap(tasks.square, [1], backend=ThreadPoolExecutor)  # type: ignore[call-overload]
+
+
+def test_ctrl_c_gets_through() -> None:
+    ended = run_python(
+        """
+        import os, signal, threading, time
+        from concurrent.futures import ThreadPoolExecutor
+        from metainformant.core import parallel
+
+        executor = ThreadPoolExecutor(2)
+        # An interrupt while the executor starts a thread makes it hang at exit.
+        barrier = threading.Barrier(2)
+        list(executor.map(lambda _: barrier.wait(), range(2)))
+        gate = threading.Event()
+
+        def hang(number):
+            if number == 0:
+                interrupted.append(time.monotonic())
+                os.kill(os.getpid(), signal.SIGINT)
+            gate.wait()
+
+        interrupted = []
+        try:
+            parallel.Pool(executor).map(hang, range(4), timeout=60)
+        except KeyboardInterrupt:
+            print(time.monotonic() - interrupted[0] < 1)
+        gate.set()
+        """
+    )
+    assert ended.stdout == "True\n", ended.stderr
