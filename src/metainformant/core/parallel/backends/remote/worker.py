@@ -27,7 +27,7 @@ from ...prepare import WITH_STATE, Bind, Preparation
 from ...task import CurrentTask, set_current
 from ..interrupt import TaskEnded
 from .channel import Channel
-from .parcel import LARGE, Packer, Parcel, dumps
+from .parcel import LARGE, Packer, Parcel
 from .slate import Head, Kind, Slate
 from .travel import pack, refused_module, unpicklable
 
@@ -179,10 +179,12 @@ class Worker:
                     return
 
     def _note(self, position: int, value: Any) -> None:
-        slate = self._slate
-        if type(value) is float:
+        slate, kind = self._slate, type(value)
+        if kind is float:
             slate.floats[position] = value
             slate.kinds[position] = Kind.FLOAT
+        elif kind is str:
+            self._note_text(position, value)
         elif value is None:
             slate.kinds[position] = Kind.NONE
         elif value is True:
@@ -192,14 +194,25 @@ class Worker:
         else:
             self._note_pickled(position, value)
 
+    def _note_text(self, position: int, value: str) -> None:
+        try:
+            record = value.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair
+            record = _TOO_LARGE
+        if len(record) < LARGE:
+            self._write(position, Kind.TEXT, record)
+        else:
+            self._note_pickled(position, value)
+
     def _note_pickled(self, position: int, value: Any) -> None:
+        buffers: list[pickle.PickleBuffer] = []
+        with contextlib.suppress(Exception):  # what fails is tried again, with all means
+            record = pickle.dumps(value, 5, buffer_callback=buffers.append)
+            if not buffers and len(record) < LARGE:
+                self._write(position, Kind.PICKLED, record)
+                return
         packer = Packer()
         try:
-            if type(value) in _NO_BUFFERS:
-                record = dumps(value)
-                if len(record) < LARGE:
-                    self._write(position, Kind.PICKLED, record)
-                    return
             packer.add(value)
         except Exception as error:
             raise unpicklable(f"the result {type(value).__name__!r}", error) from error
@@ -287,8 +300,7 @@ def _unwrapped(item: Unsendable | Pickled) -> Any:
         ) from error
 
 
-# Types whose pickles are known to have no large buffers of their own, or are copied anyway.
-_NO_BUFFERS = frozenset({str, int, complex})
+_TOO_LARGE = bytes(LARGE)
 OURS: frozenset[CodeType] = frozenset(
     {
         Worker._run_items.__code__,
