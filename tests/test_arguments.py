@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,6 +19,16 @@ MAPS = [parallel.thread_map, parallel.thread_map_unordered, parallel.parallel_ba
 @pytest.fixture(params=MAPS, ids=lambda function: function.__name__)
 def any_map(request: pytest.FixtureRequest) -> Any:
     return request.param
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="has interpreters")
+def test_interpreters_need_a_newer_python() -> None:
+    message = "interpreter_map: backend='interpreter' needs Python 3.14 or later, and this is 3."
+    with pytest.raises(parallel.ParallelError, match=re.escape(message)):
+        parallel.interpreter_map(len, ["abc"])
+    for start in (parallel.imap, parallel.outcomes, parallel.aimap):
+        with pytest.raises(parallel.ParallelError, match=r"needs Python 3\.14 .* use process_map"):
+            start(len, ["abc"], backend="interpreter")
 
 
 @pytest.mark.parametrize("lazy", [parallel.imap, parallel.outcomes, parallel.aimap])

@@ -35,14 +35,14 @@ class Pool:
     new after any failure.
 
     Args:
-        backend: the kind of workers, "thread" or "process".
-        max_workers: how many workers at most; by default 8 threads, or `cpu_count()` processes. Of
-            several maps at the same time each may have one more, so that none waits for another.
+        backend: the kind of workers, see `imap`.
+        max_workers: how many workers at most, see `imap`. Of several maps at the same time each may
+            have one more, so that none waits for another.
         initializer, initargs, worker_state: see `thread_map`; done when a worker is started.
         start_method, inner_threads, max_tasks_per_worker, memory_limit: see `process_map`.
 
     Threads start in no time, so they are not kept: with them, `initializer` and `worker_state`
-    are for each map.
+    are for each map. An executor keeps its workers itself, and is not shut down.
 
     Raises:
         TypeError, ValueError: for a wrong argument.

@@ -15,10 +15,17 @@ from ...describe import describe
 from ...errors import ParallelError
 from .parcel import dumps
 from .travel import pack, refused_module, unpack, unpicklable
-from .worker import OURS, Unsendable
+from .worker import OURS
 
 # Lists of these can be pickled and read for certain, so that is done in one go.
 _PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
+
+
+class Refused:
+    """In the place of an item that could not be pickled, or not be read."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
 
 
 class Order(NamedTuple):
@@ -46,7 +53,7 @@ class Order(NamedTuple):
 class _SealedOrder(NamedTuple):
     caller: str
     func: bytes
-    items: bytes | list[bytes | Unsendable]
+    items: bytes | list[bytes | Refused]
     first: int
     attempt: int
     timeout: float | None
@@ -71,7 +78,7 @@ class _SealedOrder(NamedTuple):
             items = pickle.loads(self.items)
         else:
             items = list(map(_unsealed, self.items))
-            if any(type(item) is Unsendable for item in items):
+            if any(type(item) is Refused for item in items):
                 func = _refusing(func)
         return Order(self.caller, func, items, *self[3:])
 
@@ -149,20 +156,20 @@ def _is_plain(values: Sequence[Any]) -> bool:
     return _PLAIN.issuperset(map(type, values))
 
 
-def _sealed(item: Any) -> bytes | Unsendable:
+def _sealed(item: Any) -> bytes | Refused:
     try:
         return dumps(item)
     except Exception as error:
-        return Unsendable(str(unpicklable(f"the item {describe(item)}", error)))
+        return Refused(str(unpicklable(f"the item {describe(item)}", error)))
 
 
-def _unsealed(record: bytes | Unsendable) -> Any:
-    if isinstance(record, Unsendable):
+def _unsealed(record: bytes | Refused) -> Any:
+    if isinstance(record, Refused):
         return record
     try:
         return pickle.loads(record)
     except Exception as error:
-        return Unsendable(
+        return Refused(
             f"the item can't be read in a worker: {type(error).__name__}: {error}"
             f"{refused_module(error)}"
         )
@@ -170,7 +177,7 @@ def _unsealed(record: bytes | Unsendable) -> Any:
 
 def _refusing(func: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def call_with_item(item: Any) -> Any:
-        if type(item) is Unsendable:
+        if type(item) is Refused:
             raise ParallelError(item.text)
         return func(item)
 
