@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Other Pythons on this machine that the tests run on too, where they start.
 OTHERS := 3.12 3.13 3.14 3.15
 
-.PHONY: demo test lint types layers unit wheel others bench bench-page bench-check bench-record format clean
+.PHONY: demo test lint types layers unit wheel bench bench-page bench-check bench-record format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,7 +21,7 @@ demo: .venv/demo.stamp
 	  examples/data/ls_orchid.fasta examples/data/trouble.fasta examples/data/lambda_virus.fa \
 	  --timeout 2 --output-format tsv || [ $$? = 1 ]  # 1: some records failed, as they should
 
-test: lint types layers unit wheel others
+test: lint types layers unit wheel bench-check
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check
@@ -40,18 +40,12 @@ unit: .venv/dev.stamp
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# The wheel is what users get, so it is tested apart from the sources.
+# The wheel is what users get, so it is tested apart from the sources, on all Pythons at once: the
+# tests mostly wait.
 wheel: .venv/dev.stamp
 	rm -rf dist .cache/wheel
 	$(BIN)/python -m build --wheel --outdir dist >/dev/null
-	sh tools/test_wheel.sh $(BIN)/python .cache/wheel
-
-others: wheel
-	@for version in $(OTHERS); do \
-	  python=$$(sh tools/find_python.sh $$version) || continue; \
-	  echo "== Python $$version: $$python"; \
-	  sh tools/test_wheel.sh "$$python" .cache/python$$version || exit 1; \
-	done
+	sh tools/test_wheels.sh $(BIN)/python $(OTHERS)
 
 # The other libraries are kept away from what the tests use. ONLY="tiny sleeps" for some of it.
 bench: .cache/bench/stamp

@@ -297,7 +297,7 @@ def test_wrong_arguments() -> None:
             with pytest.raises(TypeError, match=f"imap: {option} is for workers that are started"):
                 parallel.imap(tasks.square, [1], backend=executor, **{option: value})  # type: ignore[call-overload]
         with pytest.raises(TypeError, match="start_method is an option for processes"):
-            parallel.imap(tasks.square, [1], backend=executor, start_method="spawn")  # type: ignore[call-overload]
+            parallel.imap(tasks.square, [1], backend=executor, start_method="spawn")
     with pytest.raises(ValueError, match=r"or a concurrent\.futures\.Executor"):
         parallel.imap(tasks.square, [1], backend=ThreadPoolExecutor)  # type: ignore[call-overload]
 

@@ -250,6 +250,16 @@ class TestThreads:
 
     @pytest.mark.skipif("fork" not in METHODS, reason="needs fork")
     @pytest.mark.filterwarnings(FORKS[1].args[0])
+    def test_a_stream_that_forks_does_so_beside_its_own_threads(self) -> None:
+        items = (n for n in [1])
+        with pytest.warns(RuntimeWarning, match="has the threads of the stream"):
+            results = list(
+                parallel.imap(tasks.double, items, backend="process", start_method="fork")
+            )
+        assert results == [2]
+
+    @pytest.mark.skipif("fork" not in METHODS, reason="needs fork")
+    @pytest.mark.filterwarnings(FORKS[1].args[0])
     def test_forking_beside_threads_warns_in_the_line_that_calls(self) -> None:
         release = threading.Event()
         thread = threading.Thread(target=release.wait)

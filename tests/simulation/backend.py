@@ -60,7 +60,6 @@ class SimJob:
         self.started: float | None = None
         self.ended = math.inf
         self.given_up = False
-        self.expires: tuple[int, float] | None = None
         self._simulation = simulation
         self._items = items
         self._out: list[Any] = []
@@ -101,6 +100,9 @@ class SimJob:
         if not self.given_up:
             self._simulation.ends[item] = now
         self._fetch(now)
+
+    def will_expire(self, position: int, at: float) -> None:
+        pass
 
     def done(self) -> int:
         return len(self._out)

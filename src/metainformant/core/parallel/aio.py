@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Unpack
 
-    from .plan import Options, Task
+    from .plan import ProcessOptions, Task
     from .validate import Workers
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ def aimap(
     ordered: bool = True,
     buffer_size: int | None = None,
     on_error: Literal["return"] = "return",
-    **options: Unpack[Options],
+    **options: Unpack[ProcessOptions],
 ) -> AsyncGenerator[R | BaseException, None]: ...
 @overload
 def aimap(
@@ -52,7 +52,7 @@ def aimap(
     ordered: bool = True,
     buffer_size: int | None = None,
     on_error: Literal["raise", "skip"],
-    **options: Unpack[Options],
+    **options: Unpack[ProcessOptions],
 ) -> AsyncGenerator[R, None]: ...
 def aimap(
     func: Callable[..., Any],

@@ -40,10 +40,6 @@ class Job(Protocol):
     Positions count from 0, the first item of the chunk.
     """
 
-    # The position of the item that the engine saw in flight, and when it will be overdue; set by
-    # the engine for tasks that ask how much time they have left.
-    expires: tuple[int, float] | None
-
     @property
     def worker(self) -> str:
         """Name of the worker that runs it; empty before it is started."""
@@ -57,6 +53,10 @@ class Job(Protocol):
     @property
     def ended(self) -> float:
         """When it ended; meaningful once `Backend.wait` has returned it."""
+        ...
+
+    def will_expire(self, position: int, at: float) -> None:
+        """Learn when the item in flight is overdue, for tasks that ask how much time is left."""
         ...
 
     def done(self) -> int:

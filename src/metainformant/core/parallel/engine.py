@@ -197,7 +197,7 @@ class Engine:
                 yield from self._expire(run)
                 continue
             if overdue_at < math.inf:
-                run.job.expires = (run.seen - run.chunk.start, overdue_at)
+                run.job.will_expire(run.seen - run.chunk.start, overdue_at)
             if self._schedule.slow(run, now):
                 log_slow(self._plan.caller, run, now)
         self._dispatcher.look_at = self._schedule.look_again(self._runs.values(), now)

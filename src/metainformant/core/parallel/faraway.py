@@ -44,7 +44,8 @@ def _run_here(order: Order) -> _Outcomes:
     """In this thread, which may be the only one that can."""
     job = ThreadJob(list(order.items), order.first, order.attempt, Crew(None), order.timed)
     job.run(order.func, order.fail_fast)
-    return *job.finish(), 0
+    values, failed, times = job.finish()
+    return values, failed, times, 0
 
 
 def _run_watched(order: Order) -> _Outcomes:

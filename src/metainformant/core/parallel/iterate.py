@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Unpack
 
-    from .plan import Options, Task
+    from .plan import ProcessOptions, Task
     from .validate import Workers
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ def imap(
     ordered: bool = True,
     buffer_size: int | None = None,
     on_error: Literal["return"] = "return",
-    **options: Unpack[Options],
+    **options: Unpack[ProcessOptions],
 ) -> Results[R | BaseException]: ...
 @overload
 def imap(
@@ -90,7 +90,7 @@ def imap(
     ordered: bool = True,
     buffer_size: int | None = None,
     on_error: Literal["raise", "skip"],
-    **options: Unpack[Options],
+    **options: Unpack[ProcessOptions],
 ) -> Results[R]: ...
 def imap(
     func: Callable[..., Any],
@@ -156,7 +156,7 @@ def outcomes(
     timeout: float | None = None,
     ordered: bool = True,
     buffer_size: int | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[ProcessOptions],
 ) -> Results[Outcome[T, R]]:
     """Call `func` with each item, and iterate over what became of each, as an `Outcome`.
 

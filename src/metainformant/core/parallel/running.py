@@ -94,7 +94,7 @@ def make_backend(plan: Plan, *, stream: bool = False, keep_times: bool = False) 
 
         if plan.staff is not None:
             return RemoteBackend(plan, plan.staff, owns_staff=False, keep_times=keep_times)
-        staff = make_staff(plan)
+        staff = make_staff(plan, streams=stream)
         if staff is not None:
             return RemoteBackend(plan, staff, keep_times=keep_times)
         plan = plan._replace(max_workers=1)
@@ -102,8 +102,10 @@ def make_backend(plan: Plan, *, stream: bool = False, keep_times: bool = False) 
     return ThreadBackend(plan, eager=eager, keep_times=keep_times)
 
 
-def make_staff(plan: Plan, *, kept: bool = False) -> Any:
+def make_staff(plan: Plan, *, kept: bool = False, streams: bool = False) -> Any:
     """What starts the workers of a map, or of several if they are `kept`.
+
+    If it `streams`, that is done beside the threads of a stream.
 
     None in a worker of this kind itself: there, what needs no workers of its own runs in a thread,
     lest their number explode.
@@ -118,7 +120,7 @@ def make_staff(plan: Plan, *, kept: bool = False) -> Any:
         return Interpreters(plan, kept=kept)
     from .backends.processes import Processes
 
-    return Processes(plan, kept=kept)
+    return Processes(plan, kept=kept, streams=streams)
 
 
 def _look_every(plan: Plan) -> float | None:

@@ -38,7 +38,6 @@ class ExecutorJob:
         self.items = items
         self.first = first
         self.attempt = attempt
-        self.expires: tuple[int, float] | None = None  # nobody tells the task
         self.future: Future[Any] | None = None  # once it is handed over
         self.is_ended = False
         self.is_given_up = False
@@ -55,6 +54,9 @@ class ExecutorJob:
         if self._started is None and self.future is not None and self.future.running():
             self._started, self.worker = monotonic(), self._place
         return self._started
+
+    def will_expire(self, position: int, at: float) -> None:
+        pass  # the watch on the far side tells the task
 
     def done(self) -> int:
         return len(self._finished.values)

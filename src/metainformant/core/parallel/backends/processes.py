@@ -139,7 +139,7 @@ class ProcessHand:
 class Processes(Staff):
     """Worker processes."""
 
-    def __init__(self, plan: Plan, *, kept: bool = False) -> None:
+    def __init__(self, plan: Plan, *, kept: bool = False, streams: bool = False) -> None:
         check_not_importing(plan.caller)
         super().__init__(plan, kept=kept)
         method = plan.start_method or default_start_method()
@@ -154,11 +154,12 @@ class Processes(Staff):
         if not self._forks:
             parcel.main_is_ours_alone |= not main_can_be_imported()
             self._packed = self.packed()
-        elif threading.active_count() > 1:
+        elif streams or threading.active_count() > 1:
+            whose = "the threads of the stream" if streams else "other threads"
             warnings.warn(
-                f"{plan.caller}: start_method='fork' copies a process that has "
-                f"{threading.active_count()} threads, whose locks may stay locked for ever in "
-                "the copies; leave start_method out, or use 'forkserver' or 'spawn'",
+                f"{plan.caller}: start_method='fork' copies a process that has {whose}, and locks "
+                "that these hold stay locked for ever in the copies; leave start_method out, or "
+                "use 'forkserver' or 'spawn'",
                 RuntimeWarning,
                 stacklevel=_callers_level(),
             )
@@ -247,7 +248,7 @@ def _parsed(text: str) -> tuple[Frame, ...]:
 
 
 # The frames of ours that call a task, or read its item.
-_OURS = ("_run_items", "call_with_state", "call_with_item", "_unwrapped")
+_OURS = ("_run_items", "call_with_state", "call_with_item", "unwrapped")
 _HERE = os.path.dirname(os.path.dirname(__file__))
 
 

@@ -58,11 +58,11 @@ class ThreadJob:
 
     __slots__ = (
         "_crew",
+        "_expires",
         "_tape",
         "attempt",
         "ended",
         "exit",
-        "expires",
         "failed",
         "fate",
         "first",
@@ -77,7 +77,7 @@ class ThreadJob:
     ) -> None:
         self.first = first
         self.attempt = attempt
-        self.expires: tuple[int, float] | None = None
+        self._expires: tuple[int, float] | None = None  # the item in flight, and when
         self.started: float | None = None
         self.ended = 0.0
         self.thread: threading.Thread | None = None
@@ -124,7 +124,7 @@ class ThreadJob:
         """The task in flight, for itself to see."""
         position, left = len(self.out), self._crew.timeout
         if left is not None:
-            seen, expires = self.expires or (0, (self.started or 0.0) + left)
+            seen, expires = self._expires or (0, (self.started or 0.0) + left)
             if seen == position:
                 left = max(0.0, expires - monotonic())
         return CurrentTask(self.first + position, self.attempt, left, self.is_cancelled)
@@ -137,6 +137,9 @@ class ThreadJob:
     @property
     def worker(self) -> str:
         return "" if self.thread is None else self.thread.name
+
+    def will_expire(self, position: int, at: float) -> None:
+        self._expires = (position, at)
 
     def done(self) -> int:
         return len(self.out)

@@ -10,36 +10,28 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-import os
-import sys
-import threading
 from collections import deque
-from multiprocessing.connection import Pipe
 from time import monotonic
 from typing import Any
 
 from ...describe import describe
 from ...errors import ParallelError, WorkerDiedError
-from ...memory import used_memory
 from ...plan import Plan
+from .alarm import Alarm
+from .crew import Crew
 from .hand import Hand
 from .job import RemoteJob
-from .sending import pack_function, pack_items
+from .sending import pack_items
 from .slate import CAPACITY
 from .staff import Staff
 from .travel import unpack
-from .watch import Watch
 from .worker import Assignment
 
 # Ctrl-C may have to get through between two waits (on Windows), and the end of a worker whose
 # children keep its pipes open is only seen by asking.
 _LONGEST_WAIT = 0.1
-# Seconds between two looks at how much memory workers use, and the factor of `memory_limit` beyond
-# which they are killed within an item.
+# With a `memory_limit`, seconds between two looks at how much memory workers use.
 _MEMORY_TICK = 0.05
-_FAR_TOO_MUCH = 1.5
-# Seconds that a worker has to come back from a call that was given up, before it is killed.
-_GRACE = 0.02
 
 # Of all jobs of this process, so that a worker never takes one for another. next() is atomic.
 _numbers = itertools.count(1)
@@ -63,36 +55,28 @@ class RemoteBackend:
         self._plan = plan
         self._staff = staff
         self._owns_staff = owns_staff
-        self._function = pack_function(plan.caller, plan.func) if staff.needs_function else None
+        self._crew = Crew(plan, staff)
         self._keep_times = keep_times
         self._longest = _LONGEST_WAIT if plan.memory_limit is None else _MEMORY_TICK
         # All state is owned by the engine's thread, but for the pipe that wakes it.
-        self._hands: list[Hand] = []
-        self._left_behind: list[Hand] = []  # those that can't be killed
-        self._wanted = 0  # how many workers the engine counts on; some may have to be started yet
         self._queue: deque[RemoteJob | None] = deque()  # None: a reminder
         self._ended: list[RemoteJob] = []
         self._news = False  # whether there is something to tell of besides
-        self._wakes, self._waker = Pipe(duplex=False)
-        if sys.platform != "win32":
-            os.set_blocking(self._waker.fileno(), False)
-        # Held to wake and to close. The garbage collector may wake us in the middle of waking.
-        self._wake_lock = threading.RLock()
-        self._watch = Watch()
-        self._watch.add(self._wakes, None)
+        self._alarm = Alarm()
+        self._crew.watch.add(self._alarm.reader, None)
 
     def spawn(self) -> None:
-        self._wanted += 1
+        self._crew.wanted += 1
         try:
-            self._hire()
+            self._crew.hire()
         except BaseException:
-            self._wanted -= 1
+            self._crew.wanted -= 1
             raise
 
     def submit(self, items: list[Any], first: int, attempt: int) -> RemoteJob:
         number = next(_numbers)
         job = RemoteJob(
-            items, first, attempt, number, self._parted, self._hear_all, timed=self._keep_times
+            items, first, attempt, number, self._crew.parted, self._hear_all, timed=self._keep_times
         )
         self._queue.append(job)
         return job
@@ -108,11 +92,10 @@ class RemoteBackend:
         self._assign()
         while not self._news:
             now = monotonic()
-            overdue_at = min((hand.overdue_at for hand in self._hands), default=math.inf)
-            self._receive(max(0.0, min(until, overdue_at) - now))
-            self._kill_overdue()
-            self._watch_memory()
-            self._replace()
+            self._receive(max(0.0, min(until, self._crew.next_overdue()) - now))
+            self._crew.kill_overdue()
+            self._crew.watch_memory()
+            self._crew.replace()
             self._assign()
             if now >= until:
                 break
@@ -121,15 +104,13 @@ class RemoteBackend:
         return ended
 
     def wake(self) -> None:
-        with self._wake_lock, contextlib.suppress(OSError):  # the map is over, or is woken already
-            self._waker.send_bytes(b"")
+        self._alarm.ring()
 
     def workers(self) -> int:
-        return self._wanted
+        return self._crew.wanted
 
     def stuck(self) -> int:
-        self._left_behind = [hand for hand in self._left_behind if hand.is_alive()]
-        return len(self._left_behind)
+        return self._crew.stuck()
 
     def dismiss(self) -> None:
         pass  # a worker is too dear to be ended before the map is
@@ -137,70 +118,34 @@ class RemoteBackend:
     def close(self, graceful: bool) -> None:
         self._queue.clear()
         try:
-            for hand in self._hands:
+            for hand in self._crew.hands:
                 if hand.job is not None:
                     hand.job.cut(0)
                     hand.job.is_given_up = True
                     hand.end_call(hand.job.number, hand.job.done())
-                    hand.overdue_at = min(hand.overdue_at, monotonic() + _GRACE)
-            while overdue := [hand.overdue_at for hand in self._hands if hand.job is not None]:
+                    self._crew.hurry(hand)
+            while any(hand.job is not None for hand in self._crew.hands):
                 try:
-                    self._receive(max(0.0, min(overdue) - monotonic()))
+                    self._receive(max(0.0, self._crew.next_overdue() - monotonic()))
                 except Exception:
                     if graceful:
                         raise  # else something else is raised, which must not be hidden
-                self._kill_overdue()
+                self._crew.kill_overdue()
         finally:
-            hands, self._hands = self._hands, []
+            hands, self._crew.hands = self._crew.hands, []
             for hand in hands:
                 if hand.job is None:
                     self._staff.release(hand)
                 else:
-                    self._bury(hand)
+                    self._crew.bury(hand)
                     hand.job.part()
-            with self._wake_lock:
-                self._wakes.close()
-                self._waker.close()
+            self._alarm.close()
             if self._owns_staff:
                 self._staff.close(graceful)
 
-    # Workers
-
-    def _hire(self) -> None:
-        while len(self._hands) < self._wanted:
-            hand = self._staff.hire(alone=not self._hands)
-            if hand is None:
-                return  # asked for again before long
-            self._hands.append(hand)
-            for handle in (hand.channel.reader, *hand.sentinels()):
-                self._watch.add(handle, hand)
-            if self._function is not None and hand.function != self._function[0]:
-                hand.function = self._function[0] if self._function[0].body else None
-                with contextlib.suppress(OSError):  # it has died, which will be seen
-                    parcel, parts = self._function
-                    hand.channel.send_parcel(parcel, parts, "function", self._plan.caller)
-
-    def _replace(self) -> None:
-        """Start workers in place of those that were killed after their jobs were given up."""
-        try:
-            self._hire()
-        except ParallelError:
-            if not self._hands:
-                raise
-            self._wanted = len(self._hands)
-
-    def _parted(self, hand: Hand) -> None:
-        """A job was given up while this worker had it. It may come back soon.
-
-        The engine no longer counts on the worker. If it then asks for another, that is this one if
-        it comes back, and else a new one as soon as this one was killed.
-        """
-        self._wanted -= 1
-        hand.overdue_at = monotonic() + _GRACE
-
     def _assign(self) -> None:
         """Give jobs to those who are free."""
-        for hand in self._hands:
+        for hand in self._crew.hands:
             if not hand.is_ready or hand.job is not None:
                 continue
             while self._queue:
@@ -246,19 +191,18 @@ class RemoteBackend:
     # What comes from them
 
     def _receive(self, timeout: float) -> None:
-        ready = self._watch.wait(timeout)
+        ready = self._crew.watch.wait(timeout)
         if not ready:
-            for hand in [hand for hand in self._hands if not hand.is_alive()]:
+            for hand in [hand for hand in self._crew.hands if not hand.is_alive()]:
                 self._last_words(hand)
         for handle, hand in ready:
             if hand is None:
-                while self._wakes.poll():
-                    self._wakes.recv_bytes()
+                self._alarm.clear()
                 self._news = True
-            elif hand in self._hands:
+            elif hand in self._crew.hands:
                 if handle is not hand.channel.reader:  # its pipe may be kept open by others
                     self._last_words(hand)
-                elif not self._hear(hand) and hand in self._hands:
+                elif not self._hear(hand) and hand in self._crew.hands:
                     self._lost(hand)
 
     def _hear(self, hand: Hand) -> bool:
@@ -273,13 +217,13 @@ class RemoteBackend:
     def _hear_all(self, hand: Hand) -> None:
         """Take all that a worker has said."""
         with contextlib.suppress(EOFError, OSError):
-            while hand in self._hands and hand.channel.poll():
+            while hand in self._crew.hands and hand.channel.poll():
                 self._heard(hand, *hand.channel.receive())
 
     def _last_words(self, hand: Hand) -> None:
         """Take what a worker that has ended had said before, and let go of it."""
         self._hear_all(hand)
-        if hand in self._hands:
+        if hand in self._crew.hands:
             self._lost(hand)
 
     def _heard(self, hand: Hand, what: str, *message: Any) -> None:
@@ -313,12 +257,12 @@ class RemoteBackend:
                 job.end()
                 self._ended.append(job)
             if hand.is_worn or hand.tasks >= (self._plan.max_tasks_per_worker or math.inf):
-                self._retire(hand)
+                self._crew.retire(hand)
 
     def _lost(self, hand: Hand) -> None:
         """A worker has ended that should not have, or was killed."""
-        self._forget(hand)
-        fate = self._bury(hand)
+        self._crew.forget(hand)
+        fate = self._crew.bury(hand)
         if not hand.is_ready:
             raise ParallelError(
                 f"{self._plan.caller}: the worker {hand.name!r} {fate} before it was ready to "
@@ -328,7 +272,7 @@ class RemoteBackend:
             )
         job: RemoteJob | None = hand.job
         if job is None or not job.is_given_up:
-            self._wanted -= 1
+            self._crew.wanted -= 1
         self._news = True
         if job is None:
             return
@@ -346,51 +290,6 @@ class RemoteBackend:
 
         job.end(loss)
         self._ended.append(job)
-
-    def _watch_memory(self) -> None:
-        """Replace workers that use too much after their item, and kill those that use far more."""
-        limit = self._plan.memory_limit
-        if limit is None:
-            return
-        for hand in self._hands:
-            used = used_memory(hand.pid)
-            if used > limit * _FAR_TOO_MUCH:
-                hand.kill(
-                    f"was killed since it used {used / 2**20:,.0f} MiB, far more than "
-                    f"memory_limit={limit / 2**20:,.0f} MiB"
-                )
-            elif used > limit and not hand.is_worn:
-                hand.is_worn = True
-                if hand.job is not None:
-                    hand.job.cut(hand.job.done() + 1)
-        for hand in [hand for hand in self._hands if hand.is_worn and hand.job is None]:
-            self._retire(hand)
-
-    def _retire(self, hand: Hand) -> None:
-        """Part with a worker that has no job. The engine asks for another if there is work."""
-        self._forget(hand)
-        self._wanted -= 1
-        self._staff.release(hand, worn=True)
-
-    def _forget(self, hand: Hand) -> None:
-        self._hands.remove(hand)
-        for handle in (hand.channel.reader, *hand.sentinels()):
-            self._watch.remove(handle)
-
-    def _bury(self, hand: Hand) -> str:
-        """End what is left of a worker, and what it has started; return how it ended."""
-        hand.kill()
-        if hand.is_alive():
-            self._left_behind.append(hand)
-        hand.channel.close()
-        self._staff.lost()
-        return hand.fate()
-
-    def _kill_overdue(self) -> None:
-        now = monotonic()
-        for hand in self._hands:
-            if now >= hand.overdue_at:
-                hand.kill()
 
 
 def _unreadable(index: int, item: Any) -> BaseException:

@@ -58,19 +58,12 @@ class RemoteJob:
         self._failed: dict[int, BaseException] = {}
         self._times: list[float] = []
         self._notes: list[tuple[int, Notes]] = []  # and what was copied, but not read yet
-        self._expires: tuple[int, float] | None = None
 
-    @property
-    def expires(self) -> tuple[int, float] | None:
-        return self._expires
-
-    @expires.setter
-    def expires(self, value: tuple[int, float] | None) -> None:
-        self._expires = value
-        if value is not None and self.hand is not None:
+    def will_expire(self, position: int, at: float) -> None:
+        if self.hand is not None:
             slate = self.hand.slate
-            slate.head_times[Head.EXPIRES_AT] = value[1]
-            slate.head[Head.EXPIRES_POSITION] = value[0]
+            slate.head_times[Head.EXPIRES_AT] = at
+            slate.head[Head.EXPIRES_POSITION] = position
 
     @property
     def started(self) -> float | None:

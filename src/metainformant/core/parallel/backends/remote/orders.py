@@ -128,7 +128,7 @@ class _SealedAnswer(NamedTuple):
         if isinstance(self.values, bytes):
             values = pickle.loads(self.values)
         else:
-            values = [None] * len(self.values)
+            values = list[Any]([None]) * len(self.values)
             for at, record in enumerate(self.values):
                 try:
                     values[at] = None if at in failed else pickle.loads(record)

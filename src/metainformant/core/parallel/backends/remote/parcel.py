@@ -17,9 +17,10 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-# From this size on, in bytes, shared memory is worth its system calls; below it a message fits into
-# the buffer of a socket, so that sending it to a process that listens never blocks.
-LARGE = 64 * 1024
+# From this size on, in bytes, shared memory is worth its system calls. Two that are smaller fit
+# into a pipe whose other end does not listen yet: what a worker prepares itself with, and the
+# function.
+LARGE = 30_000
 # Smaller buffers stay in the pickle.
 _SMALL_BUFFER = 4096
 _ALIGNED = 64
@@ -136,7 +137,8 @@ def by_value(item: Any, file: Any, keep: Any) -> bool:
         import cloudpickle
     except ImportError:
         return False
-    cloudpickle.Pickler(file, 5, buffer_callback=keep).dump(item)
+    pickler: Any = cloudpickle.Pickler  # not every version of it says what it takes
+    pickler(file, 5, buffer_callback=keep).dump(item)
     return True
 
 

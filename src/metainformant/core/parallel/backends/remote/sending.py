@@ -9,7 +9,7 @@ from ...describe import describe
 from .job import RemoteJob
 from .parcel import Packer, Parcel, dumps, is_enough, slices
 from .travel import unpicklable
-from .worker import Pickled, Unsendable
+from .wrapping import Pickled, Unsendable
 
 Packed = tuple[Parcel, list[Any]]  # the parts are those of a body that goes apart
 

@@ -30,6 +30,7 @@ from .channel import Channel
 from .parcel import LARGE, Packer, Parcel
 from .slate import Head, Kind, Slate
 from .travel import pack, refused_module, unpicklable
+from .wrapping import unwrapped, unwrapping
 
 
 class Assignment(NamedTuple):
@@ -43,20 +44,6 @@ class Assignment(NamedTuple):
     timed: bool
     fail_fast: bool
     wrapped: bool  # whether each item is an Unsendable or a Pickled
-
-
-class Unsendable:
-    """In the place of an item that could not be pickled."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
-class Pickled:
-    """An item that comes on its own, since it may fail to be read."""
-
-    def __init__(self, record: bytes) -> None:
-        self.record = record
 
 
 class Worker:
@@ -140,7 +127,7 @@ class Worker:
         slate.head[Head.JOB] = job.number
         set_current(self._describe)
         if job.wrapped:
-            func = _unwrapping(func)
+            func = unwrapping(func)
         try:
             try:
                 self._run_items(func, slate.tape(items, job.timed), job.fail_fast)
@@ -281,25 +268,6 @@ class Worker:
             raise TaskEnded
 
 
-def _unwrapping(func: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def call_with_item(wrapped: Unsendable | Pickled) -> Any:
-        return func(_unwrapped(wrapped))
-
-    return call_with_item
-
-
-def _unwrapped(item: Unsendable | Pickled) -> Any:
-    if isinstance(item, Unsendable):
-        raise ParallelError(item.text)
-    try:
-        return pickle.loads(item.record)
-    except Exception as error:
-        raise ParallelError(
-            f"the item can't be read in a worker: {type(error).__name__}: {error}"
-            f"{refused_module(error)}"
-        ) from error
-
-
 _TOO_LARGE = bytes(LARGE)
 OURS: frozenset[CodeType] = frozenset(
     {
@@ -307,7 +275,7 @@ OURS: frozenset[CodeType] = frozenset(
         Worker._note.__code__,
         Worker._note_pickled.__code__,
         WITH_STATE,
-        _unwrapping(print).__code__,
-        _unwrapped.__code__,
+        unwrapping(print).__code__,
+        unwrapped.__code__,
     }
 )
