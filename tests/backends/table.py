@@ -50,6 +50,16 @@ KINDS = [
     Kind("threads", parallel.thread_map, {}, {}, frozenset({KILL, COPIES})),
     *map(_processes, multiprocessing.get_all_start_methods()),
 ]
+if sys.version_info >= (3, 14):
+    KINDS.append(
+        Kind(
+            "interpreters",
+            parallel.interpreter_map,
+            {},
+            {"backend": "interpreter"},
+            frozenset({CONTEXT, IDENTITY, KILL}),
+        )
+    )
 
 # A process that other tests have left threads in may still be forked, in a test.
 FORKS = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -181,9 +182,13 @@ def test_ctrl_c_while_the_output_is_stuck_loses_nothing(start: Start) -> None:
     process.send_signal(signal.SIGINT)
     read_until(process.stderr, "interrupted")
     out, err = process.communicate(timeout=20)
-    rows = [json.loads(line) for line in out.splitlines()]
-    assert [row["index"] for row in rows] == [*range(len(rows))]
-    assert f" {len(rows)} ok" in err
+    indices = [json.loads(line)["index"] for line in out.splitlines()]
+    assert indices == sorted(set(indices))
+    assert f" {len(indices)} ok" in err
+    # Another worker may have been further when this one was kept from starting its next record.
+    missing = indices[-1] + 1 - len(indices)
+    not_started = re.search(r"(\d+) not started", err)
+    assert missing <= (int(not_started[1]) if not_started else 0)
     assert process.returncode == 130
 
 
