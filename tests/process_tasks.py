@@ -123,3 +123,31 @@ def faulty(item: tuple[int, str, str]) -> Any:
         except BaseException:
             continue
     return number
+
+
+_kept: list[bytearray] = []
+
+
+def hoard(mib: int) -> int:
+    """Use so many more MiB from now on, and say which process that is."""
+    _kept.append(bytearray(b"x") * (mib * 2**20))
+    time.sleep(0.01)
+    return os.getpid()
+
+
+def explode(number: int) -> int:
+    while number == 1:
+        _kept.append(bytearray(b"x") * (2**20))
+        time.sleep(0.001)
+    return number
+
+
+def thread_variables(_: object) -> set[str | None]:
+    return {os.environ.get(f"{name}_NUM_THREADS") for name in ("OMP", "OPENBLAS", "MKL")}
+
+
+def blas_threads(_: object) -> set[int]:
+    import numpy  # noqa: F401  # loads the library
+    from threadpoolctl import threadpool_info
+
+    return {entry["num_threads"] for entry in threadpool_info()}
