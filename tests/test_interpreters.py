@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import textwrap
@@ -26,18 +25,19 @@ def run(func: Callable[..., Any], items: Any, **options: Any) -> list[Any]:
     return parallel.interpreter_map(func, items, **{"max_workers": 2, **options})
 
 
-def join_workers() -> None:
-    """Wait until the calls that were left behind have returned, and their interpreters ended."""
-    for thread in threading.enumerate():
-        if re.match(r"(interpreter_map|imap|outcomes|Pool)-", thread.name):
-            thread.join(20)
-            assert not thread.is_alive()
-
-
 @pytest.fixture(autouse=True)
-def _nothing_is_left() -> Iterator[None]:
-    yield
-    join_workers()
+def join_workers() -> Iterator[Callable[[], None]]:
+    """Waits until calls that were left behind have returned, and their interpreters ended."""
+    before = set(threading.enumerate())
+
+    def join() -> None:
+        for thread in threading.enumerate():
+            if thread not in before:
+                thread.join(20)
+                assert not thread.is_alive()
+
+    yield join
+    join()
 
 
 def test_results_are_in_order() -> None:
@@ -93,7 +93,9 @@ def test_an_overdue_call_costs_only_its_slot(func: Callable[[int], int]) -> None
     assert error.worker.startswith("interpreter_map-")
 
 
-def test_python_code_is_ended_and_other_calls_are_left_behind() -> None:
+def test_python_code_is_ended_and_other_calls_are_left_behind(
+    join_workers: Callable[[], None],
+) -> None:
     (ended,) = run(tasks.loop_at_one, [1], timeout=0.3)
     join_workers()
     assert not ended.running

@@ -145,6 +145,7 @@ class SimBackend:
     """Workers that take jobs from one queue, as the threads do."""
 
     max_chunk: int | None = None
+    has_queue = True
 
     def __init__(
         self,

@@ -103,6 +103,9 @@ class Backend(Protocol):
     """A kind of worker, for one map."""
 
     max_chunk: int | None  # the most items that a job should have; None for any number
+    # Whether workers take the next job by themselves, so that there should always be one: else it
+    # is cut just when one is free, by what is known of the speed then.
+    has_queue: bool
 
     def spawn(self) -> None:
         """Add a worker; ParallelError if the system allows no more."""

@@ -133,7 +133,9 @@ class Dispatcher:
 
         That matters where all threads share one lock: each time we wake up, we are in their way.
         """
-        if self._pace is not None or self._backend.queued() >= self._max_workers:
+        if self._pace is not None or not self._backend.has_queue:
+            return
+        if self._backend.queued() >= self._max_workers:
             return
         self._backend.remind()
         for _ in range(self._max_workers):

@@ -114,6 +114,7 @@ class ExecutorBackend:
     """
 
     max_chunk: int | None = None
+    has_queue = True
 
     def __init__(
         self,

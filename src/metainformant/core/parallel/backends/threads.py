@@ -39,6 +39,7 @@ class ThreadBackend:
     """
 
     max_chunk: int | None = None
+    has_queue = True
 
     def __init__(self, plan: Plan, *, eager: bool = False, keep_times: bool = False) -> None:
         self._plan = plan

@@ -48,6 +48,7 @@ class RemoteBackend:
     """
 
     max_chunk: int | None = CAPACITY
+    has_queue = False
 
     def __init__(
         self, plan: Plan, staff: Staff, *, owns_staff: bool = True, keep_times: bool = False

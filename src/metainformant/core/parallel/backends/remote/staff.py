@@ -117,16 +117,17 @@ class Staff(ABC):
         until = monotonic() + (_PATIENCE if graceful else _HASTE)
         broken: list[BaseException] = []
         try:
-            while left := [hand for hand in leaving if hand.is_alive()]:
+            left = leaving
+            while (left := [hand for hand in left if hand.is_alive()]) and monotonic() < until:
                 self._hear(left, broken)
-                now = monotonic()
-                if now >= until:
-                    break
                 for hand in left:
-                    if now >= hand.overdue_at:
+                    if monotonic() >= hand.overdue_at:
                         hand.kill()
                 watched: list[Any] = [sentinel for hand in left for sentinel in hand.sentinels()]
-                wait(watched, min(0.1, until - now))
+                ended = wait(watched, min(0.1, max(0.0, until - monotonic())))
+                # One that has let go of everything may take a moment more to be gone, for which
+                # it is waited at last, and not by asking again and again.
+                left = [hand for hand in left if not set(ended).intersection(hand.sentinels())]
             self._hear(leaving, broken)
         finally:
             for hand in leaving:

@@ -1,0 +1,19 @@
+"""What is done around every test of this folder."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_interpreter_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Wait for interpreters that were left behind: a process that has any can't safely be forked."""
+    before = set(threading.enumerate())
+    yield
+    if "interpreters" in request.node.name:
+        for thread in threading.enumerate():
+            if thread not in before:
+                thread.join(20)
