@@ -17,10 +17,9 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-# From this size on, in bytes, shared memory is worth its system calls. Two that are smaller fit
-# into a pipe whose other end does not listen yet: what a worker prepares itself with, and the
-# function.
-LARGE = 30_000
+# From this size on, in bytes, shared memory is worth its system calls; below it a message fits into
+# a pipe, so that sending it to a process that listens never blocks.
+LARGE = 60_000
 # Smaller buffers stay in the pickle.
 _SMALL_BUFFER = 4096
 _ALIGNED = 64
@@ -102,7 +101,7 @@ class Packer:
         self._objects.append((self._end, buffers))
         self.size += sum(map(len, parts)) + sum(buffer.nbytes for buffer in buffers)
 
-    def pack(self) -> tuple[Parcel, list[Any]]:
+    def pack(self, large: int = LARGE) -> tuple[Parcel, list[Any]]:
         """The parcel, and the parts of its body if that is to go into a segment."""
         parts, at = list(self._parts), self._end
         objects = []
@@ -115,7 +114,7 @@ class Packer:
                 places.append((at, at + buffer.nbytes, buffer.readonly))
                 at += buffer.nbytes
             objects.append((end, tuple(places)))
-        if at < LARGE:
+        if at < large:
             return Parcel(b"".join(parts), at, tuple(objects)), []
         return Parcel(None, at, tuple(objects)), parts
 

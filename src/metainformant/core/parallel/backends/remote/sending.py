@@ -11,6 +11,10 @@ from .parcel import Packer, Parcel, dumps, is_enough, slices
 from .travel import unpicklable
 from .wrapping import Pickled, Unsendable
 
+# What a worker prepares itself with and the function are sent before it listens, so both have to
+# fit into its pipe.
+_BOTH_FIT = 30_000
+
 Packed = tuple[Parcel, list[Any]]  # the parts are those of a body that goes apart
 
 
@@ -26,7 +30,7 @@ def pack_named(label: str, what: Any) -> Packed:
             except Exception as cause:
                 raise unpicklable(f"{label}: {name}={value!r}", cause) from cause
         raise unpicklable(f"{label}: {type(what).__name__}", error) from error
-    return packer.pack()
+    return packer.pack(_BOTH_FIT)
 
 
 class _Function(NamedTuple):
