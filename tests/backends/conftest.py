@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _no_interpreter_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Wait for interpreters that were left behind: a process that has any can't safely be forked."""
+    """Wait for interpreters that were left behind: beside any, a process can't safely be forked."""
     before = set(threading.enumerate())
     yield
     if "interpreters" in request.node.name:
