@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+
+
+def without_coverage() -> dict[str, str]:
+    """The environment for processes that are interrupted.
+
+    A `KeyboardInterrupt` within the tracer of coverage leaves its lock locked, and then all threads
+    wait for it.
+    """
+    return {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
@@ -17,6 +27,7 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=60,
         check=False,
+        env=without_coverage(),
     )
 
 

@@ -30,6 +30,7 @@ from metainformant.core.parallel.backends.remote.slate import SIZE, Head, Slate
 from . import process_tasks
 from .backends import tasks
 from .backends.table import FORKS, KINDS
+from .support import without_coverage
 
 if sys.platform == "win32":
     pytest.skip("needs signals", allow_module_level=True)
@@ -327,7 +328,7 @@ class Child:
         given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
         paths = [str(ROOT), *map(os.path.abspath, given)]
         environment = {
-            **os.environ,
+            **without_coverage(),
             "PIDS": str(self.pids_file),
             "PYTHONPATH": os.pathsep.join(paths),
         }
