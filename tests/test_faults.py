@@ -60,6 +60,19 @@ class TestEnding:
         assert "The call was ended." in str(results[1])
         wait_for_other_threads(before)
 
+    def test_a_loop_that_only_compares_is_ended_too(self) -> None:
+        """CPython 3.11 makes one instruction of the comparison and the jump, once they are hot."""
+
+        def task(number: int) -> int:
+            while number == 20:
+                pass
+            return number
+
+        before = set(threading.enumerate())
+        results = parallel.thread_map(task, range(21), timeout=0.1)
+        wait_until_ended(results[20])
+        wait_for_other_threads(before)
+
     def test_a_call_that_cannot_be_ended_is_said_to_run(self, release: threading.Event) -> None:
         def task(_: int) -> None:
             lock = threading.Lock()

@@ -127,9 +127,14 @@ def _takes_exceptions(ident: int) -> bool:
     import opcode  # needed only where calls are overdue
 
     # We have the GIL, so the thread is in a call that has released it, or it stands between two
-    # instructions and wants the GIL. Only calls release it, so what stands at one of these is not
-    # in a call, and looks for an exception as soon as it has the GIL again.
-    name = opcode.opname[frame.f_code.co_code[frame.f_lasti]]
+    # instructions and wants the GIL. Only calls release it (and comparisons of large arrays, which
+    # do not last), so what stands at one of these is not in a call, and looks for an exception as
+    # soon as it has the GIL again.
+    code, at = frame.f_code.co_code, frame.f_lasti
+    name = opcode.opname[code[at]]
+    if name == "COMPARE_OP":  # in a hot loop, CPython 3.11 makes one of it and the jump behind it
+        at = next(later for later in range(at + 2, len(code), 2) if code[later])  # 0: a cache
+        name = opcode.opname[code[at]]
     return name == "RESUME" or "JUMP_BACKWARD" in name
 
 
