@@ -6,8 +6,15 @@ here=$(dirname "$0") logs=.cache/logs
 rm -rf "$logs"
 mkdir -p "$logs"
 
+# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
+listen='import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp("sh", ["sh", *sys.argv[1:]])'
+
 run() { # NAME PYTHON FOLDER
-  if sh "$here/test_wheel.sh" "$2" "$3" >"$logs/$1" 2>&1; then touch "$logs/$1.passed"; fi
+  if "$2" -c "$listen" "$here/test_wheel.sh" "$2" "$3" >"$logs/$1" 2>&1; then
+    touch "$logs/$1.passed"
+  fi
 }
 
 run wheel "$1" .cache/wheel &
