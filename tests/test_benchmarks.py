@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.harness.gate import ratios, verdicts
-from benchmarks.harness.measure import how_many, measure
+from benchmarks.harness.measure import has_turn, how_many, measure
 from benchmarks.harness.page import page, quantity, section
 from benchmarks.harness.results import Result, Row, Run
 from benchmarks.harness.workload import Contender, Group, Unable, Workload
@@ -43,11 +46,11 @@ def _workload(*contenders: Contender, **options: object) -> Workload:
 
 def test_ratios_are_to_the_fastest_peer_and_to_the_limit() -> None:
     lines = section(RESULT).splitlines()
-    assert "Limit: the plain loop, 500 ms. 3 rounds. Mind the gap." in lines
-    assert "| plain loop | 500 ms | 500 ms | 500 ms |  | 1.00 |" in lines
-    assert "| metainformant | 1.00 s | 750 ms | 1.50 s | 0.50 | 2.00 |" in lines
-    assert "| slow | 4.00 s | 3.00 s | 5.00 s | 2.00 | 8.00 |" in lines
-    assert "| unable | can't: no timeout | | | | |" in lines
+    assert "Limit: the plain loop, 500 ms. Mind the gap." in lines
+    assert "| plain loop | 500 ms | 500 ms | 500 ms |  | 1.00 | 3 |" in lines
+    assert "| metainformant | 1.00 s | 750 ms | 1.50 s | 0.50 | 2.00 | 3 |" in lines
+    assert "| slow | 4.00 s | 3.00 s | 5.00 s | 2.00 | 8.00 | 3 |" in lines
+    assert "| unable | can't: no timeout | | | | | |" in lines
 
 
 def test_results_survive_their_file(tmp_path: Path) -> None:
@@ -101,6 +104,23 @@ def test_a_contender_may_measure_itself() -> None:
 )
 def test_rounds_fit_into_the_time(took: float, scale: float, rounds: tuple[int, bool]) -> None:
     assert how_many(_workload(seconds=8), took, scale) == rounds
+
+
+@pytest.mark.parametrize("turns", [1, 3, 7, 25])
+def test_turns_are_spread_over_the_rounds(turns: int) -> None:
+    having = [number for number in range(25) if has_turn(number, turns, 25)]
+    gaps = {later - earlier for earlier, later in itertools.pairwise(having)}
+    assert len(having) == turns
+    assert max(gaps, default=0) - min(gaps, default=0) <= 1
+
+
+def test_one_that_takes_long_sits_out_some_of_the_rounds() -> None:
+    quick = Contender("quick", "limit", lambda: None)
+    long = Contender("long", "peer", lambda: time.sleep(0.3))
+    workload = replace(_workload(quick, long, seconds=1), rounds=8)
+    rounds = {row.name: row.rounds for row in measure(workload).rows}
+    assert rounds["long"] == 3
+    assert 3 < rounds["quick"] <= 8
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,8 @@
-"""Measure one workload in this process: every contender in turn, round after round."""
+"""Measure one workload in this process: every contender in turn, round after round.
+
+A contender that takes long sits out some of the rounds, evenly spread, so that the quick ones need
+not make do with as few.
+"""
 
 from __future__ import annotations
 
@@ -51,13 +55,17 @@ def _rows(workload: Workload, scale: float) -> list[Row]:
         contenders = workload.build(stack)
         gc.collect()
         gc.freeze()  # so that collections between rounds do not visit the items
-        first, reasons, took = _warm_up(contenders, workload)
+        first, reasons = _warm_up(contenders, workload)
+        values: dict[str, list[float]] = {}
+        turns: dict[str, int] = {}
+        for name, (value, took) in first.items():
+            turns[name], counts = how_many(workload, len(first) * took, scale)
+            values[name] = [value] if counts else []
         able = [contender for contender in contenders if contender.name in first]
-        rounds, counts = how_many(workload, took, scale)
-        values = {name: [value] if counts else [] for name, value in first.items()}
-        for number in range(rounds):
+        for number in range(rounds := max(turns.values(), default=0)):
+            taking = [one for one in able if has_turn(number, turns[one.name], rounds)]
             # In another order each time: what one leaves behind is not always the same one's.
-            for contender in random.Random(number).sample(able, len(able)):
+            for contender in random.Random(number).sample(taking, len(taking)):
                 _say(contender)
                 values[contender.name].append(_once(contender.run, workload.own)[0])
     return [
@@ -71,11 +79,17 @@ def _rows(workload: Workload, scale: float) -> list[Row]:
 def how_many(workload: Workload, took: float, scale: float) -> tuple[int, bool]:
     """Rounds that fit into the time, if each takes as long as the first did; whether that counts.
 
-    The first round has to count where there is not enough time for another three.
+    The first round has to count where there is not enough time for another three. To give each
+    contender an equal share of the time, `took` is what a round of so many like it would take.
     """
     fewest = FEWEST if scale >= 1 else 1
     fit = min(workload.rounds, int(scale * workload.seconds / took) if took else workload.rounds)
     return (fit, False) if fit >= fewest else (fewest - 1, True)
+
+
+def has_turn(number: int, turns: int, rounds: int) -> bool:
+    """Whether a contender that has so many turns in so many rounds has one in this round."""
+    return (number + 1) * turns // rounds > number * turns // rounds
 
 
 def _say(contender: Contender) -> None:
@@ -103,16 +117,15 @@ def _once(run: Run | Unable, own: bool) -> tuple[float, object]:
 
 def _warm_up(
     contenders: list[Contender], workload: Workload
-) -> tuple[dict[str, float], dict[str, str], float]:
-    """The first round: what it came to, why others are not able, and how long it took in all.
+) -> tuple[dict[str, tuple[float, float]], dict[str, str]]:
+    """The first round: what it came to and how long it took; why others are not able.
 
     It also sees to it that all do the same work: their answers must have as many items and as many
     failures as is expected, or as the first one's.
     """
-    first: dict[str, float] = {}
+    first: dict[str, tuple[float, float]] = {}
     reasons: dict[str, str] = {}
     expected = workload.expected
-    total = 0.0
     for contender in contenders:
         reason = _obstacle(contender)
         if not reason:
@@ -132,11 +145,10 @@ def _warm_up(
                 elif contender.kind == "peer" and took > TOO_LONG:
                     reason = f"left out: took {took:,.0f} s"
                 else:
-                    first[contender.name] = value
-                    total += took
+                    first[contender.name] = value, took
         if reason:
             reasons[contender.name] = " ".join(reason.split())[:200]
-    return first, reasons, total
+    return first, reasons
 
 
 def _obstacle(contender: Contender) -> str:

@@ -18,8 +18,9 @@ INTRODUCTION = """\
 
 `make bench` measures all of this on your machine, in about a quarter of an hour, with the other
 libraries in an environment of their own. Each workload runs in a process of its own, where all
-contenders take turns, round after round, so that a slow minute slows all of them. Compare within a
-table, and mind the spread between fastest and slowest round.
+contenders take turns, round after round, so that a slow minute slows all of them; those that take
+long sit out some of the rounds. Compare within a table, and mind the spread between fastest and
+slowest round.
 
 A contender that can't do a workload as it is (no exception for a single item, no timeout for a
 single task) is not given a lighter one: its row says why. Ratios are those of medians: to the
@@ -59,8 +60,8 @@ def section(result: Result) -> str:
         lines += [f"| {name} | {value} |" for name, value in result.facts.items()] + [""]
     else:
         lines += [
-            f"| contender | median | {_WORDS[result.unit]} peer | to the limit |",
-            "| --- | ---: | ---: | ---: | ---: | ---: |",
+            f"| contender | median | {_WORDS[result.unit]} peer | to the limit | rounds |",
+            "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
             *(_row(row, result) for row in result.rows),
             "",
         ]
@@ -71,19 +72,16 @@ def _caption(result: Result) -> str:
     parts = []
     if result.limit and result.ideal is not None:
         parts.append(f"Limit: {result.limit}, {quantity(result.ideal, result.unit)}.")
-    rounds = max((row.rounds for row in result.rows), default=0)
-    if rounds:
-        parts.append(f"{rounds} round{'s' if rounds > 1 else ''}.")
     return " ".join([*parts, result.note]).strip()
 
 
 def _row(row: Row, result: Result) -> str:
     if row.median is None:
-        return f"| {row.name} | {row.reason} | | | | |"
+        return f"| {row.name} | {row.reason} | | | | | |"
     values = [quantity(value, result.unit) for value in (row.median, row.fastest, row.slowest)]
     to_peer = "" if row.kind == "limit" else _ratio(ratio(row.median, result.fastest_peer))
     to_limit = _ratio(ratio(row.median, result.ideal))
-    return "| " + " | ".join([row.name, *values, to_peer, to_limit]) + " |"
+    return "| " + " | ".join([row.name, *values, to_peer, to_limit, str(row.rounds)]) + " |"
 
 
 def _ratio(value: float | None) -> str:

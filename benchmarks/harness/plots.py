@@ -142,6 +142,7 @@ def _panel(axes: Any, plot: Plot, results: list[Result], title: str) -> None:
         )
     axes.set_xscale("log")
     axes.set_yscale("log" if plot.log_y else "linear")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     if not plot.log_y:
         axes.set_ylim(0, 105)
     axes.set_xlabel(plot.x)

@@ -42,8 +42,8 @@ class Workload:
 
     Attributes:
         build: makes the contenders. What has to be closed after the last round goes on the stack.
-        rounds: at most so many; fewer, but not below three, if they would take longer than
-            `seconds` in all.
+        rounds: at most so many; fewer, but not below three, for contenders that would need more
+            than their share of `seconds`.
         own: that `run` returns what it measured, instead of being timed.
         limit: what is physically possible, in words.
         ideal: the limit as a number. Otherwise it is the median of the contender of that kind,
