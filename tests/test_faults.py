@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.tape import gil_enabled
+from metainformant.core.parallel.gil import HAS_GIL
 
 from .support import run_python, wait_for_other_threads
 
@@ -404,7 +404,7 @@ class TestSlowItems:
         assert sorted(told) == ["thread_map: item 2 (2)", "thread_map: item 5 (5)"]
         assert all(record.levelno == logging.WARNING for record in records)
         assert "thread_map: item 2 (2) has been running for 0.0" in caplog.text
-        if gil_enabled():
+        if HAS_GIL:
             assert "in dawdle" in caplog.text
 
     def test_nothing_is_printed_where_logging_is_not_set_up(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.tape import gil_enabled
+from metainformant.core.parallel.gil import HAS_GIL
 
 
 def double(number: int) -> int:
@@ -149,7 +149,7 @@ class TestFailures:
         frames = traceback.extract_tb(error.__traceback__)
         names = [frame.name for frame in frames]
         assert names[-1] == "fail_on_odd"
-        if gil_enabled():
+        if HAS_GIL:
             assert len(names) == 1
 
     def test_a_failure_in_a_function_of_c_has_a_traceback(self) -> None:
@@ -271,7 +271,7 @@ class TestFailures:
         assert "further items" in same.__notes__[-1]
 
     @pytest.mark.skipif(
-        not gil_enabled(), reason="crashes CPython 3.13 without the GIL, also in bare threads"
+        not HAS_GIL, reason="crashes CPython 3.13 without the GIL, also in bare threads"
     )
     def test_one_exception_object_raised_by_many_threads_at_once(self) -> None:
         same = ValueError("same")
@@ -344,7 +344,7 @@ class TestBalance:
 
 def settle_references() -> None:
     """Without the GIL, counts that another thread owns are settled by the collector only."""
-    if not gil_enabled():
+    if not HAS_GIL:
         gc.collect()
 
 

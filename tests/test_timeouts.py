@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.tape import gil_enabled
+from metainformant.core.parallel.gil import HAS_GIL
 
 from .support import run_python
 
@@ -40,7 +40,7 @@ def test_a_hung_task_becomes_an_error_in_its_slot(release: threading.Event) -> N
     assert (error.index, error.item, error.seconds) == (2, "2", 0.1)
     assert error.worker.startswith("thread_map-")
     assert error.worker in str(error)
-    if gil_enabled():
+    if HAS_GIL:
         assert "release.wait" in error.stack
     assert "threads.py" not in error.stack
 

@@ -16,7 +16,8 @@ _MAX_NOTES = 5
 
 def describe(item: object) -> str:
     """Return `item` as text of at most about 60 characters; objects whose repr fails included."""
-    if type(item) is str and len(item) < 40:
+    # What is surely short does not need the rest, which takes longer than a failure itself.
+    if (type(item) is str and len(item) < 40) or (type(item) is int and abs(item) < 1 << 64):
         return repr(item)
     if isinstance(item, (bytes, bytearray)) and len(item) > 40:
         return f"{bytes(item[:40])!r}... ({len(item)} bytes)"
@@ -40,17 +41,15 @@ def note_failure(
     try:
         notes = getattr(error, "__notes__", ())
         if len(notes) < _MAX_NOTES:
-            error.add_note("\n".join(_lines(index, item, attempt, past)))
+            note = f"item {index} ({describe(item)}), attempt {attempt}"
+            error.add_note("\n".join([note, *_earlier(past)]) if past else note)
         elif len(notes) == _MAX_NOTES:
             error.add_note("... and further items: the same exception object was raised again")
     except Exception:
         return
 
 
-def _lines(
-    index: int, item: object, attempt: int, past: Sequence[tuple[int, str]]
-) -> Iterator[str]:
-    yield f"item {index} ({describe(item)}), attempt {attempt}"
+def _earlier(past: Sequence[tuple[int, str]]) -> Iterator[str]:
     expected = 1
     for number, text in past:
         if number > expected:

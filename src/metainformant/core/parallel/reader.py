@@ -17,6 +17,7 @@ from itertools import islice
 from time import monotonic
 from typing import Any
 
+from .gil import HAS_GIL
 from .launch import DAEMON, launch
 from .source import Chunk
 
@@ -236,7 +237,4 @@ def _fill_one_by_one(block: list[Any], items: Iterator[Any]) -> None:
 
 
 # Without the GIL, `extend` keeps the list locked, and the engine could not look while it waits.
-_gil = getattr(sys, "_is_gil_enabled", None)
-_fill: Callable[[list[Any], Iterator[Any]], None] = (
-    list.extend if _gil is None or _gil() else _fill_one_by_one
-)
+_fill: Callable[[list[Any], Iterator[Any]], None] = list.extend if HAS_GIL else _fill_one_by_one

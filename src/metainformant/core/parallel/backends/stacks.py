@@ -7,7 +7,7 @@ from collections.abc import Container
 from types import CodeType, FrameType
 
 from ..errors import Frame
-from .tape import gil_enabled
+from ..gil import HAS_GIL
 
 
 def stack_of(ident: int | None, ours: Container[CodeType]) -> tuple[Frame, ...]:
@@ -15,7 +15,7 @@ def stack_of(ident: int | None, ours: Container[CodeType]) -> tuple[Frame, ...]:
 
     Empty if the thread runs no task, or if that can't be seen.
     """
-    if ident is None or not gil_enabled():
+    if ident is None or not HAS_GIL:
         return ()  # without the GIL the frames of a running thread can't be read safely
     frame: FrameType | None = sys._current_frames().get(ident)
     stack: list[Frame] = []

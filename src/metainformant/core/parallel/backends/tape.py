@@ -15,9 +15,10 @@ That argument needs the two threads to agree on the order of "fetch or cut" and 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
+
+from ..gil import HAS_GIL
 
 _END: Any = object()  # marks the end of a PopTape
 
@@ -66,10 +67,4 @@ class PopTape:
             self._stop = keep
 
 
-def gil_enabled() -> bool:
-    """Whether this interpreter runs one thread at a time. It can't change back once it is True."""
-    check = getattr(sys, "_is_gil_enabled", None)  # new in Python 3.13
-    return check is None or bool(check())
-
-
-Tape: type[ListTape] | type[PopTape] = ListTape if gil_enabled() else PopTape
+Tape: type[ListTape] | type[PopTape] = ListTape if HAS_GIL else PopTape

@@ -10,11 +10,12 @@ from typing import Any
 
 from ..backend import Finished
 from ..errors import FATAL, Frame
+from ..gil import HAS_GIL
 from ..prepare import WITH_STATE
 from ..task import CurrentTask, set_current
 from .interrupt import Interruptible, Sender, TaskEnded
 from .stacks import stack_of
-from .tape import Tape, gil_enabled
+from .tape import Tape
 
 
 class Crew:
@@ -208,7 +209,7 @@ def _drop_our_frames(error: BaseException) -> None:
     Not without the GIL: there, reading the traceback of an exception object that another thread is
     raising too can crash the interpreter (seen on CPython 3.13).
     """
-    if not gil_enabled():
+    if not HAS_GIL:
         return
     ours = error.__traceback__  # the frame that caught it
     loop = ours.tb_next if ours else None
