@@ -7,6 +7,7 @@ function has.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, TypedDict, TypeVar
 
 from . import validate
@@ -111,33 +112,60 @@ class Plan(NamedTuple):
         return Preparation(self.initializer, self.initargs, self.worker_state)
 
 
-# What a call means where it leaves an option out; `max_workers` has no common default.
-_DEFAULTS: dict[str, object] = {
-    "chunk_size": None,
-    "timeout": None,
-    "ordered": True,
-    "on_error": "return",
-    "deadline": None,
-    "cancel": None,
-    "max_failures": None,
-    "slow_after": None,
-    "max_abandoned": 1000,
-    "retries": 0,
-    "retry_on": (Exception,),
-    "backoff": 0.1,
-    "rate": None,
-    "on_complete": None,
-    "progress": None,
-    "initializer": None,
-    "initargs": (),
-    "worker_state": None,
+def _rate(caller: str, name: str, value: object) -> RateLimit | None:
+    if value is None or isinstance(value, RateLimit):
+        return value
+    fix = (
+        f"{caller}: {name}={value!r} must be a number of starts per second above 0, "
+        "a RateLimit, or None for no limit"
+    )
+    return RateLimit(validate.positive(value, fix))
+
+
+def _arguments(caller: str, name: str, value: object) -> tuple[Any, ...]:
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        return tuple(value)
+    raise TypeError(f"{caller}: {name}={value!r} must be a tuple of arguments for initializer")
+
+
+class _Option(NamedTuple):
+    """What a call means that leaves an option out, and what is said against a value."""
+
+    default: object
+    check: Callable[[str, str, Any], Any]
+
+
+# In the order in which they are checked; `max_workers` has no common default.
+_COMMON: dict[str, _Option] = {
+    "chunk_size": _Option(None, validate.optional_whole),
+    "timeout": _Option(None, validate.limit),
+    "ordered": _Option(True, validate.flag),
+    "on_error": _Option("return", validate.on_error),
+    "deadline": _Option(None, validate.limit),
+    "cancel": _Option(None, validate.event),
+    "max_failures": _Option(None, validate.failures),
+    "slow_after": _Option(None, validate.limit),
+    "max_abandoned": _Option(1000, validate.whole),
+    "retries": _Option(0, partial(validate.whole, least=0)),
+    "retry_on": _Option((Exception,), validate.retry_on),
+    "backoff": _Option(0.1, validate.backoff),
+    "rate": _Option(None, _rate),
+    "on_complete": _Option(
+        None, partial(validate.optional_callable, takes="index, item and result")
+    ),
+    "progress": _Option(None, validate.progress),
+    "initializer": _Option(None, partial(validate.optional_callable, takes="`initargs`")),
+    "initargs": _Option((), _arguments),
+    "worker_state": _Option(None, partial(validate.optional_callable, takes="nothing")),
 }
-_PROCESS_DEFAULTS: dict[str, object] = {
-    "start_method": None,
-    "inner_threads": None,
-    "max_tasks_per_worker": None,
-    "memory_limit": None,
+_FOR_PROCESSES: dict[str, _Option] = {
+    "start_method": _Option(None, validate.start_method),
+    "inner_threads": _Option(None, validate.optional_whole),
+    "max_tasks_per_worker": _Option(None, validate.optional_whole),
+    "memory_limit": _Option(None, validate.optional_whole),
 }
+_ALL = {**_COMMON, **_FOR_PROCESSES}
+_DEFAULTS = {name: option.default for name, option in _ALL.items()}
 _MAX_THREADS = 8
 
 
@@ -158,15 +186,15 @@ def make_plan(
     `default_workers`, `max_workers` may be None for as many as the backend has by default.
     """
     kind = validate.backend(caller, backend)
-    defaults = {**_DEFAULTS, **_PROCESS_DEFAULTS} if kind == "process" else _DEFAULTS
-    allowed = [name for name in defaults if name not in arguments]
+    allowed = _ALL if kind == "process" else _COMMON
     for name in options:
-        if name in _PROCESS_DEFAULTS and name not in defaults:
+        if name in _FOR_PROCESSES and name not in allowed:
             raise TypeError(f"{caller}: {name} is an option for processes; the backend is {kind!r}")
-        if name not in allowed:
-            raise TypeError(validate.unknown(caller, name, allowed))
+        if name not in allowed or name in arguments:
+            known = [name for name in allowed if name not in arguments]
+            raise TypeError(validate.unknown(caller, name, known))
     validate.check_function(caller, func)
-    chosen = {**_DEFAULTS, **_PROCESS_DEFAULTS, **arguments, **options}
+    chosen: dict[str, Any] = {**_DEFAULTS, **arguments, **options}
     executor: Any = backend if kind == "executor" else None
     for name in ("initializer", "worker_state") if executor is not None else ():
         if chosen[name] is not None:
@@ -178,58 +206,20 @@ def make_plan(
         if kind == "thread":
             max_workers = _MAX_THREADS
         else:
-            known = getattr(executor, "_max_workers", None)
-            max_workers = known if isinstance(known, int) and known > 0 else cpu_count()
+            its_own = getattr(executor, "_max_workers", None)
+            max_workers = its_own if isinstance(its_own, int) and its_own > 0 else cpu_count()
     workers = validate.whole(caller, "max_workers", max_workers)
-
-    def checked(name: str, check: Callable[..., Any], *more: object) -> Any:
+    for name, default in _DEFAULTS.items():
         value = chosen[name]
         # Nothing is said against what is left out; checking it would take longer than a small map.
-        return value if value is defaults.get(name) else check(caller, name, value, *more)
-
+        if value is not default:
+            chosen[name] = _ALL[name].check(caller, name, value)
     return Plan(
         caller=caller,
         func=func,
         max_workers=workers,
-        chunk_size=checked("chunk_size", validate.optional_whole),
-        timeout=checked("timeout", validate.limit),
-        ordered=checked("ordered", validate.flag),
-        on_error=validate.one_of(caller, chosen["on_error"]),
-        deadline=checked("deadline", validate.limit),
-        cancel=checked("cancel", validate.event),
-        max_failures=checked("max_failures", validate.failures),
-        slow_after=checked("slow_after", validate.limit),
-        max_abandoned=checked("max_abandoned", validate.whole),
-        retries=checked("retries", validate.whole, 0),
-        retry_on=checked("retry_on", validate.retry_on),
-        backoff=checked("backoff", validate.backoff),
-        rate=checked("rate", _rate),
-        on_complete=checked("on_complete", validate.optional_callable, "index, item and result"),
-        progress=checked("progress", validate.progress),
-        initializer=checked("initializer", validate.optional_callable, "`initargs`"),
-        initargs=checked("initargs", _arguments),
-        worker_state=checked("worker_state", validate.optional_callable, "nothing"),
         backend=kind,
-        start_method=checked("start_method", validate.start_method),
-        inner_threads=checked("inner_threads", validate.optional_whole),
-        max_tasks_per_worker=checked("max_tasks_per_worker", validate.optional_whole),
-        memory_limit=checked("memory_limit", validate.optional_whole),
         staff=staff,
         executor=executor,
+        **chosen,
     )
-
-
-def _rate(caller: str, name: str, value: object) -> RateLimit | None:
-    if value is None or isinstance(value, RateLimit):
-        return value
-    fix = (
-        f"{caller}: {name}={value!r} must be a number of starts per second above 0, "
-        "a RateLimit, or None for no limit"
-    )
-    return RateLimit(validate.positive(value, fix))
-
-
-def _arguments(caller: str, name: str, value: object) -> tuple[Any, ...]:
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return tuple(value)
-    raise TypeError(f"{caller}: {name}={value!r} must be a tuple of arguments for initializer")

@@ -95,11 +95,11 @@ def optional_whole(caller: str, name: str, value: object) -> int | None:
     return None if value is None else whole(caller, name, value)
 
 
-def one_of(caller: str, value: object) -> OnError:
+def on_error(caller: str, name: str, value: object) -> OnError:
     for known in _ON_ERROR:
         if value == known:
             return known
-    raise ValueError(f"{caller}: on_error={value!r} must be 'return', 'raise' or 'skip'")
+    raise ValueError(f"{caller}: {name}={value!r} must be 'return', 'raise' or 'skip'")
 
 
 def backend(caller: str, value: object) -> BackendName:
