@@ -80,7 +80,7 @@ def _row(row: Row, result: Result) -> str:
         return f"| {row.name} | {row.reason} | | | | | |"
     values = [quantity(value, result.unit) for value in (row.median, row.fastest, row.slowest)]
     to_peer = "" if row.kind == "limit" else _ratio(ratio(row.median, result.fastest_peer))
-    to_limit = _ratio(ratio(row.median, result.ideal))
+    to_limit = _ratio(ratio(row.median, result.ideal)) if result.limit else ""
     return "| " + " | ".join([row.name, *values, to_peer, to_limit, str(row.rounds)]) + " |"
 
 
