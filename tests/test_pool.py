@@ -116,6 +116,30 @@ def test_a_function_that_cannot_be_read(pool: parallel.Pool) -> None:
         assert pool.map(same, range(3)) == [0, 1, 2]
 
 
+class Late:
+    """Makes all workers but the first one take their time to be ready."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self) -> None:
+        try:
+            self.path.touch(exist_ok=False)
+        except FileExistsError:
+            time.sleep(0.5)
+
+
+def test_a_function_that_was_read_too_late(tmp_path: Path) -> None:
+    """A worker that was sent it, and is ready after the map is over, tells nobody else of it."""
+    with parallel.Pool("process", 2, initializer=Late(tmp_path / "first")) as pool:
+        with pytest.raises(parallel.ParallelError, match=r"func can't be read in a worker"):
+            pool.map(Unreadable(), range(2), chunk_size=1)
+        for _ in range(3):
+            assert pool.map(same, range(3)) == [0, 1, 2]
+        with pytest.raises(parallel.ParallelError, match=r"func can't be read in a worker"):
+            pool.map(Unreadable(), range(2), chunk_size=1)
+
+
 def test_states_live_as_long_as_their_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

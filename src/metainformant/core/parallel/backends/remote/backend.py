@@ -233,8 +233,7 @@ class RemoteBackend:
             hand.is_ready = True
             self._assign()
             self._news = self._news or hand.job is None
-        elif what in ("broken", "no function"):
-            hand.function = None
+        elif what == "broken":
             raise unpack(message[0], hand.name)
         elif what == "apart":
             position, handle, fields = message
@@ -248,6 +247,9 @@ class RemoteBackend:
             self._news = True
             if job.is_given_up:
                 job.part()
+            elif what == "no function":
+                hand.function = None  # it may be readable the next time
+                raise unpack(message[1], hand.name)
             elif what == "unread" and job.one_by_one:
                 job.end(_unreadable)
                 self._ended.append(job)

@@ -7,9 +7,9 @@ Messages to it:    ("prepare", label, handle, parcel of a Preparation), at first
 Messages from it:  ("ready",)           it is prepared
                    ("broken", error)    preparing it, or closing its state, has failed; it ends
                    ("closed",)          its state is closed; it ends
-                   ("no function", error)    what was sent can't be read
                    ("apart", position, handle, parcel of a result)
                    ("unread", number)   the items can't be read together: send them one by one
+                   ("no function", number, error)    the function can't be read
                    ("done", number)     the job has ended: all of it, or as far as is noted
 """
 
@@ -53,6 +53,7 @@ class Worker:
         self._channel = channel
         self._slate = slate
         self._job: Assignment | None = None
+        self._unread = b""  # why there is no function
         # Whether a message is on its way, of which the other side must not get one half.
         self._is_sending = False
         self._ended = 0  # number of the last job in which a call was ended
@@ -89,7 +90,9 @@ class Worker:
                 try:
                     call = bind(*self._read("func", *message))
                 except Exception as error:
-                    self._channel.send("no function", pack(error, OURS))
+                    # It is told to the map that wants something done with it. The one that sent it
+                    # may be over by now.
+                    self._unread = pack(error, OURS)
 
     def _read(self, name: str, label: str, handle: Any, fields: tuple[Any, ...]) -> Any:
         parcel, memory = self._channel.open(handle, fields)
@@ -117,8 +120,8 @@ class Worker:
             self._channel.send("unread", job.number)
             return
         del memory, opened
-        if func is None:  # it could not be read, which was said
-            self._channel.send("done", job.number)
+        if func is None:
+            self._channel.send("no function", job.number, self._unread)
             return
         self._job = job
         slate.head[Head.ARENA] = 0
