@@ -35,16 +35,16 @@ class _IgnoringInterrupts:
 
 def start(process: Any) -> None:
     """Start it; OSError if that is not possible."""
-    for wait in (0.01, 0.1):
+    for wait in (0.01, 0.1, 0):
         try:
             process.start()
             return
         except (EOFError, ConnectionError):  # the fork server has died, and will be started anew
             time.sleep(wait)
-    try:
-        process.start()
-    except EOFError as error:
-        raise OSError("the fork server of multiprocessing ends again and again") from error
+    raise OSError(
+        "the fork server of multiprocessing, which may import this script, ends again and again. "
+        "Start the work of a script below `if __name__ == '__main__':`"
+    )
 
 
 @contextlib.contextmanager

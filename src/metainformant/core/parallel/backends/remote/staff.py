@@ -72,10 +72,11 @@ class Staff(ABC):
             self._count += 1
         try:
             return self.start(f"{self.label}-{next(self._numbers)}")
-        except BaseException as error:
+        except OSError as error:
             self.lost()
-            if isinstance(error, OSError):
-                raise ParallelError(f"{self.label} can't start another worker: {error}") from error
+            raise ParallelError(f"{self.label} can't start another worker: {error}") from None
+        except BaseException:
+            self.lost()
             raise
 
     def release(self, hand: Hand, *, worn: bool = False) -> None:
