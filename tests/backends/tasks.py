@@ -358,6 +358,23 @@ def what_was_prepared(item: tuple[int, str, int]) -> Any:
     return _prepared[worker_name()]
 
 
+def prepare_only_one(first: str, working: str) -> None:
+    """Fail in all workers but one, once that is at work."""
+    try:
+        os.close(os.open(first, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        wait_for(working)
+        raise PermissionError("no license") from None
+
+
+def last_is_stuck(item: tuple[int, str, str]) -> int:
+    number, working, gate = item
+    if number == 3:
+        open_gate(working)
+        wait_for(gate)
+    return number
+
+
 def fail_to_prepare() -> None:
     raise FileNotFoundError("no index")
 
@@ -383,7 +400,18 @@ class Opens:
     def __call__(self) -> Any:
         if self.kind == "fails":
             raise FileNotFoundError("no index")
+        if self.kind == "stuck":
+            return Stuck(self.path)
         return Full() if self.kind == "full" else State(self.path)
+
+
+class Stuck:
+    def __init__(self, gate: str) -> None:
+        self.gate = gate
+
+    def close(self) -> None:
+        open_gate(f"{self.gate}-closing")
+        wait_for(self.gate)
 
 
 class Full:

@@ -501,9 +501,46 @@ class TestPreparation:
             kind.run(tasks.double, range(10), **options)
         assert isinstance(caught.value.__cause__, FileNotFoundError)
 
+    def test_one_that_fails_later_loses_nothing(
+        self, kind: Kind, tmp_path: Path, gate: str
+    ) -> None:
+        working = str(tmp_path / "working")
+        items = [(number, working, gate) for number in range(5)]
+        with pytest.raises(parallel.ParallelError, match="no license") as caught:
+            kind.run(
+                tasks.last_is_stuck,
+                items,
+                2,
+                chunk_size=1,
+                initializer=tasks.prepare_only_one,
+                initargs=[str(tmp_path / "first"), working],
+            )
+        results: Any = caught.value.results
+        assert results[:3] == [0, 1, 2]
+        assert [type(result) for result in results[3:]] == [parallel.TaskCancelledError] * 2
+        assert "no license" in str(results[3])
+
     def test_a_state_that_cannot_be_closed_is_told(self, kind: Kind) -> None:
-        with pytest.raises(parallel.ParallelError, match="could not be closed: OSError: disk full"):
+        message = "could not be closed: OSError: disk full"
+        with pytest.raises(parallel.ParallelError, match=message) as caught:
             kind.run(tasks.ignore_state, range(3), worker_state=tasks.Opens("", "full"))
+        assert caught.value.results == [0, 1, 2]
+
+    def test_one_that_does_not_close_keeps_nobody_waiting(self, kind: Kind, gate: str) -> None:
+        cancel, cancelled = threading.Event(), []
+
+        def watch() -> None:
+            tasks.wait_for(f"{gate}-closing")
+            cancelled.append(time.monotonic())
+            cancel.set()
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        state = tasks.Opens(gate, "stuck")
+        results = kind.run(tasks.ignore_state, range(3), worker_state=state, cancel=cancel)
+        assert results == [0, 1, 2]
+        assert time.monotonic() - cancelled[0] < 30
+        watcher.join()
 
     def test_it_hides_no_other_failure(self, kind: Kind) -> None:
         with pytest.raises(ZeroDivisionError):

@@ -283,5 +283,5 @@ class SimBackend:
     def _running(self) -> list[SimJob]:
         return [job for job in self.workers_jobs.values() if job is not None]
 
-    def close(self, graceful: bool) -> None:
-        self.closed = graceful
+    def close(self, enough: Callable[[], bool] | None) -> None:
+        self.closed = enough is not None

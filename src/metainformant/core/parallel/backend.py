@@ -7,7 +7,7 @@ called by the one thread that runs the engine, and none blocks but `Backend.wait
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from .errors import Frame
@@ -154,9 +154,9 @@ class Backend(Protocol):
         """Let workers end that find the queue empty, until something is submitted again."""
         ...
 
-    def close(self, graceful: bool) -> None:
+    def close(self, enough: Callable[[], bool] | None) -> None:
         """Let no queued job be started and every worker end.
 
-        If `graceful`, wait until they have, but for those that were given up.
+        With `enough`, wait until they have, but for those that were given up, or until it is.
         """
         ...

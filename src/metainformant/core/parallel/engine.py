@@ -8,7 +8,7 @@ state here. Workers are observed and never ask: see `backend.py`. What to do is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from time import monotonic
 from typing import Any
 
@@ -99,7 +99,7 @@ class Engine:
                     self._end_given_up()  # only now: first of all their places were to be filled
                 if self._is_done() and not self._is_left:  # an input that was closed seems to end
                     break
-                ended = self._backend.wait(self._patience(now, act_at))
+                ended = self._wait(self._patience(now, act_at))
                 now = self._clock()
                 # Nothing may be yielded before all this is done: time passes while the consumer has
                 # its turn, and what is seen in flight after it must not be taken for seen before.
@@ -122,7 +122,7 @@ class Engine:
             for run in self._runs.values():
                 run.job.cut(0)
             self._end_given_up()
-            self._backend.close(graceful)
+            self._close(self._is_over if graceful else None)
             if self._reporter is not None:
                 self._reporter.close()
 
@@ -153,6 +153,27 @@ class Engine:
         except ParallelError as error:  # there is no worker, and none can be had
             self._rule.broken = error.with_traceback(None)  # that leads to here
             return now
+
+    def _wait(self, timeout: float | None) -> Sequence[Job]:
+        """The jobs that ended. What is wrong with the workers stops the map, but loses nothing."""
+        try:
+            return self._backend.wait(timeout)
+        except ParallelError as error:
+            if not self._rule.finished and not any(run.job.done() for run in self._runs.values()):
+                raise  # there is nothing to be lost
+            self._rule.broken = error.with_traceback(None)
+            return ()
+
+    def _is_over(self) -> bool:
+        return self._rule.is_over(self._clock())
+
+    def _close(self, enough: Callable[[], bool] | None) -> None:
+        """End the workers. If one can't clean up, that is raised when all outcomes are there."""
+        try:
+            self._backend.close(enough)
+        except ParallelError as error:
+            self._verdicts.failure = error.with_traceback(None)
+            self._raises_stop = True
 
     def _is_done(self) -> bool:
         if self._runs or self._rule.broken is not None or self._verdicts.retries:

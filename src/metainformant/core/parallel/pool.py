@@ -93,7 +93,7 @@ class Pool:
             if staff is not None:
                 self._arguments["staff"] = staff
                 # Also at exit, and when nobody has the pool any more.
-                self._finalizer = weakref.finalize(self, staff.close, graceful=False)
+                self._finalizer = weakref.finalize(self, staff.close, None)
 
     @overload
     def map(
@@ -208,7 +208,7 @@ class Pool:
             stream.close()
         staff = self._arguments.get("staff")
         if staff is not None and self._finalizer.detach():
-            staff.close(graceful=True)
+            staff.close(lambda: False)
 
     def __enter__(self) -> Pool:
         return self

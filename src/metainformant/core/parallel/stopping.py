@@ -78,9 +78,12 @@ class StopRule:
             return self._too_many_failures()
         if now >= self._stop_at:
             return _cancelled(f"deadline={plan.deadline:g} s has passed")
-        if plan.cancel is not None and plan.cancel.is_set():
-            return _cancelled("cancel was set")
-        return None
+        return _cancelled("cancel was set") if self.is_over(now) else None
+
+    def is_over(self, now: float) -> bool:
+        """Whether the caller wants to have the map behind him, whatever it is waiting for."""
+        cancel = self._plan.cancel
+        return now >= self._stop_at or (cancel is not None and cancel.is_set())
 
     def _failed_too_often(self) -> bool:
         limit = self._plan.max_failures

@@ -186,7 +186,7 @@ class ExecutorBackend:
     def dismiss(self) -> None:
         pass  # they are not ours
 
-    def close(self, graceful: bool) -> None:
+    def close(self, enough: Callable[[], bool] | None) -> None:
         self._queue.clear()
         for job in self._given:
             if job.future is not None:

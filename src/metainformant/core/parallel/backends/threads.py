@@ -13,7 +13,6 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
 from typing import Any
 
 from ..errors import FATAL, ParallelError
@@ -42,7 +41,6 @@ class ThreadBackend:
     has_queue = True
 
     def __init__(self, plan: Plan, *, eager: bool = False, keep_times: bool = False) -> None:
-        self._plan = plan
         self._label = plan.caller
         self._preparation = plan.preparation
         self._func = plan.func
@@ -52,7 +50,6 @@ class ThreadBackend:
         self._context = contextvars.copy_context()  # tasks see what the caller sees
         # Owned by the engine's thread, as is the next one.
         self._numbers = itertools.count(1)
-        self._ends_at = math.inf  # when the map's deadline has passed, from its first worker on
         self._crew = Crew(plan.timeout)
         # Shared by all threads; every operation on them is atomic. The engine adds to `_ready` and
         # waits for `_events`, the workers do the reverse. Before an event comes the job that it
@@ -63,8 +60,6 @@ class ThreadBackend:
         self._events: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def spawn(self) -> None:
-        if self._ends_at == math.inf and self._plan.deadline is not None:
-            self._ends_at = monotonic() + self._plan.deadline
         name = f"{self._label}-{next(self._numbers)}"
         # A context can be entered by one thread at a time, hence the copies.
         run = self._context.copy().run
@@ -118,22 +113,21 @@ class ThreadBackend:
             for _ in self._crew.threads:
                 self._ready.put(None)  # wakes those that wait
 
-    def close(self, graceful: bool) -> None:
+    def close(self, enough: Callable[[], bool] | None) -> None:
         crew = self._crew
         crew.closed = True
         for _ in crew.threads:
             self._ready.put(None)
-        if graceful:
-            self._await_workers()
+        if enough is not None:
+            self._await_workers(enough)
             while not self._events.empty():  # one may have failed to close its state
                 self._tell(self._events.get())
 
-    def _await_workers(self) -> None:
-        """Wait until all have ended, but no longer than the map may take: a state may not close."""
-        cancel = self._plan.cancel
+    def _await_workers(self, enough: Callable[[], bool]) -> None:
+        """Wait until all have ended, or until it is enough: a state may not close."""
         for thread in (*self._crew.threads, *self._crew.gone):
             while thread.is_alive():
-                if monotonic() >= self._ends_at or (cancel is not None and cancel.is_set()):
+                if enough():
                     return
                 thread.join(_LAST_TICK)
 

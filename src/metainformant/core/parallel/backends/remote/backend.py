@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import math
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -116,7 +117,7 @@ class RemoteBackend:
     def dismiss(self) -> None:
         pass  # a worker is too dear to be ended before the map is
 
-    def close(self, graceful: bool) -> None:
+    def close(self, enough: Callable[[], bool] | None) -> None:
         self._queue.clear()
         try:
             for hand in self._crew.hands:
@@ -129,7 +130,7 @@ class RemoteBackend:
                 try:
                     self._receive(max(0.0, self._crew.next_overdue() - monotonic()))
                 except Exception:
-                    if graceful:
+                    if enough is not None:
                         raise  # else something else is raised, which must not be hidden
                 self._crew.kill_overdue()
         finally:
@@ -142,7 +143,7 @@ class RemoteBackend:
                     hand.job.part()
             self._alarm.close()
             if self._owns_staff:
-                self._staff.close(graceful)
+                self._staff.close(enough)
 
     def _assign(self) -> None:
         """Give jobs to those who are free."""

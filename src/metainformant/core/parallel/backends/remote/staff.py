@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from multiprocessing.connection import wait
 from time import monotonic
 from typing import Any
@@ -94,15 +95,17 @@ class Staff(ABC):
         with contextlib.suppress(OSError):
             hand.channel.send("end")
         if self._closed:  # nobody else will look after it
-            self.close(graceful=False)
+            self.close(None)
 
     def lost(self) -> None:
         """A worker has died, or could not be started."""
         with self._lock:
             self._count -= 1
 
-    def close(self, graceful: bool) -> None:
-        """End all workers that were released, and wait until they have ended.
+    def close(self, enough: Callable[[], bool] | None) -> None:
+        """End all workers that were released, and kill those that have not ended in time.
+
+        With `enough`, that is when it is enough, or after a minute; else almost at once.
 
         Raises:
             ParallelError: if one could not close its state.
@@ -115,7 +118,8 @@ class Staff(ABC):
         with self._lock:
             self._closed = True
             leaving, self._leaving = self._leaving, []
-        until = monotonic() + (_PATIENCE if graceful else _HASTE)
+        until = monotonic() + (_HASTE if enough is None else _PATIENCE)
+        in_haste = enough is None
         broken: list[BaseException] = []
         try:
             left = leaving
@@ -124,6 +128,8 @@ class Staff(ABC):
                 for hand in left:
                     if monotonic() >= hand.overdue_at:
                         hand.kill()
+                if not in_haste and enough is not None and enough():
+                    in_haste, until = True, min(until, monotonic() + _HASTE)
                 watched: list[Any] = [sentinel for hand in left for sentinel in hand.sentinels()]
                 ended = wait(watched, min(0.1, max(0.0, until - monotonic())))
                 # One that has let go of everything may take a moment more to be gone, for which
@@ -133,7 +139,7 @@ class Staff(ABC):
         finally:
             for hand in leaving:
                 _bury(hand)
-        if broken and graceful:  # else something else is raised, which must not be hidden
+        if broken and enough is not None:  # else something else is raised, which must not be hidden
             raise broken[0]
 
     def _hear(self, hands: list[Hand], broken: list[BaseException]) -> None:
