@@ -300,3 +300,25 @@ class TestAdvice:
         parallel.thread_map(calls, range(3), max_workers=3)
         assert calls.cpu_seconds >= 0.15
         assert not calls
+
+    @pytest.mark.parametrize(("seconds", "looks"), [(1e-6, 200), (1e-3, 3200)])
+    def test_the_time_of_short_calls_is_measured_now_and_then(
+        self, seconds: float, looks: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now, looked = 0.0, 0
+
+        def compute(_: object) -> None:
+            nonlocal now
+            now += seconds
+
+        def clock() -> float:
+            nonlocal looked
+            looked += 1
+            return now
+
+        monkeypatch.setitem(InFlight._measured.__globals__, "thread_time", clock)
+        calls = InFlight(compute, lambda: False)
+        for _ in range(1600):
+            calls(None)
+        assert calls.cpu_seconds == pytest.approx(1600 * seconds)
+        assert looked == looks

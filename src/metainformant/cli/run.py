@@ -140,9 +140,6 @@ class Run:
         return good
 
     def _one(self, index: int, name: str, value: Any, error: BaseException | None) -> bool:
-        if _not_started(error):
-            self._tally.not_started += 1
-            return True
         if error is None:
             try:
                 line = self._rows.success(index, name, value)
@@ -152,6 +149,9 @@ class Run:
                 self._tally.ok += 1
                 self._output.write(line)
                 return True
+        elif _not_started(error):
+            self._tally.not_started += 1
+            return True
         message = _message(error)
         self._tally.failure(name, error, message)
         if self._settings.on_error != "skip":
@@ -188,7 +188,7 @@ def _why(error: parallel.TaskCancelledError) -> str:
     return next(names, error.reason)
 
 
-def _not_started(error: BaseException | None) -> bool:
+def _not_started(error: BaseException) -> bool:
     """Whether the run ended before the record was started: it is not told of, but counted."""
     if isinstance(error, parallel.TaskCancelledError):
         return not error.started
