@@ -65,6 +65,7 @@ def test_the_page_has_machine_date_and_what_was_measured() -> None:
     parts = ("2026-01-01", "CPython 3.11.7", "## A chapter", "About it.", "### Work")
     assert [part for part in parts if part not in text] == []
     assert "![Speed](benchmarks/group.svg)" in text
+    assert "| Work | 1.00 s | fast, 2.00 s | 0.50 |" in text
 
 
 def test_a_ratio_may_be_a_quarter_worse_than_on_record() -> None:

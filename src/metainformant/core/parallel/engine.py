@@ -37,6 +37,7 @@ class Engine:
         look_every: seconds between two looks at which the finished part of a chunk is delivered
             before its end, as is needed for the order of completion; None if not at all.
         max_chunk: the most items that a chunk may have.
+        is_stream: whether items are read, and results dropped, as the map goes on.
         clock: seconds, monotonic.
         total: how many items there are, if that is known.
         began: when the call began, from which its deadline counts; by default now.
@@ -50,6 +51,7 @@ class Engine:
         *,
         look_every: float | None = None,
         max_chunk: int | None = None,
+        is_stream: bool = False,
         total: int | None = None,
         clock: Callable[[], float] = monotonic,
         began: float | None = None,
@@ -71,6 +73,7 @@ class Engine:
             slow_after=plan.slow_after,
             look_every=math.inf if look_every is None else look_every,
             max_chunk=max_chunk,
+            is_stream=is_stream,
         )
         self._dispatcher = Dispatcher(
             source,

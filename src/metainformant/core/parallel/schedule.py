@@ -19,6 +19,10 @@ from .source import Chunk
 # Seconds of work that a chunk should hold. Each handing over disturbs all threads that share the
 # GIL, so it should be rare; yet items should be started nearly in input order.
 _CHUNK_SECONDS = 0.25
+# In a stream a chunk is also memory, several of them for each worker. So there it should hold less,
+# as long as there are no more handings over per second than so many.
+_STREAM_CHUNK_SECONDS = 0.03
+_MOST_PER_SECOND = 256
 # Nor is it worth cutting chunks smaller than this near the end: what is too much is taken back.
 _SMALL_SECONDS = 0.02
 # A chunk is at most this many times larger than any that has been measured.
@@ -71,8 +75,13 @@ class Schedule:
         slow_after: float | None = None,
         look_every: float = math.inf,
         max_chunk: int | None = None,
+        is_stream: bool = False,
     ) -> None:
         self._workers = workers
+        self._chunk_seconds = _CHUNK_SECONDS
+        if is_stream:
+            least = max(_STREAM_CHUNK_SECONDS, workers / _MOST_PER_SECOND)
+            self._chunk_seconds = min(_CHUNK_SECONDS, least)
         self._fixed_size = chunk_size
         self._timeout = timeout
         self._slow_after = slow_after
@@ -104,7 +113,7 @@ class Schedule:
         if self._fixed_size is not None:
             return self._fixed_size
         speed = 1 / self.seconds_per_item
-        size = _CHUNK_SECONDS * speed
+        size = self._chunk_seconds * speed
         if left is not None:
             size = min(size, max(left * _SHARE / self._workers, _SMALL_SECONDS * speed))
         return max(1, int(min(size, self._largest * _GROWTH, self._max_chunk)))

@@ -108,6 +108,7 @@ class Stream:
             self._backend,
             look_every=LOOK,
             max_chunk=self._source.max_chunk,
+            is_stream=True,
             total=self._total,
         )
         if self._is_left:  # it may not have seen the engine
