@@ -34,7 +34,7 @@ compares a few ratios with those on record, and is part of `make test`.
 
 def page(run: Run, groups: Iterable[Group], plots: dict[str, str]) -> str:
     """The whole document. `plots` has an image's description for each file name."""
-    parts = [INTRODUCTION, _environment(run)]
+    parts = [INTRODUCTION, _environment(run), _summary(run.results.values())]
     for group in groups:
         results = [run.results[entry.name] for entry in group.entries if entry.name in run.results]
         if not results:
@@ -46,6 +46,26 @@ def page(run: Run, groups: Iterable[Group], plots: dict[str, str]) -> str:
             parts.append(f"![{plots[group.name]}](benchmarks/{group.name}.svg)\n")
         parts.extend(section(result) for result in results)
     return "\n".join(parts)
+
+
+def _summary(results: Iterable[Result]) -> str:
+    """One line for each workload that a peer can do."""
+    lines = [
+        "## At a glance",
+        "",
+        "The first row of metainformant in each table below, and the best of the others.",
+        "",
+        "| workload | metainformant | best peer | ratio |",
+        "| --- | ---: | --- | ---: |",
+    ]
+    for result in results:
+        ours = next((row.median for row in result.rows if row.kind == "ours"), None)
+        if ours is not None and result.best_peer is not None:
+            peer, name = result.best_peer
+            values = [quantity(value, result.unit) for value in (ours, peer)]
+            what = f"| {result.title} | {values[0]} | {name}, {values[1]} "
+            lines.append(f"{what}| {_ratio(ours / peer if peer else None)} |")
+    return "\n".join([*lines, ""])
 
 
 def section(result: Result) -> str:

@@ -43,10 +43,16 @@ class Result:
         return next((row.median for row in self.rows if row.name == name), None)
 
     @property
+    def best_peer(self) -> tuple[float, str] | None:
+        """Median and name of the fastest peer, or of the smallest one."""
+        rows = [row for row in self.rows if row.kind == "peer"]
+        return min(((row.median, row.name) for row in rows if row.median is not None), default=None)
+
+    @property
     def fastest_peer(self) -> float | None:
         """The median of the fastest peer."""
-        peers = [row.median for row in self.rows if row.kind == "peer" and row.median is not None]
-        return min(peers, default=None)
+        best = self.best_peer
+        return best and best[0]
 
 
 def ratio(value: float | None, base: float | None) -> float | None:

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from metainformant.core import parallel
 
@@ -21,7 +21,7 @@ from ..harness.workload import Contender, Facts, Group, Unable, Workload
 from ..peers import ours
 from ..peers.table import Adapter, Table, peers
 from ..peers.threads import STREAMS
-from ..tasks import same
+from ..tasks import look_at, same
 
 _WORKERS, _CHUNK = 8, 1000
 _NUMBERS = 5_000_000
@@ -37,6 +37,11 @@ def _records(count: int) -> Iterator[bytes]:
     """Each is an object of its own, of 1,000 bytes."""
     for _ in range(count):
         yield bytes(1000)
+
+
+def _images(count: int) -> Iterator[bytes]:
+    for _ in range(count):
+        yield b"x" * 1_000_000  # zeros would take no memory before somebody looks
 
 
 def drain(results: Iterable[Any]) -> None:
@@ -106,16 +111,26 @@ def _imap(func: Callable[[Any], Any], items: Iterable[Any], *_: object) -> Itera
 _MEMORY: Table = {"plain map()": _plain, ours.NAME: _imap, **STREAMS}
 
 
-_SOURCES: dict[str, Callable[[int], Iterator[Any]]] = {"numbers": _numbers, "records": _records}
+class _Load(NamedTuple):
+    items: Callable[[int], Iterator[Any]]
+    func: Callable[[Any], Any] = same
+    chunk: int = _CHUNK  # for the peers that have chunks
 
 
-def grown(name: str, source: str, count: int) -> float:
+_LOADS = {
+    "numbers": _Load(_numbers),
+    "records": _Load(_records),
+    "images": _Load(_images, look_at, chunk=1),
+}
+
+
+def grown(name: str, load: str, count: int) -> float:
     """By how many MiB a stream of so many items raises this process's peak of memory."""
-    items, stream = _SOURCES[source], _MEMORY[name]
+    (items, func, chunk), stream = _LOADS[load], _MEMORY[name]
     assert not isinstance(stream, Unable)
     drain(stream(same, items(10), _WORKERS, 1))  # imports what it needs
     before = _peak()
-    drain(stream(same, items(count), _WORKERS, _CHUNK))
+    drain(stream(func, items(count), _WORKERS, chunk))
     return _peak() - before
 
 
@@ -131,26 +146,26 @@ def _peak() -> float:
         return most / 1024 if sys.platform == "linux" else most / 2**20
 
 
-def _apart(name: str, source: str, count: int) -> float:
+def _apart(name: str, load: str, count: int) -> float:
     """`grown`, in a process of its own, since a peak never comes down."""
-    code = f"from benchmarks.workloads.streams import grown; print(grown{name, source, count})"
+    code = f"from benchmarks.workloads.streams import grown; print(grown{name, load, count})"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     return float(done.stdout)
 
 
-def _memory(count: int, _: ExitStack) -> list[Contender]:
+def _memory(load: str, count: int, _: ExitStack) -> list[Contender]:
     def probe(share: int) -> tuple[Any, ...]:
         return same, partial(_records, count // share), _WORKERS, _CHUNK
 
     able = peers(drained(STREAMS), probe=probe if count > 100_000 else None)
     return [
-        Contender("plain map()", "limit", partial(_apart, "plain map()", "records", count)),
-        ours.ours(partial(_apart, ours.NAME, "records", count)),
+        Contender("plain map()", "limit", partial(_apart, "plain map()", load, count)),
+        ours.ours(partial(_apart, ours.NAME, load, count)),
         *(
             peer
             if isinstance(peer.run, Unable)
-            else replace(peer, run=partial(_apart, peer.name, "records", count))
+            else replace(peer, run=partial(_apart, peer.name, load, count))
             for peer in able
         ),
     ]
@@ -164,7 +179,7 @@ def _memory_of(count: int) -> Workload:
     return Workload(
         f"memory-{count}",
         f"Memory above the start, {count:,} records of 1 kB, {_WORKERS} threads",
-        partial(_memory, count),
+        partial(_memory, "records", count),
         rounds=3,
         unit="MiB",
         own=True,
@@ -209,9 +224,20 @@ MEMORY = Group(
     "Memory of streams",
     [
         *(_memory_of(10**power) for power in range(3, 7)),
+        Workload(
+            "memory-images",
+            f"Memory above the start, 1,000 images of 1 MB, tasks of 10 ms, {_WORKERS} threads",
+            partial(_memory, "images", 1000),
+            rounds=3,
+            unit="MiB",
+            own=True,
+            note="Here all peers get chunks of one item.",
+        ),
         Facts("memory-integers", f"imap over {_NUMBERS:,} integers, 8 threads", _integers_memory),
     ],
     "Each record is an object of 1,000 bytes, its result is the record, and the consumer drops it. "
+    "metainformant may read 32,768 items ahead, unless `buffer_size` says otherwise. joblib reads "
+    "item by item, and takes about 20 us for each. "
     "Every stream runs in a process of its own. In the picture, less than 0.1 MiB is drawn as 0.1. "
     + _CHUNKS,
 )
