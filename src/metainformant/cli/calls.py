@@ -82,7 +82,8 @@ class InFlight:
         self._call = call
         self._is_stopping = is_stopping
         self._threads: set[int] = set()  # each operation on it is atomic
-        self._unmeasured: dict[int, int] = {}  # of each thread, how many calls go unmeasured
+        # How many calls of each thread go unmeasured. Each has an entry of its own.
+        self._unmeasured: dict[int, int] = {}
         self._lock = threading.Lock()
         self.cpu_seconds = 0.0  # under the lock
 

@@ -48,7 +48,7 @@ class StopRule:
         self.finished = 0
         self.failures = 0
         self.timeouts = 0
-        # Set by the engine: tasks that were given up and still run, and why there is no worker.
+        # Set by the engine: tasks that were given up and still run; what is wrong with workers.
         self.stuck = 0
         self.broken: ParallelError | None = None
 
