@@ -750,6 +750,17 @@ def test_any_interleaving_of_runs_and_cuts(data: st.DataObject, count: int) -> N
 _hand = FakeHand()
 
 
+@given(st.lists(st.booleans(), max_size=50), st.booleans())
+def test_nothing_is_run_behind_the_first_item_that_may_not_be(
+    tickets: list[bool], timed: bool
+) -> None:
+    """While a range of tickets is being cleared, any part of it may be seen to be cleared."""
+    slate = _hand.slate
+    slate.tickets[: len(tickets)] = bytes(tickets)
+    stop = tickets.index(False) if False in tickets else len(tickets)
+    assert list(slate.tape(list(range(len(tickets))), timed)) == list(range(stop))
+
+
 def test_cuts_against_a_running_worker(hand: FakeHand) -> None:
     """At full speed: the worker and the engine's side never both own an item."""
     count = 5000

@@ -248,7 +248,7 @@ def _parsed(text: str) -> tuple[Frame, ...]:
 
 
 # The frames of ours that call a task, or read its item.
-_OURS = ("_run_items", "call_with_state", "call_with_item", "unwrapped")
+_OURS = ("_run_items", "_allowed", "_timed", "call_with_state", "call_with_item", "unwrapped")
 _HERE = os.path.dirname(os.path.dirname(__file__))
 
 

@@ -27,7 +27,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator
-from itertools import compress, groupby
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from .parcel import LARGE, Segment
@@ -181,9 +181,18 @@ class Slate:
     # The worker's side
 
     def tape(self, items: list[Any], timed: bool) -> Iterator[Any]:
-        """The items as long as they may be started."""
-        allowed = compress(items, self.tickets)
+        """The items up to the first that may not be started, whatever is to be seen behind it.
+
+        While tickets are being cleared, any part of them may be seen to be cleared already.
+        """
+        allowed = self._allowed(items)
         return self._timed(allowed) if timed else allowed
+
+    def _allowed(self, items: list[Any]) -> Iterator[Any]:
+        for item, ticket in zip(items, self.tickets, strict=False):
+            if not ticket:
+                return
+            yield item
 
     def _timed(self, allowed: Iterator[Any]) -> Iterator[Any]:
         times, clock = self.times, time.monotonic
