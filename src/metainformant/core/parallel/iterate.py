@@ -52,6 +52,15 @@ class Results(Iterator[R], Generic[R]):
             self._results.close()
         self._stream.join()
 
+    def leave(self) -> None:
+        """Stop the map, as `close()` does, but let whoever asks for more results have an error."""
+        self._stream.leave()
+        self._stream.join()
+
+    def keep(self, owner: object) -> None:
+        """Keep alive what the map depends on, as long as anybody may ask for results."""
+        self._stream.owner = owner
+
     def __enter__(self) -> Results[R]:
         return self
 

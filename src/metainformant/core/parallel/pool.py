@@ -198,6 +198,8 @@ class Pool:
     def close(self) -> None:
         """End all workers, and the iterators of this pool, for good. May be called again.
 
+        An iterator that has not delivered everything raises `ParallelError` when it is asked.
+
         Raises:
             ParallelError: if a worker could not close its state.
         """
@@ -205,7 +207,7 @@ class Pool:
             return
         self._is_closed = True
         for stream in list(self._streams):
-            stream.close()
+            stream.leave()
         staff = self._arguments.get("staff")
         if staff is not None and self._finalizer.detach():
             staff.close(lambda: False)
@@ -228,6 +230,7 @@ class Pool:
 
     def _watch(self, results: Results[R]) -> Results[R]:
         self._streams.add(results)
+        results.keep(self)
         return results
 
 

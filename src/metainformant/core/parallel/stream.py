@@ -53,6 +53,7 @@ class Stream:
         self, plan: Plan, items: Iterable[Any], buffer_size: int | None, *, keep_times: bool
     ) -> None:
         check_display(plan)
+        self.owner: object = None  # what lives as long as this does
         self._plan = plan
         self._backend = make_backend(plan, stream=True, keep_times=keep_times)
         self._source = StreamSource(
@@ -165,7 +166,7 @@ class Stream:
             return stop.error(first) or source.error
         if not engine.is_complete:
             return ParallelError(
-                f"{self._plan.caller}: the stream was closed while its results were waited for"
+                f"{self._plan.caller}: the stream was closed before its results were complete"
             )
         return source.error
 
