@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.thread_jobs import Crew
 from metainformant.core.parallel.gil import HAS_GIL
 
 from .support import run_python, wait_for_other_threads
@@ -177,6 +178,18 @@ class TestEnding:
         assert "max_abandoned" in str(caught.value)
         assert caught.value.results is not None
         assert len(caught.value.results) == 20
+
+    @pytest.mark.parametrize(("seconds", "stuck"), [(0.2, 1), (60, 3)])
+    def test_calls_that_were_given_up_get_a_last_moment_to_end(
+        self, seconds: float, stuck: int, release: threading.Event
+    ) -> None:
+        crew = Crew(timeout=None)
+        for wait in (60, seconds, seconds):
+            thread = threading.Thread(target=release.wait, args=(wait,), daemon=True)
+            thread.start()
+            crew.lost(thread)
+        assert crew.stuck(3) == 3  # few enough
+        assert crew.stuck(1) == stuck
 
     def test_ended_tasks_do_not_count_as_stuck(self) -> None:
         def task(_: int) -> None:

@@ -190,7 +190,7 @@ class SimBackend:
     def wake(self) -> None:
         self._events = True
 
-    def stuck(self) -> int:
+    def stuck(self, most: int) -> int:
         return sum(job.given_up for job in self._running())
 
     def queued(self) -> int:

@@ -139,8 +139,11 @@ class Backend(Protocol):
         """Let `wait` return soon. Any thread may call this at any time."""
         ...
 
-    def stuck(self) -> int:
-        """How many jobs that were given up still run."""
+    def stuck(self, most: int) -> int:
+        """How many jobs that were given up still run.
+
+        If it is more than `most`, some may get a last moment to end.
+        """
         ...
 
     def workers(self) -> int:

@@ -262,7 +262,7 @@ class Engine:
         if self._given_up:
             while self._given_up:
                 self._given_up.pop().interrupt()
-            self._rule.stuck = self._backend.stuck()
+            self._rule.stuck = self._backend.stuck(self._plan.max_abandoned)
 
     # Stopping
 

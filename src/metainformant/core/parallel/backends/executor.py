@@ -177,7 +177,7 @@ class ExecutorBackend:
     def wake(self) -> None:
         self._events.put(None)
 
-    def stuck(self) -> int:
+    def stuck(self, most: int) -> int:
         return self._stuck
 
     def workers(self) -> int:

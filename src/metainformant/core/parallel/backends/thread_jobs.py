@@ -17,6 +17,11 @@ from .interrupt import Interruptible, Sender, TaskEnded
 from .stacks import stack_of
 from .tape import Tape
 
+# Seconds that calls which were given up have to end, before it is held against the map that they
+# did not. Calls that can be ended have a helper for half a second, see `interrupt.py`.
+_LAST_MOMENT = 0.75
+_LAST_TICK = 0.01
+
 
 class Crew:
     """The threads of one map, as its jobs need to know them.
@@ -44,9 +49,14 @@ class Crew:
         self.threads.discard(thread)
         self.gone.append(thread)
 
-    def stuck(self) -> int:
-        self._given_up = [thread for thread in self._given_up if thread.is_alive()]
-        return len(self._given_up)
+    def stuck(self, most: int) -> int:
+        """How many were given up and have not ended. If it is more than `most`, wait for some."""
+        until = monotonic() + _LAST_MOMENT
+        while True:
+            self._given_up = [thread for thread in self._given_up if thread.is_alive()]
+            if len(self._given_up) <= most or monotonic() >= until:
+                return len(self._given_up)
+            self._given_up[0].join(_LAST_TICK)
 
 
 class ThreadJob:

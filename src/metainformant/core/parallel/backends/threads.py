@@ -104,8 +104,8 @@ class ThreadBackend:
     def workers(self) -> int:
         return len(self._crew.threads)
 
-    def stuck(self) -> int:
-        return self._crew.stuck()
+    def stuck(self, most: int) -> int:
+        return self._crew.stuck(most)
 
     def dismiss(self) -> None:
         if not self._crew.parting:

@@ -111,7 +111,7 @@ class RemoteBackend:
     def workers(self) -> int:
         return self._crew.wanted
 
-    def stuck(self) -> int:
+    def stuck(self, most: int) -> int:
         return self._crew.stuck()
 
     def dismiss(self) -> None:
