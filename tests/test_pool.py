@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import itertools
 import multiprocessing
@@ -10,15 +11,21 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.remote.channel import Channel
 
 
 def same(item: Any) -> Any:
+    return item
+
+
+def same_with(_: bytes, item: Any) -> Any:
     return item
 
 
@@ -143,6 +150,75 @@ def test_a_function_that_was_read_too_late(tmp_path: Path) -> None:
         assert pool.map(nap, range(30), chunk_size=1) == list(range(30))
         with pytest.raises(parallel.ParallelError, match=r"func can't be read in a worker"):
             pool.map(Unreadable(), range(2), chunk_size=1)
+
+
+class OnlyOnce:
+    """Fails to do what it does whenever it is done again: prepare a worker, or be read by one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def prepare(self) -> None:
+        try:
+            self.path.touch(exist_ok=False)
+        except FileExistsError:
+            return
+        raise RuntimeError("license server busy")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.path.name == "read":
+            self.path.touch(exist_ok=False)
+
+    def __call__(self, item: int) -> int:
+        return item
+
+
+def test_a_worker_that_could_not_prepare_itself_serves_nobody(tmp_path: Path) -> None:
+    initializer = OnlyOnce(tmp_path / "prepared").prepare
+    with parallel.Pool("process", 1, initializer=initializer) as pool:
+        with pytest.raises(parallel.ParallelError, match="license server busy"):
+            pool.map(same, [1, 2])
+        assert pool.map(same, [1, 2]) == [1, 2]
+
+
+def test_a_worker_that_could_not_read_its_function_is_kept(tmp_path: Path) -> None:
+    """Also if the map had results by then, so that it ended in good order."""
+    with parallel.Pool("process", 1, max_tasks_per_worker=3) as pool:
+        with pytest.raises(parallel.ParallelError, match="func can't be read") as caught:
+            pool.map(OnlyOnce(tmp_path / "read"), range(6), chunk_size=1)
+        assert caught.value.results is not None
+        assert caught.value.results[:3] == [0, 1, 2]
+        assert pool.map(nap, range(6), chunk_size=1) == list(range(6))
+
+
+def test_a_function_that_cannot_be_sent_is_not_mistaken_for_the_last_one(
+    pool: parallel.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pool.map(same, ["a"]) == ["a"]
+    send = Channel.send_parcel
+
+    def fail(self: Channel, parcel: Any, parts: Any, *message: Any) -> None:
+        if message[0] == "function":
+            raise OSError(errno.EMFILE, "Too many open files")
+        send(self, parcel, parts, *message)
+
+    monkeypatch.setattr(Channel, "send_parcel", fail)
+    with pytest.raises(parallel.ParallelError, match=r"can't send its work to .*: .*Too many open"):
+        pool.map(pid, ["a"])
+    monkeypatch.undo()
+    assert isinstance(pool.map(pid, ["a"])[0], int)
+
+
+def test_functions_do_not_fill_the_pipe_of_a_worker_that_is_not_ready() -> None:
+    with parallel.Pool("process", 1, initializer=partial(time.sleep, 4)) as pool:
+        began = time.monotonic()
+        for number in range(4):
+            func = partial(same_with, bytes([number]) * 25_000)
+            (result,) = pool.map(func, [1], deadline=0.1)
+            assert isinstance(result, parallel.TaskCancelledError)
+        assert time.monotonic() - began < 3
+        assert pool.map(same, [1]) == [1]
 
 
 def test_states_live_as_long_as_their_workers(

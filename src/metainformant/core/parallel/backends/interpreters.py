@@ -194,9 +194,7 @@ class Interpreters(Staff):
             hand.kill()
             raise
         _living.add(hand)
-        parcel, parts = self._packed
-        with contextlib.suppress(OSError):  # it has ended, which will be seen
-            hand.channel.send_parcel(parcel, parts, "prepare", self.label)
+        self.prepare(hand, self._packed)
         return hand
 
 

@@ -50,6 +50,7 @@ def main(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGURG, signal.SIGINT])
         import faulthandler
 
+        os.set_blocking(stacks.fileno(), False)  # nobody may ever read it
         faulthandler.register(signal.SIGURG, file=stacks.fileno(), all_threads=False, chain=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with, args=(lifeline,), name="lifeline", daemon=True).start()

@@ -82,6 +82,8 @@ class ProcessHand:
         return self.job is not None and self.job.number == number and not self._is_killed
 
     def stack(self) -> tuple[Frame, ...]:
+        if self._is_killed:
+            return ()
         self._read_stack(0.0)  # what was written when an earlier call was ended
         if not self._signal():
             return ()
@@ -184,9 +186,7 @@ class Processes(Staff):
             _living.add(hand)
             on_failure.pop_all()
         if not self._forks:
-            fields, parts = self._packed
-            with contextlib.suppress(OSError):  # it has died, which will be seen
-                ours.send_parcel(fields, parts, "prepare", self.label)
+            self.prepare(hand, self._packed)
         return hand
 
     def _process(self, name: str, ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> Any:

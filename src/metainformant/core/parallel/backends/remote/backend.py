@@ -182,12 +182,13 @@ class RemoteBackend:
             wrapped=job.one_by_one,
         )
         try:
+            self._crew.teach(hand)
             hand.channel.send_parcel(parcel, parts, "run", tuple(assignment))
         except ConnectionError:  # it has died, which will be seen at once
             return
         except OSError as error:
             raise ParallelError(
-                f"{plan.caller} can't send items to {hand.name!r}: {error}"
+                f"{plan.caller} can't send its work to {hand.name!r}: {error}"
             ) from error
 
     # What comes from them
@@ -235,12 +236,13 @@ class RemoteBackend:
             self._assign()
             self._news = self._news or hand.job is None
         elif what == "broken":
+            self._crew.forget(hand)  # or another map would get it before it has ended
+            self._crew.bury(hand)
             raise unpack(message[0], hand.name)
         elif what == "apart":
-            position, handle, fields = message
-            parcel, memory = hand.channel.open(handle, fields)
+            read = hand.channel.later(*message[1:])
             if job is not None and not job.is_given_up:
-                job.apart[position] = lambda: next(parcel.unpack(memory))
+                job.apart[message[0]] = read
         elif job is not None and job.number == message[0]:
             hand.job = None
             hand.overdue_at = math.inf
@@ -250,6 +252,8 @@ class RemoteBackend:
                 job.part()
             elif what == "no function":
                 hand.function = None  # it may be readable the next time
+                job.resend()
+                self._queue.appendleft(job)
                 raise unpack(message[1], hand.name)
             elif what == "unread" and job.one_by_one:
                 job.end(_unreadable)

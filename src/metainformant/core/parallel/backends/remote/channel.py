@@ -6,6 +6,7 @@ import mmap
 import pickle
 import socket
 import sys
+from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
@@ -52,6 +53,19 @@ class Channel:
         if parcel.body is not None:
             return parcel, None
         return parcel, memoryview(self._receive_apart(handle, parcel.size))
+
+    def later(self, handle: Any, fields: tuple[Any, ...]) -> Callable[[], Any]:
+        """What reads the only object of such a parcel, or raises what kept it from coming."""
+        try:
+            parcel, memory = self.open(handle, fields)
+        except (EOFError, OSError) as error:  # there may be no descriptor left
+            why = str(error) or "it could not be received"
+
+            def refuse() -> Any:
+                raise OSError(why)
+
+            return refuse
+        return lambda: next(parcel.unpack(memory))
 
     def poll(self) -> bool:
         return self.reader.poll(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from time import monotonic
 from typing import Any
@@ -42,11 +41,13 @@ class Crew:
             self.hands.append(hand)
             for handle in (hand.channel.reader, *hand.sentinels()):
                 self.watch.add(handle, hand)
-            if self._function is not None and hand.function != self._function[0]:
-                hand.function = self._function[0] if self._function[0].body else None
-                with contextlib.suppress(OSError):  # it has died, which will be seen
-                    parcel, parts = self._function
-                    hand.channel.send_parcel(parcel, parts, "function", self._label)
+
+    def teach(self, hand: Hand) -> None:
+        """See to it that a worker that listens knows the function; OSError if that can't be."""
+        if self._function is not None and hand.function != self._function[0]:
+            parcel, parts = self._function
+            hand.channel.send_parcel(parcel, parts, "function", self._label)
+            hand.function = parcel if parcel.body else None
 
     def replace(self) -> None:
         """Start workers in place of those that were killed after their jobs were given up."""

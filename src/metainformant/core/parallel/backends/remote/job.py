@@ -220,7 +220,7 @@ class RemoteJob:
                         self._add_failure(at, record)
                 elif kind == Kind.FAILED_APART:
                     for at in range(position, position + len(values)):
-                        self._add_failure(at, self.apart.pop(at)())
+                        self._add_failure_apart(at, self.apart.pop(at))
                 elif kind == Kind.APART:
                     for at in range(position, position + len(values)):
                         self._add(at, self.apart.pop(at))
@@ -232,6 +232,14 @@ class RemoteJob:
     def _add_failure(self, position: int, record: bytes) -> None:
         error = self._failed[position] = unpack(record, self.worker)
         self._values.append(error)
+
+    def _add_failure_apart(self, position: int, read: Callable[[], bytes]) -> None:
+        try:
+            record = read()
+        except Exception:
+            self._add(position, read)  # it fails again
+        else:
+            self._add_failure(position, record)
 
     def _add(self, position: int, read: Callable[..., Any], *arguments: Any) -> None:
         try:

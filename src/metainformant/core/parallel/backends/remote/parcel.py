@@ -7,6 +7,7 @@ has no name and no owner: it is gone when the last process has let go of it, how
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import pickle
@@ -258,12 +259,13 @@ else:
         """What is in the file, as memory that may be written to. The descriptor stays open."""
         with _lock:
             if len(_maps) < _MOST_MAPS:
-                if sys.version_info >= (3, 13):
-                    memory = mmap.mmap(fd, size, flags=_FLAGS, trackfd=False)
-                else:
-                    memory = mmap.mmap(fd, size, flags=_FLAGS)
-                _maps.add(memory)
-                return memory
+                with contextlib.suppress(OSError):  # there may be no descriptor left
+                    if sys.version_info >= (3, 13):
+                        memory = mmap.mmap(fd, size, flags=_FLAGS, trackfd=False)
+                    else:
+                        memory = mmap.mmap(fd, size, flags=_FLAGS)
+                    _maps.add(memory)
+                    return memory
         copy = bytearray(size)
         left, at = memoryview(copy), 0
         while left and (count := os.preadv(fd, [left], at)):

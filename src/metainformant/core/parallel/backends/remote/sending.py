@@ -11,8 +11,7 @@ from .parcel import Packer, Parcel, dumps, is_enough, slices
 from .travel import unpicklable
 from .wrapping import Pickled, Unsendable
 
-# What a worker prepares itself with and the function are sent before it listens, so both have to
-# fit into its pipe.
+# What a worker prepares itself with is sent before it listens, and a function together with items.
 _BOTH_FIT = 30_000
 
 Packed = tuple[Parcel, list[Any]]  # the parts are those of a body that goes apart

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -41,13 +43,15 @@ class Staff(ABC):
         self._most = plan.max_workers
         self._kept = kept
         self._numbers = itertools.count(1)  # next() is atomic
-        self._lock = threading.Lock()
+        # The garbage collector may close a pool in the middle of anything.
+        self._lock = threading.RLock()
         # Under the lock: those who have nothing to do, those who are about to end, and how many
         # are not about to.
         self._idle: list[Hand] = []
         self._leaving: list[Hand] = []
         self._count = 0
         self._closed = False  # set under the lock
+        self._owner = os.getpid()
 
     @abstractmethod
     def start(self, name: str) -> Hand:
@@ -84,6 +88,7 @@ class Staff(ABC):
         """Take back a worker that has no job; a `worn` one is to be replaced."""
         with self._lock:
             if self._kept and not worn and self._count <= self._most:
+                hand.overdue_at = math.inf
                 self._idle.append(hand)
                 return
             self._count -= 1
@@ -110,6 +115,8 @@ class Staff(ABC):
         Raises:
             ParallelError: if one could not close its state.
         """
+        if os.getpid() != self._owner:  # a fork: these workers are its parent's
+            return
         with self._lock:
             self._kept = False
             idle, self._idle = self._idle, []
@@ -152,6 +159,17 @@ class Staff(ABC):
                         broken.append(unpack(message[0], hand.name))
                     if what in ("broken", "closed"):
                         hand.overdue_at = monotonic() + _LINGER
+
+    def prepare(self, hand: Hand, packed: Packed) -> None:
+        """Send to a worker that has just been started what it is to prepare itself with."""
+        parcel, parts = packed
+        try:
+            hand.channel.send_parcel(parcel, parts, "prepare", self.label)
+        except ConnectionError:  # it has died, which will be seen
+            return
+        except BaseException:
+            _bury(hand)
+            raise
 
     def packed(self) -> Packed:
         """What a worker needs to prepare itself.
