@@ -44,6 +44,7 @@ def no_list(batch): return 3
 def fail(batch): raise ValueError("no luck")
 def printing(text): print("hello from", text); return text
 def leave(text): sys.exit(7)
+def leave_content(text): sys.exit(0)
 def press(text): raise KeyboardInterrupt
 def pair(text): return {"name": text, "twice": text * 2}
 def mixed(text): return {text: 1}

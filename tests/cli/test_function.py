@@ -55,11 +55,23 @@ def test_a_file_does_not_hide_a_module_of_the_same_name(tmp_path: Path) -> None:
         ("empty.py:f", "it has no functions"),
         ("empty:f", "has no 'f'"),
         ("sub/faulty:f", "must end in .py"),
+        ("kinds.py:later", "is an async function"),
+        ("kinds.py:laters", "is an async function"),
+        ("kinds.py:Later.now", "is an async function"),
+        ("kinds.py:several", "is a generator"),
     ],
 )
 def test_says_what_is_wrong_with_it(spec: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "needy.py").write_text("import absent_thing")
     (tmp_path / "faulty.py").write_text("\n1 / 0")
+    (tmp_path / "kinds.py").write_text(
+        "async def later(record): ...\n"
+        "async def laters(record): yield\n"
+        "def several(record): yield record\n"
+        "class Later:\n"
+        "    async def __call__(self, record): ...\n"
+        "Later.now = Later()\n"
+    )
     (tmp_path / "garbled.py").write_text("def f(:")
     (tmp_path / "quitting.py").write_text("raise SystemExit(5)")
     (tmp_path / "empty.py").write_text("")

@@ -151,6 +151,8 @@ def test_exits_of_the_function_end_the_run(run: Callable[..., Result]) -> None:
     left = run("functions:leave", input="a\n")
     assert left.exit_code == 7
     assert "error: the function raised SystemExit(7), which stops the map" in left.stderr
+    content = run("functions:leave_content", input="a\n")
+    assert content.exit_code == 1  # since a record has no result
     pressed = run("functions:press", input="a\n")
     assert pressed.exit_code == 130
     assert "error: the function raised KeyboardInterrupt" in pressed.stderr

@@ -173,15 +173,15 @@ def map_command(
     progress: bool | None,
     quiet: bool,
 ) -> None:
-    r"""Call a Python FUNCTION with every record of the INPUTs, in parallel.
+    """Call a Python FUNCTION with every record of the INPUTs, in parallel.
 
     FUNCTION is module:name or path/to/file.py:name. INPUT is a file, or - for standard input,
     which is also the default. A function that fails on a record costs only that record.
 
     \b
     metainformant map examples/sequences.py:profile examples/data/ls_orchid.fasta -o orchids.tsv
-    seq 10 | metainformant map math:sqrt
-    """
+    ls | metainformant map string:capwords
+    """  # noqa: D301  # for click it has to be that character
     resolved = resolve(inputs, format_)
     rows = ROWS[output_format_of(output, output_format, resolved)]()
     options: dict[str, Any] = {

@@ -106,7 +106,8 @@ class Run:
             status = INTERRUPTED
         except SystemExit as error:
             self._say(f"error: the function raised SystemExit({error.code!r}), which stops the map")
-            return error.code if isinstance(error.code, int) else int(error.code is not None)
+            # Not 0, whatever it says: there are records without a result.
+            return error.code if isinstance(error.code, int) and error.code else SOME_FAILED
         finally:
             outcomes.close()
         if attendant.stopping:
