@@ -6,6 +6,7 @@ import functools
 import math
 import re
 import sys
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -85,7 +86,12 @@ def nothing(_: object) -> list[int]:
         ("initializer", 1, TypeError, "initializer=1 must be a function"),
         ("initargs", "abc", TypeError, "initargs='abc' must be a tuple of arguments"),
         ("worker_state", 1, TypeError, "worker_state=1 must be a function that takes nothing"),
-        ("timout", 1, TypeError, "unknown option 'timout'"),
+        ("timout", 1, TypeError, "unknown option 'timout'; did you mean 'timeout'?"),
+        ("workers", 1, TypeError, "did you mean 'max_workers'?"),
+        ("processes", 1, TypeError, "did you mean 'max_workers'?"),
+        ("retry", 1, TypeError, "did you mean 'retries'?"),
+        ("backend", "process", TypeError, "for lists, choose between the maps"),
+        ("cancel", threading.Event, TypeError, "must be a threading.Event; set() it"),
     ],
 )
 def test_wrong_options(
@@ -167,3 +173,20 @@ def test_whole_numbers_of_other_libraries_are_welcome() -> None:
             return 4
 
     assert parallel.thread_map(abs, [-1], max_workers=Four(), timeout=5) == [1]  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(None, TypeError), ("x", TypeError), (0, ValueError), (math.inf, ValueError)],
+)
+def test_rates(value: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"RateLimit: per_second=.* must be a number"):
+        parallel.RateLimit(value)
+    with pytest.raises(error, match=r"rate_limited_map: max_per_second=.* must be a number"):
+        parallel.rate_limited_map(nothing, [1], value)
+
+
+@pytest.mark.parametrize(("value", "error"), [("x", TypeError), (math.inf, ValueError)])
+def test_pauses(value: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"RateLimit\.pause: seconds=.* must be a finite number"):
+        parallel.RateLimit(1).pause(value)

@@ -86,7 +86,7 @@ def test_a_pause_holds_for_everybody() -> None:
     assert limit.try_acquire() == 0
     limit.pause(0)
     assert limit.try_acquire() > 0
-    with pytest.raises(ValueError, match="seconds=-1 must be 0 or more"):
+    with pytest.raises(ValueError, match="seconds=-1 must be a finite number"):
         limit.pause(-1)
 
 
@@ -143,5 +143,6 @@ def test_a_rate_stops_nothing_from_being_cancelled() -> None:
 
 @pytest.mark.parametrize("per_second", [0, -1, float("nan"), float("inf"), "3", True])
 def test_a_wrong_rate_is_refused(per_second: float) -> None:
-    with pytest.raises(ValueError, match=r"per_second=.* must be a number of starts per second"):
+    error = TypeError if isinstance(per_second, (str, bool)) else ValueError
+    with pytest.raises(error, match=r"per_second=.* must be a number of starts per second"):
         parallel.RateLimit(per_second)

@@ -98,7 +98,10 @@ def rate_limited_map(
     >>> parallel.rate_limited_map(len, ["ATG", "GATTACA"], max_per_second=1000)
     [3, 7]
     """
-    return thread_map(func, items, max_workers, timeout=timeout, rate=max_per_second)
+    caller = "rate_limited_map"
+    fix = f"{caller}: max_per_second={max_per_second!r} must be a number of starts above 0"
+    rate = validate.positive(max_per_second, fix)
+    return thread_map(func, items, max_workers, timeout=timeout, rate=rate)
 
 
 def resource_aware_workers(

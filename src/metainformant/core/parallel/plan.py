@@ -191,7 +191,7 @@ def make_plan(
         if name in _FOR_PROCESSES and name not in allowed:
             raise TypeError(f"{caller}: {name} is an option for processes; the backend is {kind!r}")
         if name not in allowed or name in arguments:
-            known = [name for name in allowed if name not in arguments]
+            known = [option for option in ("max_workers", *allowed) if option != name]
             raise TypeError(validate.unknown(caller, name, known))
     validate.check_function(caller, func)
     chosen: dict[str, Any] = {**_DEFAULTS, **arguments, **options}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from .errors import ParallelError
@@ -130,7 +130,7 @@ class Pool:
     ) -> list[Any]:
         """Call `func` with each item and return the results: see `thread_map` and `process_map`."""
         own: dict[str, Any] = {"chunk_size": chunk_size, "timeout": timeout, "ordered": ordered}
-        plan = make_plan("Pool.map", func, options, **own, **self._use("map"))
+        plan = make_plan("Pool.map", func, options, **own, **self._use("map", options))
         return run_map(plan, items)
 
     @overload
@@ -168,7 +168,7 @@ class Pool:
         **options: Any,
     ) -> Results[Any]:
         """Call `func` with each item, and iterate over the results: see the function `imap`."""
-        arguments = self._use("imap")
+        arguments = self._use("imap", options)
         return self._watch(imap_of("Pool.imap", func, items, buffer_size, options, **arguments))
 
     def outcomes(
@@ -180,7 +180,7 @@ class Pool:
         **options: Any,
     ) -> Results[Outcome[T, R]]:
         """Call `func` with each item, and iterate over outcomes: see the function `outcomes`."""
-        arguments = self._use("outcomes")
+        arguments = self._use("outcomes", options)
         return self._watch(
             outcomes_of("Pool.outcomes", func, items, buffer_size, options, **arguments)
         )
@@ -193,7 +193,9 @@ class Pool:
         **options: Any,
     ) -> list[Any]:
         """Call `func` with lists of items, and return all results: see `parallel_batch`."""
-        return run_batches("Pool.batch", func, items, batch_size, options, **self._use("batch"))
+        return run_batches(
+            "Pool.batch", func, items, batch_size, options, **self._use("batch", options)
+        )
 
     def close(self) -> None:
         """End all workers, and the iterators of this pool, for good. May be called again.
@@ -223,9 +225,15 @@ class Pool:
     ) -> None:
         self.close()
 
-    def _use(self, name: str) -> dict[str, Any]:
+    def _use(self, name: str, options: Mapping[str, object]) -> dict[str, Any]:
         if self._is_closed:
             raise ParallelError(f"Pool.{name}: the pool is closed; make another")
+        for option in options:
+            if option in self._arguments:
+                raise TypeError(
+                    f"Pool.{name}() takes no {option}: that belongs to the workers, which the "
+                    "pool has; pass it to Pool"
+                )
         return self._arguments
 
     def _watch(self, results: Results[R]) -> Results[R]:

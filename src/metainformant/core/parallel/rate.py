@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from .validate import positive
+
 
 class RateLimit:
     """At most so many starts per second, evenly spaced; to be shared between maps and threads.
@@ -32,12 +34,8 @@ class RateLimit:
     """
 
     def __init__(self, per_second: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        if isinstance(per_second, (bool, str)) or not 0 < per_second < float("inf"):
-            raise ValueError(
-                f"RateLimit: per_second={per_second!r} must be a number of starts per second "
-                "above 0"
-            )
-        self.per_second = float(per_second)
+        fix = f"RateLimit: per_second={per_second!r} must be a number of starts per second above 0"
+        self.per_second = positive(per_second, fix)
         self._interval = 1 / self.per_second
         self._clock = clock
         self._lock = threading.Lock()
@@ -79,8 +77,8 @@ class RateLimit:
 
         Any thread may call it. A pause that ends before one that is already on changes nothing.
         """
-        if not 0 <= seconds < float("inf"):
-            raise ValueError(f"RateLimit.pause: seconds={seconds!r} must be 0 or more")
+        fix = f"RateLimit.pause: seconds={seconds!r} must be a finite number of seconds, 0 or more"
+        seconds = positive(seconds, fix, or_zero=True)
         with self._lock:
             # Plus the interval that a start may come early.
             until = self._clock() + seconds + self._interval

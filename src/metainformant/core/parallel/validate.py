@@ -132,7 +132,8 @@ def start_method(caller: str, name: str, value: object) -> StartMethod | None:
 
 
 def event(caller: str, name: str, value: object) -> threading.Event | None:
-    if value is not None and not callable(getattr(value, "is_set", None)):
+    is_set = getattr(value, "is_set", None)
+    if value is not None and (isinstance(value, type) or not callable(is_set)):
         raise TypeError(
             f"{caller}: {name}={value!r} must be a threading.Event; set() it to stop the map"
         )
@@ -219,9 +220,30 @@ def progress(caller: str, name: str, value: object) -> Any:
     )
 
 
+# What other libraries call it.
+_ALIASES = {
+    "processes": "max_workers",
+    "n_jobs": "max_workers",
+    "num_workers": "max_workers",
+    "threads": "max_workers",
+    "chunksize": "chunk_size",
+    "retry": "retries",
+    "max_retries": "retries",
+    "callback": "on_complete",
+    "return_exceptions": "on_error",
+    "desc": "progress",
+}
+
+
 def unknown(caller: str, name: str, known: Iterable[str]) -> str:
     import difflib  # only needed to word this error
 
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(known)}"
+    alias = _ALIASES.get(name)
+    close = [alias] if alias else difflib.get_close_matches(name, known, n=1)
+    if name == "backend":
+        hint = "imap, outcomes, aimap and Pool take it; for lists, choose between the maps"
+    elif close:
+        hint = f"did you mean {close[0]!r}?"
+    else:
+        hint = f"the options are {', '.join(known)}"
     return f"{caller}() got an unknown option {name!r}; {hint}"
