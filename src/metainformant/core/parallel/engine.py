@@ -162,8 +162,6 @@ class Engine:
         try:
             return self._backend.wait(timeout)
         except ParallelError as error:
-            if not self._rule.finished and not any(run.job.done() for run in self._runs.values()):
-                raise  # there is nothing to be lost
             self._rule.broken = error.with_traceback(None)
             return ()
 
