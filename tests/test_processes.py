@@ -459,6 +459,27 @@ class TestEndings:
         assert err.count("Traceback") == 1
         assert out == ""
 
+    def test_a_process_that_may_have_no_children(self, start: Callable[..., Child]) -> None:
+        child = start(
+            """
+            import multiprocessing
+            from metainformant.core import parallel
+
+            def task(item):
+                try:
+                    return parallel.process_map(abs, [item])
+                except parallel.ParallelError as error:
+                    return str(error)
+
+            if __name__ == "__main__":
+                with multiprocessing.Pool(1) as pool:
+                    print(pool.map(task, [-1]))
+            """
+        )
+        out, err, code = child.end()
+        assert (err, code) == ("", 0)
+        assert "can't start processes in a worker of multiprocessing.Pool" in out
+
     def test_a_script_without_a_guard_in_processes_of_others(
         self, start: Callable[..., Child]
     ) -> None:

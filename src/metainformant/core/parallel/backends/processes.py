@@ -26,7 +26,7 @@ from .remote.channel import Channel, channel
 from .remote.parcel import Segment
 from .remote.slate import SIZE, Head, Slate
 from .remote.staff import Staff
-from .start import WorkerName, check_not_importing, main_can_be_imported, start, starting
+from .start import WorkerName, check_may_start, main_can_be_imported, start, starting
 
 # Seconds to wait for a worker to write down where it is.
 _STACK_WAIT = 0.1
@@ -142,7 +142,7 @@ class Processes(Staff):
     """Worker processes."""
 
     def __init__(self, plan: Plan, *, kept: bool = False, streams: bool = False) -> None:
-        check_not_importing(plan.caller)
+        check_may_start(plan.caller)
         super().__init__(plan, kept=kept)
         method = plan.start_method or default_start_method()
         self._context: Any = multiprocessing.get_context(method)

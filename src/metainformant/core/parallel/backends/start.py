@@ -100,9 +100,18 @@ def _no_main() -> Iterator[None]:
         main.__file__ = path
 
 
-def check_not_importing(label: str) -> None:
-    """Stop a script that is being imported by a worker and is about to start workers itself."""
+def check_may_start(label: str) -> None:
+    """Stop what is about to start workers where that can't be.
+
+    That is a script that is being imported by a worker, or a process that may have no children.
+    """
     process = multiprocessing.current_process()
+    if process.daemon:
+        raise ParallelError(
+            f"{label} can't start processes in a worker of multiprocessing.Pool, or any daemonic "
+            "process, whose children would be left behind when it is killed. Use threads there, or "
+            "a concurrent.futures.ProcessPoolExecutor outside"
+        )
     if not getattr(process, "_inheriting", False):
         return
     if process.name.startswith(f"{label}-"):
