@@ -151,3 +151,9 @@ def blas_threads(_: object) -> set[int]:
     from threadpoolctl import threadpool_info
 
     return {entry["num_threads"] for entry in threadpool_info()}
+
+
+def large_or_fails(size: int) -> bytes:
+    if size < 0:
+        raise ValueError("x" * -size)
+    return bytes(size)

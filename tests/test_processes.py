@@ -23,9 +23,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.remote.channel import Channel
 from metainformant.core.parallel.backends.remote.job import RemoteJob
-from metainformant.core.parallel.backends.remote.parcel import Segment
+from metainformant.core.parallel.backends.remote.parcel import Segment, mapped
 from metainformant.core.parallel.backends.remote.slate import SIZE, Head, Slate
+from metainformant.core.parallel.backends.start import start as start_process
 
 from . import process_tasks
 from .backends import tasks
@@ -811,3 +813,54 @@ def test_cuts_against_a_running_worker(hand: FakeHand) -> None:
         assert ran == list(range(len(ran)))
         assert mine - 1 <= len(ran) <= mine
         assert job.done() == len(ran)
+
+
+# What is short: descriptors, and fork servers
+
+
+def test_large_results_that_cannot_be_received_cost_their_own_slots(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> Any:
+        raise OSError("Too many open files")
+
+    monkeypatch.setattr(Channel, "open", fail)  # in this process; workers have their own
+    results = parallel.process_map(process_tasks.large_or_fails, [10, 10**6, -(10**6), 20], 1)
+    assert (results[0], results[3]) == (bytes(10), bytes(20))
+    for error in results[1:3]:
+        assert isinstance(error, parallel.ParallelError)
+        assert "can't be read: OSError: Too many open files" in str(error)
+
+
+def test_large_results_are_copied_where_they_cannot_be_mapped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> Any:
+        raise OSError("Too many open files")
+
+    segment = Segment(SIZE)
+    monkeypatch.setattr("metainformant.core.parallel.backends.remote.parcel.mmap.mmap", fail)
+    copy = mapped(segment.fd, SIZE)
+    segment.close()
+    assert (type(copy), len(copy)) == (bytearray, SIZE)
+
+
+def test_a_fork_server_that_ends_again_and_again() -> None:
+    class Process:
+        starts = 0
+
+        def start(self) -> None:
+            self.starts += 1
+            raise ConnectionResetError if self.starts % 2 else EOFError
+
+    process = Process()
+    with pytest.raises(OSError, match=r"ends again and again.*if __name__ == '__main__'"):
+        start_process(process)
+    assert process.starts == 3
+
+
+def test_a_daemonic_process_has_no_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    process: Any = multiprocessing.current_process()
+    monkeypatch.setitem(process._config, "daemon", True)
+    with pytest.raises(parallel.ParallelError, match="process_map can't start processes in"):
+        parallel.process_map(abs, [-1])
