@@ -29,9 +29,10 @@ class TaskEnded(BaseException):  # not an error: nobody but the worker should se
 # Seconds that a worker waits for an exception that was sent and should be there at once. It is not
 # if the task has caught it, for example with a bare `except`.
 _LONGEST_WAIT = 1.0
-# Seconds between two looks at calls that could not be ended yet, and how many looks there are.
-_TRY_AGAIN = 0.005
-_TRIES = 100
+# Seconds between two looks at calls that could not be ended yet, for so many looks; and from then
+# on, for loops that are hardly ever seen where they take exceptions.
+_TRY_AGAIN, _TRIES = 0.005, 100
+_TRY_RARELY, _RARE_TRIES = 0.05, 100
 _NAME = "end overdue calls"  # of the thread that takes these looks
 
 # Whether this is a subinterpreter, which may not ask for signal handlers: those are the objects of
@@ -97,7 +98,7 @@ class Sender:
         if call.send():
             return
         with self._lock:
-            self._later.append((call, _TRIES))
+            self._later.append((call, _TRIES + _RARE_TRIES))
             if self._is_trying:
                 return
             self._is_trying = True
@@ -105,8 +106,9 @@ class Sender:
             launch(threading.Thread(target=self._try_again, name=_NAME, daemon=DAEMON), _NAME)
 
     def _try_again(self) -> None:
+        pause = _TRY_AGAIN
         while True:
-            time.sleep(_TRY_AGAIN)
+            time.sleep(pause)
             with self._lock:
                 now, self._later = self._later, []
             later = [(call, left - 1) for call, left in now if left > 1 and not call.send()]
@@ -115,6 +117,8 @@ class Sender:
                 if not self._later:
                     self._is_trying = False
                     return
+                is_new = any(left > _RARE_TRIES for _, left in self._later)
+            pause = _TRY_AGAIN if is_new else _TRY_RARELY
 
 
 def _takes_exceptions(ident: int) -> bool:

@@ -18,7 +18,7 @@ from .stacks import stack_of
 from .tape import Tape
 
 # Seconds that calls which were given up have to end, before it is held against the map that they
-# did not. Calls that can be ended have a helper for half a second, see `interrupt.py`.
+# did not. A helper looks often at them for half a second, see `interrupt.py`.
 _LAST_MOMENT = 0.75
 _LAST_TICK = 0.01
 
