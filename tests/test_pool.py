@@ -221,6 +221,29 @@ def test_functions_do_not_fill_the_pipe_of_a_worker_that_is_not_ready() -> None:
         assert pool.map(same, [1]) == [1]
 
 
+def test_a_worker_that_died_while_it_was_idle_is_replaced(pool: parallel.Pool) -> None:
+    assert pool.map(same, range(20)) == list(range(20))
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join(60)
+    assert pool.map(same, range(20)) == list(range(20))
+
+
+def test_workers_that_cannot_be_told_how_to_prepare_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Channel, "send_parcel", fail)
+    with parallel.Pool("process", 2) as pool:
+        with pytest.raises(parallel.ParallelError, match=r"can't start another worker: .*Too many"):
+            pool.map(same, [1])
+        assert not multiprocessing.active_children()
+        monkeypatch.undo()
+        assert pool.map(same, [1]) == [1]
+
+
 def test_states_live_as_long_as_their_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,9 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from metainformant.core.parallel.backends.remote.channel import Channel
 from metainformant.core.parallel.backends.remote.job import RemoteJob
 from metainformant.core.parallel.backends.remote.parcel import Segment, mapped
 from metainformant.core.parallel.backends.remote.slate import SIZE, Head, Slate
+from metainformant.core.parallel.backends.start import main_can_be_imported, starting
 from metainformant.core.parallel.backends.start import start as start_process
 
 from . import process_tasks
@@ -864,3 +867,24 @@ def test_a_daemonic_process_has_no_children(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(process._config, "daemon", True)
     with pytest.raises(parallel.ParallelError, match="process_map can't start processes in"):
         parallel.process_map(abs, [-1])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "found"),
+    [
+        ({"__spec__": ModuleSpec("package.__main__", None)}, True),
+        ({"__spec__": None, "__file__": __file__}, True),
+        ({"__spec__": None, "__file__": "<stdin>"}, False),
+        ({"__spec__": None}, False),
+    ],
+)
+def test_whether_workers_find_what_is_in_main(
+    attributes: dict[str, Any], found: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = ModuleType("__main__")
+    vars(main).update(attributes)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    assert main_can_be_imported() is found
+    with starting("spawn"):  # what is started here must not look for what is not there
+        assert ("__file__" in vars(main)) == (found and "__file__" in attributes)
+    assert vars(main).get("__file__") == attributes.get("__file__")
