@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel import cpus
+from metainformant.core.parallel.host import cpus
 
 MANY = 10_000
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from metainformant.core.parallel.describe import describe
-from metainformant.core.parallel.retrying import _in_short
+from metainformant.core.parallel.engine.policies.retries import _in_short
 
 
 class Shy:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.thread_jobs import Crew
-from metainformant.core.parallel.gil import HAS_GIL
+from metainformant.core.parallel.backends.threads.thread_group import Crew
+from metainformant.core.parallel.host.gil import HAS_GIL
 
 from .support import run_python, wait_for_other_threads
 

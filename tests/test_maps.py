@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.gil import HAS_GIL
+from metainformant.core.parallel.host.gil import HAS_GIL
 
 
 def double(number: int) -> int:

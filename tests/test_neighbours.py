@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel import memory
+from metainformant.core.parallel.host import memory
 
 
 class TestGatherResults:
@@ -81,7 +81,7 @@ class TestResourceAwareWorkers:
     @staticmethod
     def free(monkeypatch: pytest.MonkeyPatch, amount: int | None) -> None:
         monkeypatch.setattr(
-            "metainformant.core.parallel.neighbours.available_memory", lambda: amount
+            "metainformant.core.parallel.maps.compat.available_memory", lambda: amount
         )
 
     def test_by_processors(self, machine: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ class TestResourceAwareWorkers:
 class TestAvailableMemory:
     @pytest.fixture
     def root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr("metainformant.core.parallel.cgroups.ROOT", str(tmp_path))
+        monkeypatch.setattr("metainformant.core.parallel.host.cgroups.ROOT", str(tmp_path))
         monkeypatch.setattr("sys.platform", "linux")
         self.write(tmp_path, "proc/meminfo", "MemTotal: 9000 kB\nMemAvailable:  8000 kB\n")
         return tmp_path

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.remote.channel import Channel
+from metainformant.core.parallel.backends.ipc.channel import Channel
 
 
 def same(item: Any) -> Any:

@@ -25,12 +25,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.remote.channel import Channel
-from metainformant.core.parallel.backends.remote.job import RemoteJob
-from metainformant.core.parallel.backends.remote.parcel import Segment, mapped
-from metainformant.core.parallel.backends.remote.slate import SIZE, Head, Slate
-from metainformant.core.parallel.backends.start import main_can_be_imported, starting
-from metainformant.core.parallel.backends.start import start as start_process
+from metainformant.core.parallel.backends.ipc.channel import Channel
+from metainformant.core.parallel.backends.ipc.shared_memory import Segment, mapped
+from metainformant.core.parallel.backends.isolated.job import RemoteJob
+from metainformant.core.parallel.backends.isolated.result_buffer import SIZE, Head, Slate
+from metainformant.core.parallel.backends.processes.start import main_can_be_imported, starting
+from metainformant.core.parallel.backends.processes.start import start as start_process
 
 from . import process_tasks
 from .backends import tasks
@@ -286,7 +286,7 @@ class TestThreads:
             assert results[number] == [2 * n for n in range(number, number + 200)]
 
     def test_the_default_never_forks(self) -> None:
-        from metainformant.core.parallel.backends.processes import default_start_method
+        from metainformant.core.parallel.backends.processes.pool import default_start_method
 
         assert default_start_method() in ("spawn", "forkserver")
         assert parallel.process_map(abs, [-1]) == [1]  # a warning would be an error
@@ -842,7 +842,7 @@ def test_large_results_are_copied_where_they_cannot_be_mapped(
         raise OSError("Too many open files")
 
     segment = Segment(SIZE)
-    monkeypatch.setattr("metainformant.core.parallel.backends.remote.parcel.mmap.mmap", fail)
+    monkeypatch.setattr("metainformant.core.parallel.backends.ipc.shared_memory.mmap.mmap", fail)
     copy = mapped(segment.fd, SIZE)
     segment.close()
     assert (type(copy), len(copy)) == (bytearray, SIZE)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel import reporting
+from metainformant.core.parallel.observe import progress_bar as reporting
 
 from .support import run_python
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from metainformant.core.parallel.reader import StreamSource
+from metainformant.core.parallel.engine.lazy_source import StreamSource
 
 
 def take(source: StreamSource) -> int:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metainformant.core import parallel
-from metainformant.core.parallel import stream as streaming
+from metainformant.core.parallel.runner import stream_map as streaming
 
 from .support import wait_for_other_threads
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metainformant.core.parallel.backends.tape import ListTape, PopTape
+from metainformant.core.parallel.backends.threads.truncatable_list import ListTape, PopTape
 
 Tapes = type[ListTape] | type[PopTape]
 both = pytest.mark.parametrize("tape_type", [ListTape, PopTape])

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.gil import HAS_GIL
+from metainformant.core.parallel.host.gil import HAS_GIL
 
 from .support import run_python
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.prepare import WITH_STATE
+from metainformant.core.parallel.worker.frames import own_code
+from metainformant.core.parallel.worker.setup import with_state
 
 
 class State:
@@ -200,7 +201,8 @@ def test_a_state_that_cannot_be_closed_is_told() -> None:
 
 
 def test_the_frame_to_leave_out_is_the_one_that_passes_the_state() -> None:
-    assert WITH_STATE.co_name == "call_with_state"
+    call_with_state: Any = with_state(print, None)
+    assert call_with_state.__code__ in own_code
 
 
 def test_tracebacks_and_stacks_begin_in_the_task() -> None:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from metainformant.core.parallel.backend import Finished
+from metainformant.core.parallel.engine.backend import Finished
 from metainformant.core.parallel.errors import Frame, ParallelError
 
 NEVER = 10**9

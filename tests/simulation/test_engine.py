@@ -10,16 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metainformant.core.parallel.engine import Engine
-from metainformant.core.parallel.errors import (
-    ParallelError,
-    TaskCancelledError,
-    TaskTimeoutError,
-)
-from metainformant.core.parallel.plan import Plan, make_plan
+from metainformant.core.parallel.engine.loop import Engine
+from metainformant.core.parallel.engine.outcome_batch import Piece
+from metainformant.core.parallel.engine.source import ListSource
+from metainformant.core.parallel.errors import ParallelError, TaskCancelledError, TaskTimeoutError
+from metainformant.core.parallel.options import Plan, make_plan
 from metainformant.core.parallel.rate import RateLimit
-from metainformant.core.parallel.results import Piece, collect
-from metainformant.core.parallel.source import ListSource
+from metainformant.core.parallel.runner.delivery import collect
 
 from .backend import NEVER, Behaviour, SimBackend, Simulation
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from metainformant.core.parallel.schedule import Schedule
+from metainformant.core.parallel.engine.policies.schedule import Schedule
 
 
 @pytest.mark.parametrize(

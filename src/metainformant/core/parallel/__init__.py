@@ -9,9 +9,6 @@ Importing this package costs next to nothing: each name brings its module in whe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .aio import aimap
-    from .api import parallel_batch, thread_map, thread_map_unordered
-    from .cpus import cpu_count
     from .errors import (
         ParallelError,
         TaskCancelledError,
@@ -19,14 +16,19 @@ if TYPE_CHECKING:
         TooManyFailuresError,
         WorkerDiedError,
     )
-    from .isolated import interpreter_map, process_map, process_map_unordered
-    from .iterate import Results, imap, outcomes
-    from .neighbours import gather_results, rate_limited_map, resource_aware_workers
+    from .host.cpus import cpu_count
+    from .maps.aio import aimap
+    from .maps.batches import parallel_batch
+    from .maps.compat import gather_results, rate_limited_map, resource_aware_workers
+    from .maps.interpreters import interpreter_map
+    from .maps.pool import Pool
+    from .maps.processes import process_map, process_map_unordered
+    from .maps.streams import Results, imap, outcomes
+    from .maps.threads import thread_map, thread_map_unordered
     from .outcome import Outcome
-    from .pool import Pool
     from .progress import Progress
     from .rate import RateLimit
-    from .task import CurrentTask, current_task
+    from .worker.current_task import CurrentTask, current_task
 
 __all__ = [
     "CurrentTask",
@@ -57,31 +59,31 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CurrentTask": "task",
+    "CurrentTask": "worker.current_task",
     "Outcome": "outcome",
     "ParallelError": "errors",
-    "Pool": "pool",
+    "Pool": "maps.pool",
     "Progress": "progress",
     "RateLimit": "rate",
-    "Results": "iterate",
+    "Results": "maps.streams",
     "TaskCancelledError": "errors",
     "TaskTimeoutError": "errors",
     "TooManyFailuresError": "errors",
     "WorkerDiedError": "errors",
-    "aimap": "aio",
-    "cpu_count": "cpus",
-    "current_task": "task",
-    "gather_results": "neighbours",
-    "imap": "iterate",
-    "interpreter_map": "isolated",
-    "outcomes": "iterate",
-    "parallel_batch": "api",
-    "process_map": "isolated",
-    "process_map_unordered": "isolated",
-    "rate_limited_map": "neighbours",
-    "resource_aware_workers": "neighbours",
-    "thread_map": "api",
-    "thread_map_unordered": "api",
+    "aimap": "maps.aio",
+    "cpu_count": "host.cpus",
+    "current_task": "worker.current_task",
+    "gather_results": "maps.compat",
+    "imap": "maps.streams",
+    "interpreter_map": "maps.interpreters",
+    "outcomes": "maps.streams",
+    "parallel_batch": "maps.batches",
+    "process_map": "maps.processes",
+    "process_map_unordered": "maps.processes",
+    "rate_limited_map": "maps.compat",
+    "resource_aware_workers": "maps.compat",
+    "thread_map": "maps.threads",
+    "thread_map_unordered": "maps.threads",
 }
 
 

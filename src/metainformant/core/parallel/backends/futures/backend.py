@@ -1,0 +1,295 @@
+"""Workers that are those of a `concurrent.futures.Executor` which somebody else owns.
+
+Nothing of a running future can be seen or taken back. So a chunk is handed over when a worker
+should be free for it, no sooner, and whoever runs it there watches its items: see `faraway.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from time import monotonic
+from typing import Any
+
+from ...describe import describe
+from ...engine.backend import Finished
+from ...errors import Frame, ParallelError
+from ...options import Plan
+from .messages import Answer, Order, packed_func
+
+# Ctrl-C may have to get through between two waits, see `threads.py`.
+_LONGEST_WAIT = 0.1
+
+
+class ExecutorJob:
+    """A chunk in the hands of an executor. Owned by the engine's thread."""
+
+    def __init__(
+        self,
+        items: list[Any],
+        first: int,
+        attempt: int,
+        place: str,
+        again: Callable[[ExecutorJob], None],
+    ) -> None:
+        self.items = items
+        self.first = first
+        self.attempt = attempt
+        self.future: Future[Any] | None = None  # once it is handed over
+        self.is_ended = False
+        self.is_given_up = False
+        self.ended = 0.0
+        self.worker = ""  # at first the kind of executor, in the end the worker
+        self._place = place
+        self._again = again  # to be told that it is to be handed over once more
+        self._finished = Finished([], {})
+        self._started: float | None = None
+
+    @property
+    def started(self) -> float | None:
+        """When it was first seen running, and in the end when it really was started."""
+        if self._started is None and self.future is not None and self.future.running():
+            self._started, self.worker = monotonic(), self._place
+        return self._started
+
+    def will_expire(self, position: int, at: float) -> None:
+        pass  # the watch on the far side tells the task
+
+    def done(self) -> int:
+        return len(self._finished.values)
+
+    def cut(self, keep: int) -> int:
+        future = self.future
+        if self.is_ended:
+            return keep if self.done() < keep else self.done() + 1
+        if future is not None:
+            if not future.cancel():
+                return len(self.items)
+            self.future = None
+            self._again(self)
+        del self.items[keep:]
+        return keep
+
+    def peek(self, stop: int) -> Finished:
+        return Finished([], {})
+
+    def finish(self) -> Finished:
+        return self._finished
+
+    def give_up(self) -> bool:
+        if not self.is_ended:
+            self.is_given_up = True
+        return self.is_given_up
+
+    def interrupt(self) -> None:
+        pass
+
+    def is_running(self) -> bool:
+        return self.future is not None and self.future.running()
+
+    def stack(self) -> tuple[Frame, ...]:
+        return ()
+
+    def end(self, finished: Finished, worker: str = "", seconds: float = 0.0) -> None:
+        self.is_ended = True
+        self.future = None
+        self.ended = monotonic()
+        self._started = self.ended - seconds
+        self.worker = worker
+        times = [self._started + time for time in finished.times]
+        self._finished = finished._replace(times=times)
+
+
+class ExecutorBackend:
+    """Hands jobs to an executor, at most so many at a time as there are workers to be had.
+
+    Args:
+        plan: what to do.
+        executor: whose workers are used. It is never shut down.
+        run: what runs an Order in a worker.
+        keep_times: whether it is noted when each item was started.
+    """
+
+    max_chunk: int | None = None
+    has_queue = True
+
+    def __init__(
+        self,
+        plan: Plan,
+        executor: Executor,
+        run: Callable[[Order], Any],
+        *,
+        keep_times: bool = False,
+    ) -> None:
+        self._plan = plan
+        self._executor = executor
+        self._run = run
+        self._keep_times = keep_times
+        # All state is owned by the engine's thread, but for the queue of what has happened, which
+        # the executor's threads add to. None: somebody wants to wake us.
+        self._events: queue.SimpleQueue[tuple[ExecutorJob, Future[Any]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._queue: deque[ExecutorJob] = deque()
+        self._given: set[ExecutorJob] = set()  # handed over and not ended
+        self._ended: list[ExecutorJob] = []
+        self._workers = 0  # how many the engine counts on
+        self._refusal: ParallelError | None = None  # why nothing more can be handed over
+        self._stuck = 0
+
+    def spawn(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal
+        self._workers += 1
+
+    def submit(self, items: list[Any], first: int, attempt: int) -> ExecutorJob:
+        place = type(self._executor).__name__
+        job = ExecutorJob(items, first, attempt, place, self._take_back)
+        self._queue.append(job)
+        return job
+
+    def queued(self) -> int:
+        return len(self._queue)
+
+    def remind(self) -> None:
+        pass  # `wait` returns whenever a job has ended
+
+    def wait(self, timeout: float | None) -> list[ExecutorJob]:
+        longest = min(_LONGEST_WAIT, math.inf if timeout is None else timeout)
+        self._hand_over()
+        if self._ended or self._refusal is not None:
+            longest = 0
+        try:
+            while True:
+                event = self._events.get(longest > 0, longest)
+                longest = 0
+                if event is not None and event[0].future is event[1]:
+                    self._settle(*event)
+        except queue.Empty:
+            pass
+        self._hand_over()
+        ended, self._ended = self._ended, []
+        return ended
+
+    def wake(self) -> None:
+        self._events.put(None)
+
+    def stuck(self, most: int) -> int:
+        return self._stuck
+
+    def workers(self) -> int:
+        return self._workers
+
+    def dismiss(self) -> None:
+        pass  # they are not ours
+
+    def close(self, enough: Callable[[], bool] | None) -> None:
+        self._queue.clear()
+        for job in self._given:
+            if job.future is not None:
+                job.future.cancel()
+
+    def _take_back(self, job: ExecutorJob) -> None:
+        self._given.discard(job)
+        self._queue.appendleft(job)
+
+    def _hand_over(self) -> None:
+        while self._queue and len(self._given) < self._workers:
+            job = self._queue.popleft()
+            if job.is_given_up:
+                continue
+            if not job.items:  # all of it was taken back
+                self._end(job, Finished([], {}))
+                continue
+            try:
+                job.future = future = self._executor.submit(self._run, self._order(job))
+            except Exception as error:
+                self._queue.appendleft(job)
+                self._refuse(
+                    f"takes no more work: {_in_words(error)}. Pass an executor that is neither "
+                    "broken nor shut down",
+                    error,
+                )
+                return
+            self._given.add(job)
+            # The callback is called at once if the job has been run already.
+            future.add_done_callback(lambda future, job=job: self._events.put((job, future)))  # type: ignore[misc]
+
+    def _order(self, job: ExecutorJob) -> Order:
+        plan = self._plan
+        return Order(
+            caller=plan.caller,
+            func=plan.func,
+            items=job.items,
+            first=job.first,
+            attempt=job.attempt,
+            timeout=plan.timeout,
+            slow_after=plan.slow_after,
+            timed=self._keep_times,
+            fail_fast=plan.fails_fast,
+        )
+
+    def _settle(self, job: ExecutorJob, future: Future[Any]) -> None:
+        """A future is done: see what came of it. A job that ends early is done again."""
+        self._given.discard(job)
+        try:
+            answer: Answer = future.result().opened()
+        except CancelledError:  # by somebody else
+            self._end(job, Finished([], {}))
+        except BrokenExecutor as error:
+            self._end(job, self._loss(job, error))
+        except Exception as error:  # it could not be sent
+            self._end(job, Finished([], {}))
+            self._refuse_for(error)
+        else:
+            finished = Finished(answer.values, answer.failed, answer.times)
+            self._end(job, finished, answer.worker, answer.seconds)
+            self._stuck += answer.stuck
+            if answer.broken is not None:
+                self._workers, self._refusal = 0, answer.broken
+            elif self._stuck > self._plan.max_abandoned:
+                self._refuse(
+                    f"has {self._stuck} tasks that were left running, more than "
+                    f"max_abandoned={self._plan.max_abandoned}. Give the calls limits of their own "
+                    "(socket timeouts, say), or raise max_abandoned"
+                )
+
+    def _end(
+        self, job: ExecutorJob, finished: Finished, worker: str = "", seconds: float = 0.0
+    ) -> None:
+        job.end(finished, worker, seconds)
+        if not job.is_given_up:
+            self._ended.append(job)
+
+    def _loss(self, job: ExecutorJob, error: BaseException) -> Finished:
+        """The failures of a chunk that was lost: it can't be known which items were run."""
+        failed: dict[int, BaseException] = {}
+        for at, item in enumerate(job.items):
+            failed[at] = ParallelError(
+                f"item {job.first + at} ({describe(item)}) was lost together with its chunk, and "
+                f"may have been run or not: the executor is broken: {_in_words(error)}"
+            )
+            failed[at].__cause__ = error
+        return Finished(list(failed.values()), failed)
+
+    def _refuse_for(self, error: Exception) -> None:
+        """Say why a chunk could not be sent: of all that is in it, only the function can't be."""
+        try:
+            packed_func(self._plan.caller, self._plan.func)
+        except ParallelError as failure:
+            self._workers, self._refusal = 0, failure
+        else:
+            self._refuse(f"could not run a chunk: {_in_words(error)}", error)
+
+    def _refuse(self, why: str, cause: BaseException | None = None) -> None:
+        """Let the engine find that there is no worker, and none to be had."""
+        self._workers = 0
+        self._refusal = ParallelError(f"{self._plan.caller}: backend={self._executor!r} {why}")
+        self._refusal.__cause__ = cause
+
+
+def _in_words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,185 @@
+"""Chunks on their way to an executor, and their outcomes on the way back.
+
+Whether an executor pickles what it is given is its own business. An Order or an Answer that is
+pickled becomes a record of what can be, so that what can't costs only its own slot; and nothing in
+it is read before somebody asks for it, so that reading it never breaks a worker of the executor.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ...describe import describe
+from ...errors import ParallelError
+from ...worker.frames import own_frame
+from ..ipc.exceptions import pack, refused_module, unpack, unpicklable
+from ..ipc.payload import dumps
+
+# Lists of these can be pickled and read for certain, so that is done in one go.
+_PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
+
+
+class Refused:
+    """In the place of an item that could not be pickled, or not be read."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class Order(NamedTuple):
+    """A chunk to be run, and how."""
+
+    caller: str
+    func: Callable[[Any], Any]
+    items: list[Any]
+    first: int  # index of the first item in the input
+    attempt: int
+    timeout: float | None
+    slow_after: float | None
+    timed: bool
+    fail_fast: bool
+
+    def opened(self) -> Order:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        func = packed_func(self.caller, self.func)
+        items = dumps(self.items) if _is_plain(self.items) else list(map(_sealed, self.items))
+        return _SealedOrder, (self.caller, func, items, *self[3:])
+
+
+class _SealedOrder(NamedTuple):
+    caller: str
+    func: bytes
+    items: bytes | list[bytes | Refused]
+    first: int
+    attempt: int
+    timeout: float | None
+    slow_after: float | None
+    timed: bool
+    fail_fast: bool
+
+    def opened(self) -> Order:
+        """Raises ParallelError if the function can't be read."""
+        try:
+            func = pickle.loads(self.func)
+        except Exception as error:
+            fix = refused_module(error) or (
+                ". Define it at the top level of a module that the workers of the executor can "
+                "import."
+            )
+            raise ParallelError(
+                f"{self.caller}: func can't be read in a worker of the executor: "
+                f"{type(error).__name__}: {error}{fix}"
+            ) from error
+        if isinstance(self.items, bytes):
+            items = pickle.loads(self.items)
+        else:
+            items = list(map(_unsealed, self.items))
+            if any(type(item) is Refused for item in items):
+                func = _refusing(func)
+        return Order(self.caller, func, items, *self[3:])
+
+
+class Answer(NamedTuple):
+    """What came of an Order."""
+
+    values: list[Any]
+    failed: dict[int, BaseException]
+    times: list[float]  # since it was begun; empty if nobody wants to know
+    seconds: float  # that it took
+    worker: str
+    stuck: int = 0  # how many calls were left behind
+    broken: ParallelError | None = None  # why nothing could be run
+
+    def opened(self) -> Answer:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        failed = {at: pack(error) for at, error in self.failed.items()}
+        values: Any = [None if at in failed else value for at, value in enumerate(self.values)]
+        if _is_plain(values):
+            values = dumps(values)
+        else:
+            for at, value in enumerate(values):
+                try:
+                    values[at] = dumps(value)
+                except Exception as error:
+                    failure = unpicklable(f"the result {type(value).__name__!r}", error)
+                    failure.__cause__ = error
+                    values[at], failed[at] = b"", pack(failure)
+        broken = None if self.broken is None else pack(self.broken)
+        return _SealedAnswer, (values, failed, *self[2:6], broken)
+
+
+class _SealedAnswer(NamedTuple):
+    values: bytes | list[bytes]
+    failed: dict[int, bytes]
+    times: list[float]
+    seconds: float
+    worker: str
+    stuck: int
+    broken: bytes | None
+
+    def opened(self) -> Answer:
+        failed = {at: unpack(record, self.worker) for at, record in self.failed.items()}
+        if isinstance(self.values, bytes):
+            values = pickle.loads(self.values)
+        else:
+            values = list[Any]([None]) * len(self.values)
+            for at, record in enumerate(self.values):
+                try:
+                    values[at] = None if at in failed else pickle.loads(record)
+                except Exception as error:
+                    failed[at] = ParallelError(
+                        f"the result can't be read: {type(error).__name__}: {error}. "
+                        "Return what can be pickled and read again here."
+                    )
+                    failed[at].__cause__ = error
+        for at, failure in failed.items():
+            values[at] = failure
+        broken: Any = None if self.broken is None else unpack(self.broken, self.worker)
+        return Answer(values, dict(sorted(failed.items())), *self[2:6], broken)
+
+
+def packed_func(caller: str, func: Callable[..., Any]) -> bytes:
+    """Raises ParallelError if it can't be pickled."""
+    try:
+        return dumps(func)
+    except Exception as error:
+        raise unpicklable(f"{caller}: func={func!r}", error) from error
+
+
+def _is_plain(values: Sequence[Any]) -> bool:
+    return _PLAIN.issuperset(map(type, values))
+
+
+def _sealed(item: Any) -> bytes | Refused:
+    try:
+        return dumps(item)
+    except Exception as error:
+        return Refused(str(unpicklable(f"the item {describe(item)}", error)))
+
+
+def _unsealed(record: bytes | Refused) -> Any:
+    if isinstance(record, Refused):
+        return record
+    try:
+        return pickle.loads(record)
+    except Exception as error:
+        return Refused(
+            f"the item can't be read in a worker: {type(error).__name__}: {error}"
+            f"{refused_module(error)}"
+        )
+
+
+def _refusing(func: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @own_frame
+    def call_with_item(item: Any) -> Any:
+        if type(item) is Refused:
+            raise ParallelError(item.text)
+        return func(item)
+
+    return call_with_item

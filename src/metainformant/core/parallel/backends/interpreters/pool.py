@@ -1,0 +1,190 @@
+"""Workers that are interpreters of this process, each with a GIL of its own. For CPython 3.14+.
+
+What a worker process is sent through pipes and shared memory, an interpreter is sent through the
+same: all file descriptors are those of the process, so it opens copies of them by number.
+
+An interpreter can't be killed. A call that does not let itself be ended is left behind, together
+with its interpreter and its thread, and counted as stuck.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+import threading
+from importlib import import_module
+from multiprocessing import process, spawn
+from multiprocessing.connection import Pipe
+from typing import Any
+
+from ...errors import Frame, ParallelError
+from ...host.threads import launch
+from ...options import Plan
+from ...worker.interrupt import takes_wakes
+from ..ipc.channel import channel
+from ..ipc.shared_memory import Segment
+from ..isolated.result_buffer import SIZE, Head, Slate
+from ..isolated.worker_pool import Staff
+from . import worker as subinterpreter
+from .exit import _living
+
+# Seconds to wait for a worker to say where it is, or at exit whether it is blocked.
+_STACK_WAIT = 0.1
+
+
+class InterpreterHand:
+    """One interpreter. Owned by the engine's thread, but for what is said to be shared."""
+
+    def __init__(self, name: str, start: dict[str, Any], interpreters: Any) -> None:
+        self.name = name
+        self.segment = Segment(SIZE)
+        self.slate = Slate(self.segment)
+        self.channel, self._theirs = channel()
+        self.is_ready = False
+        self.is_worn = False
+        self.job: Any = None
+        self.function: Any = None
+        self.tasks = 0
+        self.overdue_at = math.inf
+        self.pid = os.getpid()
+        self._start = start
+        self._interpreters = interpreters
+        self._is_killed = False
+        self._fate = "ended"
+        # Shared by our thread in the interpreter, and whoever talks to its listener.
+        self._lock = threading.Lock()
+        self._control, self._their_control = Pipe()
+        self._sentinel, self._bell = Pipe(duplex=False)
+        self._is_over = False  # set once, by our thread in the interpreter
+
+    # In our thread in the interpreter
+
+    def run(self) -> None:
+        interpreter: Any = None
+        try:
+            interpreter = self._interpreters.create()
+            interpreter.exec(
+                f"import sys; sys.path[:] = {self._start['sys_path']!r}\n"
+                f"from {subinterpreter.__name__} import main"
+            )
+            interpreter.exec(f"main(*{self._arguments()!r})")
+        except Exception as error:
+            self._fate = f"broke down: {error}"
+        finally:
+            self._theirs.close()
+            self._their_control.close()
+            with self._lock:
+                self._control.close()  # which ends the listener
+            if interpreter is not None:
+                with contextlib.suppress(Exception):
+                    interpreter.close()
+            self._is_over = True
+            self._ring()
+
+    def _arguments(self) -> tuple[Any, ...]:
+        reader, writer, post = self._theirs.parts
+        pipes = tuple(subinterpreter.handles(reader, writer, self._their_control))
+        memory = self.segment.shared()
+        posts = [] if post is None else subinterpreter.handles(post)
+        return pipes, posts[0] if posts else None, SIZE, memory, self._start
+
+    def _ring(self) -> None:
+        with self._lock:
+            self._bell.close()
+
+    # In the engine's thread
+
+    def sentinels(self) -> list[Any]:
+        return [self._sentinel]
+
+    def is_alive(self) -> bool:
+        return not self._is_over
+
+    def end_call(self, number: int, position: int) -> None:
+        self.slate.head[Head.END_JOB] = number
+        self._ask("end", number)
+
+    def runs(self, number: int) -> bool:
+        return self.job is not None and self.job.number == number and self.is_alive()
+
+    def stack(self) -> tuple[Frame, ...]:
+        answer: tuple[Frame, ...] | None = self._ask("stack", wait=_STACK_WAIT)
+        return answer or ()
+
+    def _ask(self, *message: Any, wait: float | None = None) -> Any:
+        """Tell the listener; return its answer if it comes within `wait` seconds."""
+        with self._lock, contextlib.suppress(EOFError, OSError):
+            while self._control.poll():
+                self._control.recv()  # an answer that came too late
+            self._control.send(message)
+            if wait is not None and self._control.poll(wait):
+                return self._control.recv()
+        return None
+
+    def kill(self, why: str = "") -> None:
+        """Part with it: whoever waits for its end waits no more. It may still be running."""
+        if not self._is_killed:
+            self._is_killed = True
+            if self.is_alive():
+                self._fate = why or "was left behind"
+            self._ring()
+            self.segment.close()
+
+    def fate(self) -> str:
+        return self._fate
+
+    # At exit
+
+    def is_busy(self) -> bool:
+        """Whether there is something that can be ended."""
+        return self.job is not None or not self.is_ready
+
+    def leave(self) -> None:
+        self._ask("leave")
+
+    def part(self) -> bool:
+        """Say farewell; return whether the interpreter can do nothing any more."""
+        return bool(self._ask("part", wait=_STACK_WAIT))
+
+
+class Interpreters(Staff):
+    """Subinterpreters.
+
+    Raises:
+        ParallelError: if this Python has none.
+    """
+
+    def __init__(self, plan: Plan, *, kept: bool = False) -> None:
+        super().__init__(plan, kept=kept)
+        try:
+            self._interpreters: Any = import_module("concurrent.interpreters")
+        except ImportError:
+            raise ParallelError(
+                f"{plan.caller}: backend='interpreter' needs Python 3.14 or later, and this is "
+                f"{sys.version_info.major}.{sys.version_info.minor}; use process_map or "
+                "backend='process', which means the same"
+            ) from None
+        self._packed = self.packed()
+        takes_wakes()
+
+    def start(self, name: str) -> InterpreterHand:
+        if getattr(process.current_process(), "_inheriting", False):
+            raise ParallelError(
+                f"{self.label}: the script starts its map while a worker imports it. Start it "
+                "below `if __name__ == '__main__':`, since each worker imports the script"
+            )
+        data = spawn.get_preparation_data(name)
+        wanted = ("sys_path", "sys_argv", "init_main_from_name", "init_main_from_path")
+        start = {key: data[key] for key in wanted if key in data}
+        hand = InterpreterHand(name, start, self._interpreters)
+        try:
+            launch(threading.Thread(target=hand.run, name=name, daemon=True), self.label)
+        except BaseException:
+            hand.channel.close()
+            hand.kill()
+            raise
+        _living.add(hand)
+        self.prepare(hand, self._packed)
+        return hand

@@ -1,0 +1,213 @@
+"""Exceptions on their way from another process: with their causes, notes, and origins.
+
+A traceback can't be pickled. Instead, the last exception of a chain gets a cause of its own, which
+shows the frames of all of them, as `concurrent.futures` does. They are formatted only if somebody
+looks.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from ...errors import Frame, ParallelError, format_stack
+from ...worker.frames import own_code
+from .payload import dumps
+
+# Longer chains of causes are cut.
+_LONGEST_CHAIN = 20
+# The most that an exception which is replaced by its text may say.
+_LONGEST_TEXT = 10_000
+
+
+class RemoteTraceback(Exception):  # noqa: N818  # what `concurrent.futures` calls it
+    """Where an exception was raised in another process."""
+
+    def __init__(self, worker: str, parts: list[tuple[str, tuple[Frame, ...]]]) -> None:
+        super().__init__(worker, parts)
+        self.worker = worker
+        self.parts = parts
+
+    def __str__(self) -> str:
+        texts = [
+            f"Traceback (most recent call last) in {self.worker}:\n{format_stack(frames)}{name}"
+            for name, frames in self.parts
+        ]
+        return '\n"""\n' + "\n\n".join(texts) + '\n"""'
+
+
+class _Packed(NamedTuple):
+    """An exception, pickled on its own, since it may fail to be read where it arrives."""
+
+    pickled: bytes | None
+    text: str
+    frames: tuple[Frame, ...]
+    suppress_context: bool
+
+
+def pack(error: BaseException) -> bytes:
+    """The exception and its causes; frames of our own code are left out."""
+    chain: list[tuple[str, _Packed]] = []
+    link, current = "", error
+    seen: set[int] = set()
+    while len(chain) < _LONGEST_CHAIN and id(current) not in seen:
+        seen.add(id(current))
+        chain.append((link, _pack_one(current)))
+        if current.__cause__ is not None:
+            link, current = "cause", current.__cause__
+        elif current.__context__ is not None and not current.__suppress_context__:
+            link, current = "context", current.__context__
+        else:
+            break
+    return dumps(chain)
+
+
+def _pack_one(error: BaseException) -> _Packed:
+    try:
+        pickled = dumps(_Copy.of(error) if _is_plain(type(error)) else error)
+    except Exception:
+        pickled = None
+    return _Packed(pickled, _in_words(error), frames_of(error), error.__suppress_context__)
+
+
+class _Copy(NamedTuple):
+    """An exception by its state.
+
+    Pickle calls the class with `args` again, which fails if `__init__` wants something else, or
+    adds to the message what is in it already. And it forgets what is in slots.
+    """
+
+    kind: type[BaseException]
+    args: tuple[Any, ...]
+    state: Any  # as `__getstate__` has it: attributes, or a pair of these and of slots, or None
+
+    @classmethod
+    def of(cls, error: BaseException) -> _Copy:
+        return cls(type(error), error.args, error.__getstate__())
+
+    def read(self) -> BaseException:
+        error: BaseException = _built_in(self.kind).__new__(self.kind, *self.args)
+        pair = self.state if isinstance(self.state, tuple) else (self.state, None)
+        for attributes in pair:
+            for name, value in (attributes or {}).items():
+                object.__setattr__(error, name, value)
+        return error
+
+
+def _is_plain(kind: type[BaseException]) -> bool:
+    """Whether an exception's class says nothing about pickling, and hides nothing in C."""
+    built_in = _built_in(kind)
+    return (
+        kind is not built_in
+        and built_in.__basicsize__ == BaseException.__basicsize__
+        and kind.__reduce__ is BaseException.__reduce__
+        and kind.__reduce_ex__ is object.__reduce_ex__
+        and kind.__getstate__ is object.__getstate__
+        and kind.__setstate__ is BaseException.__setstate__
+    )
+
+
+def _built_in(kind: type[BaseException]) -> type[BaseException]:
+    """What the class is derived from, in the end, that is not defined in Python."""
+    return next(base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE)
+
+
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+
+
+def _in_words(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:
+        text = "<its text can't be shown>"
+    name = type(error).__qualname__
+    return f"{name}: {text}"[:_LONGEST_TEXT] if text else name
+
+
+def frames_of(error: BaseException) -> tuple[Frame, ...]:
+    frames: list[Frame] = []
+    step: TracebackType | None = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        if code not in own_code:
+            frames.append((code.co_filename, step.tb_lineno, code.co_name))
+        step = step.tb_next
+    return tuple(frames)
+
+
+def unpack(record: bytes, worker: str) -> BaseException:
+    """The exception, with its causes; one that can't be read is replaced by what it said."""
+    chain: list[tuple[str, _Packed]] = pickle.loads(record)
+    first: BaseException | None = None
+    last: BaseException | None = None
+    parts = []
+    for link, packed in chain:
+        error = _unpack_one(packed)
+        if last is None:
+            first = error
+        elif link == "cause":
+            _set(last, "__cause__", error)
+        else:
+            _set(last, "__context__", error)
+        last = error
+        _set(error, "__suppress_context__", packed.suppress_context)
+        parts.append((packed.text, packed.frames))
+    assert first is not None and last is not None  # noqa: PT018, S101
+    parts.reverse()
+    _set(last, "__cause__", RemoteTraceback(worker, parts))
+    return first
+
+
+def _set(error: BaseException, name: str, value: object) -> None:
+    """Set an attribute of any exception, even of one whose class allows that to nobody."""
+    BaseException.__setattr__(error, name, value)
+
+
+def _unpack_one(packed: _Packed) -> BaseException:
+    reason = "pickled"
+    if packed.pickled is not None:
+        try:
+            error = pickle.loads(packed.pickled)
+            if isinstance(error, _Copy):
+                error = error.read()
+            if isinstance(error, BaseException):
+                return error
+        except Exception as failure:
+            reason = f"read: {_in_words(failure)}"
+    return ParallelError(f"{packed.text} (the exception itself could not be {reason})")
+
+
+def unpicklable(what: str, error: BaseException) -> ParallelError:
+    """What is said of an item, a result or a function that can't be pickled."""
+    fix = "" if _has_cloudpickle() else ", or pip install 'metainformant[process]'"
+    return ParallelError(
+        f"{what} can't be pickled, which it must be to get to another process: "
+        f"{_in_words(error)}. Use what is defined at the top level of a module{fix}."
+    )
+
+
+def _has_cloudpickle() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("cloudpickle") is not None
+
+
+def refused_module(error: BaseException) -> str:
+    """How to do without a module, if that caused the error by refusing interpreters; else empty."""
+    cause: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if cause is None:
+            break
+        found = _REFUSED.search(str(cause))
+        if found is not None:
+            return (
+                f". The extension module {found[1]!r} can't be imported in a subinterpreter: "
+                "use process_map (backend='process') for what needs it."
+            )
+        cause = cause.__cause__ or cause.__context__
+    return ""
+
+
+_REFUSED = re.compile(r"module (\S+) does not support loading in subinterpreters")

@@ -1,0 +1,157 @@
+"""Objects on their way between processes: pickled, and large ones in memory that both share.
+
+Buffers (NumPy arrays, and whatever else supports pickle protocol 5) are not copied into the pickle.
+They are written once, into shared memory, and the receiver's object is a view of that. The memory
+has no name and no owner: it is gone when the last process has let go of it, however it ended.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+# From this size on, in bytes, shared memory is worth its system calls; below it a message fits into
+# a pipe, so that sending it to a process that listens never blocks.
+LARGE = 60_000
+# Smaller buffers stay in the pickle.
+_SMALL_BUFFER = 4096
+_ALIGNED = 64
+# A parcel has no more items once it is larger than this.
+_ENOUGH = 16 * 2**20
+
+
+# Whether `__main__` is no script or module, so that workers can't look up what is named in it. Set
+# once by the first map that finds it so.
+main_is_ours_alone = False
+
+
+class Parcel(NamedTuple):
+    """How to read what was packed. Picklable, and small if `body` is None."""
+
+    body: bytes | None  # None: it is in a segment
+    size: int
+    # One per pickled object: where it ends, and where its buffers are: start, end, read-only.
+    objects: tuple[tuple[int, tuple[tuple[int, int, bool], ...]], ...]
+
+    def unpack(self, memory: memoryview | None) -> Iterator[Any]:
+        """The objects; `memory` is what was in the segment."""
+        if memory is None:
+            body = self.body or b""
+            # A bytearray, since objects may write into their buffers.
+            memory = memoryview(bytearray(body) if any(b for _, b in self.objects) else body)
+        start = 0
+        for end, buffers in self.objects:
+            views = [memory[a:b].toreadonly() if fixed else memory[a:b] for a, b, fixed in buffers]
+            yield pickle.loads(memory[start:end], buffers=views)
+            start = end
+
+
+class Packer:
+    """Collects pickled objects. References are kept to their buffers, which are not copied yet."""
+
+    def __init__(self) -> None:
+        self._parts: list[Any] = []
+        self._end = 0
+        self._objects: list[tuple[int, list[memoryview]]] = []
+        self.size = 0
+
+    def add(self, item: Any) -> None:
+        """Pickle one more; if that fails nothing is added."""
+        parts: list[Any] = []
+        buffers: list[memoryview] = []
+
+        def keep(buffer: pickle.PickleBuffer) -> bool:
+            try:
+                raw = buffer.raw()
+            except BufferError:  # not contiguous
+                return True
+            if raw.nbytes < _SMALL_BUFFER:
+                return True
+            buffers.append(raw)
+            return False
+
+        try:
+            pickle.Pickler(_Writer(parts), 5, buffer_callback=keep).dump(item)
+        except Exception:
+            parts.clear()
+            buffers.clear()
+            if not by_value(item, _Writer(parts), keep):
+                raise
+        else:
+            if main_is_ours_alone and any(_names_main(part) for part in parts):
+                named = list(parts), list(buffers)
+                parts.clear()
+                buffers.clear()
+                if not by_value(item, _Writer(parts), keep):
+                    parts, buffers = named  # at least the error will name it
+        self._parts.extend(parts)
+        self._end += sum(map(len, parts))
+        self._objects.append((self._end, buffers))
+        self.size += sum(map(len, parts)) + sum(buffer.nbytes for buffer in buffers)
+
+    def pack(self, large: int = LARGE) -> tuple[Parcel, list[Any]]:
+        """The parcel, and the parts of its body if that is to go into a segment."""
+        parts, at = list(self._parts), self._end
+        objects = []
+        for end, buffers in self._objects:
+            places = []
+            for buffer in buffers:
+                parts.append(bytes(-at % _ALIGNED))
+                at += -at % _ALIGNED
+                parts.append(buffer)
+                places.append((at, at + buffer.nbytes, buffer.readonly))
+                at += buffer.nbytes
+            objects.append((end, tuple(places)))
+        if at < large:
+            return Parcel(b"".join(parts), at, tuple(objects)), []
+        return Parcel(None, at, tuple(objects)), parts
+
+
+class _Writer:
+    """A file for a Pickler. What is large comes in pieces of its own, which are not copied."""
+
+    def __init__(self, parts: list[Any]) -> None:
+        self.write = parts.append
+
+
+def _names_main(part: Any) -> bool:
+    return isinstance(part, bytes) and b"__main__" in part
+
+
+def by_value(item: Any, file: Any, keep: Any) -> bool:
+    """Pickle with the functions and classes themselves instead of their names, if we can."""
+    try:
+        import cloudpickle
+    except ImportError:
+        return False
+    pickler: Any = cloudpickle.Pickler  # not every version of it says what it takes
+    pickler(file, 5, buffer_callback=keep).dump(item)
+    return True
+
+
+def dumps(item: Any) -> bytes:
+    """Pickle, without anything apart."""
+    parts: list[Any] = []
+    try:
+        record = pickle.dumps(item, 5)
+    except Exception:
+        if not by_value(item, _Writer(parts), None):
+            raise
+        return b"".join(parts)
+    if main_is_ours_alone and _names_main(record) and by_value(item, _Writer(parts), None):
+        return b"".join(parts)
+    return record
+
+
+def slices(items: Sequence[Any]) -> Iterator[list[Any]]:
+    """The items in portions that double, so that whoever packs them can stop when it is enough."""
+    start, size = 0, 1
+    while start < len(items):
+        yield list(items[start : start + size])
+        start += size
+        size = start
+
+
+def is_enough(packer: Packer) -> bool:
+    return packer.size >= _ENOUGH

@@ -1,0 +1,125 @@
+"""Memory that several processes or interpreters see."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+# The most parcels that are mapped at the same time. Each takes one of the 65,530 maps that Linux
+# allows a process, and before CPython 3.13 one of often only 1024 descriptors. More are copied.
+_MOST_MAPS = 10_000 if sys.version_info >= (3, 13) else 100
+
+
+# The most parts that one call of writev takes everywhere.
+_MOST_PARTS = 512
+
+
+if sys.platform == "win32":
+
+    class Segment:
+        """Shared memory that is opened by its name, and gone with the last who has it open."""
+
+        def __init__(self, size: int, name: str = "") -> None:
+            self.name = name or f"metainformant-{os.getpid()}-{os.urandom(8).hex()}"
+            self.size = size
+            self.memory = mmap.mmap(-1, size, tagname=self.name)
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Segment, (self.size, self.name)
+
+        def shared(self) -> str:
+            """What another interpreter makes its own Segment of."""
+            return self.name
+
+        def close(self) -> None:
+            pass
+
+    def filled(parts: Iterable[Any], size: int) -> Segment:
+        segment = Segment(size)
+        for part in parts:
+            segment.memory.write(part)
+        return segment
+
+else:
+
+    def _anonymous() -> int:
+        """A file in memory without a name."""
+        if hasattr(os, "memfd_create"):
+            return os.memfd_create("metainformant", os.MFD_CLOEXEC)
+        with tempfile.TemporaryFile() as file:  # its name is gone at once
+            return os.dup(file.fileno())
+
+    class Segment:
+        """Shared memory behind a file descriptor, which is gone with the last who has it open."""
+
+        def __init__(self, size: int, fd: int | None = None) -> None:
+            self.size = size
+            self.fd = _anonymous() if fd is None else fd
+            if fd is None:
+                os.ftruncate(self.fd, size)
+            self.memory = mmap.mmap(self.fd, size)
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            # Only while a process is being started, as for everything that is inherited.
+            from multiprocessing.reduction import DupFd
+
+            return _reopened, (self.size, DupFd(self.fd))
+
+        def shared(self) -> int:
+            """What another interpreter makes its own Segment of."""
+            return os.dup(self.fd)
+
+        def close(self) -> None:
+            """Give back the descriptor; the memory goes when nobody looks at it any more."""
+            if self.fd >= 0:
+                os.close(self.fd)
+                self.fd = -1
+
+    def _reopened(size: int, handle: Any) -> Segment:
+        return Segment(size, handle.detach())
+
+    def filled(parts: Sequence[Any], size: int) -> int:
+        """The descriptor of a new file in memory that holds the parts."""
+        fd = _anonymous()
+        try:
+            left = [view for part in parts if (view := memoryview(part).cast("B")).nbytes]
+            while left:
+                written = os.writev(fd, left[:_MOST_PARTS])
+                while left and written >= left[0].nbytes:
+                    written -= left.pop(0).nbytes
+                if written:
+                    left[0] = left[0][written:]
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    _lock = threading.Lock()
+    _maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()  # all that are in use; under the lock
+
+    # All pages at once: a fault for each of them would cost more than copying them.
+    _FLAGS = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
+
+    def mapped(fd: int, size: int) -> mmap.mmap | bytearray:
+        """What is in the file, as memory that may be written to. The descriptor stays open."""
+        with _lock:
+            if len(_maps) < _MOST_MAPS:
+                with contextlib.suppress(OSError):  # there may be no descriptor left
+                    if sys.version_info >= (3, 13):
+                        memory = mmap.mmap(fd, size, flags=_FLAGS, trackfd=False)
+                    else:
+                        memory = mmap.mmap(fd, size, flags=_FLAGS)
+                    _maps.add(memory)
+                    return memory
+        copy = bytearray(size)
+        left, at = memoryview(copy), 0
+        while left and (count := os.preadv(fd, [left], at)):
+            left, at = left[count:], at + count
+        return copy

@@ -1,0 +1,59 @@
+"""The engine's handle of one worker in another process or interpreter."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from ...errors import Frame
+from ..ipc.channel import Channel
+from .result_buffer import Slate
+
+
+class Hand(Protocol):
+    """A worker, of whatever kind. Owned by the engine's thread."""
+
+    name: str
+    channel: Channel
+    slate: Slate
+    is_ready: bool  # whether it is prepared
+    job: Any  # the RemoteJob that it has in hand; None if it has none
+    function: Any  # the parcel of the function that it was sent last
+    is_worn: bool  # whether it is to be replaced once it has no job
+    tasks: int  # how many items it has run
+    overdue_at: float  # when to kill it, if it does not end the call that was given up
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        ...
+
+    def sentinels(self) -> list[Any]:
+        """What becomes readable when it has ended or was killed; see `watch.py`."""
+        ...
+
+    def is_alive(self) -> bool:
+        """Whether it runs. One that can't be killed may do so for as long as its call does."""
+        ...
+
+    def end_call(self, number: int, position: int) -> None:
+        """End the call in flight, which was given up."""
+        ...
+
+    def runs(self, number: int) -> bool:
+        """Whether it still has that job in hand."""
+        ...
+
+    def stack(self) -> tuple[Frame, ...]:
+        """Where it is, outermost call first; empty if that can't be seen."""
+        ...
+
+    def kill(self, why: str = "") -> None:
+        """End it at once, if that is possible, and whatever it has started.
+
+        `why` is what `fate` then says, if it lived till now.
+        """
+        ...
+
+    def fate(self) -> str:
+        """How it ended, in words."""
+        ...

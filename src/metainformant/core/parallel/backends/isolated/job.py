@@ -1,0 +1,264 @@
+"""A chunk in the hands of a worker in another process or interpreter, seen from outside."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import weakref
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from ...engine.backend import Finished
+from ...errors import Frame, ParallelError
+from ..ipc.exceptions import unpack
+from .handle import Hand
+from .result_buffer import Head, Kind, Notes, Slate
+
+# A worker that is so many items away from a cut can't have got there unseen.
+_FAR = 1000
+
+
+class RemoteJob:
+    """Owned by the engine's thread."""
+
+    def __init__(
+        self,
+        items: list[Any],
+        first: int,
+        attempt: int,
+        number: int,
+        parted: Callable[[Hand], None],
+        hear: Callable[[Hand], None],
+        *,
+        timed: bool,
+    ) -> None:
+        self.items = items
+        self.first = first
+        self.attempt = attempt
+        self.number = number
+        self._parted = parted  # to be told when the job is given up while a worker has it
+        self._hear = hear  # takes all that a worker has said
+        self.timed = timed
+        self.hand: Hand | None = None  # who runs it now
+        self._left_by: weakref.ref[Hand] | None = None  # who had it when it was parted with
+        self.worker = ""  # the name of who runs or has run it
+        self.sent = 0  # how many of the items the worker has got
+        self.one_by_one = False  # whether each item is to be pickled on its own
+        self.is_given_up = False
+        self.is_ended = False
+        self.ended = 0.0
+        self.apart: dict[int, Callable[[], Any]] = {}  # results that came beside the slate
+        self._started: float | None = None
+        self._seen = 0  # how many items are known to be finished
+        # Since it was sent: the first position that was cut, and where what was taken back begins.
+        self._cut_at = self._taken_from = sys.maxsize
+        # What was read of the slate so far.
+        self._values: list[Any] = []
+        self._failed: dict[int, BaseException] = {}
+        self._times: list[float] = []
+        self._notes: list[tuple[int, Notes]] = []  # and what was copied, but not read yet
+
+    def will_expire(self, position: int, at: float) -> None:
+        if self.hand is not None:
+            slate = self.hand.slate
+            slate.head_times[Head.EXPIRES_AT] = at
+            slate.head[Head.EXPIRES_POSITION] = position
+
+    @property
+    def started(self) -> float | None:
+        if self._started is None and self.has_begun():
+            assert self.hand is not None  # noqa: S101
+            self._started = self.hand.slate.head_times[Head.STARTED]
+        return self._started
+
+    def has_begun(self) -> bool:
+        """Whether its worker has read its items. False once it has no worker."""
+        return self.hand is not None and self.hand.slate.head[Head.JOB] == self.number
+
+    def done(self) -> int:
+        if self.hand is not None:
+            self._seen = self.hand.slate.finished(self._seen, self.sent)
+        return self._seen
+
+    def cut(self, keep: int) -> int:
+        if self.hand is None:
+            if not self.is_ended:
+                del self.items[keep:]
+                return keep
+        else:
+            slate = self.hand.slate
+            slate.forbid(keep, self.sent)
+            self._cut_at = min(self._cut_at, keep)
+            if self.done() + _FAR >= keep:
+                slate.settle()
+        done = self.done()
+        taken_from = keep if done < keep else done + 1
+        self._taken_from = min(self._taken_from, taken_from)
+        return taken_from
+
+    def peek(self, stop: int) -> Finished:
+        self.done()
+        if self.hand is not None:
+            self.hand.slate.settle(ordered=True)
+            if self._lacks_results(self.hand.slate, stop):
+                self._hear(self.hand)  # they were sent before they were noted
+            self._copy(stop)
+        self._read()
+        failed = {at: error for at, error in self._failed.items() if at < stop}
+        return Finished(self._values[:stop], failed, self._times_until(stop, monotonic()))
+
+    def finish(self) -> Finished:
+        self._read()
+        count = len(self._values)
+        return Finished(self._values, self._failed, self._times_until(count, self.ended))
+
+    def give_up(self) -> bool:
+        if self.is_ended:
+            return False
+        self.is_given_up = True
+        if self.hand is not None:
+            self.hand.slate.head[Head.CANCELLED] = self.number
+            self._parted(self.hand)
+        return True
+
+    def interrupt(self) -> None:
+        if self.hand is not None:
+            self.hand.end_call(self.number, self._seen)
+
+    def is_running(self) -> bool:
+        hand = self.hand if self._left_by is None else self._left_by()
+        return hand is not None and hand.runs(self.number)
+
+    def stack(self) -> tuple[Frame, ...]:
+        return () if self.hand is None else self.hand.stack()
+
+    # For the backend
+
+    def resend(self) -> None:
+        """Its worker has not begun: another may, or the same, if items come one by one."""
+        self.one_by_one = True
+        self.hand = None
+        del self.items[self._taken_from :]
+        self._cut_at = self._taken_from = sys.maxsize
+
+    def part(self) -> None:
+        """It was given up, and its worker has come back from it or is gone.
+
+        Who was told of that may still ask how it is, and must not keep the worker alive for that.
+        """
+        self._left_by = None if self.hand is None else weakref.ref(self.hand)
+        self.hand = None
+        self.items = []
+        self.apart.clear()
+        self._parted = self._hear = _nothing
+
+    def end(self, loss: Callable[[int, Any], BaseException] | None = None) -> None:
+        """The job is over: copy all that was noted, and let go of the worker.
+
+        `loss` makes the failure of the item in flight, if that was lost together with the worker.
+        """
+        hand = self.hand
+        assert hand is not None  # noqa: S101
+        done = self.done()
+        self._copy(done)
+        _ = self.started
+        self.ended = monotonic()
+        if loss is None:
+            self.ended = hand.slate.head_times[Head.ENDED]
+        elif self._is_in_flight(hand.slate, done):
+            if self.timed:
+                self._times.append(hand.slate.times[done] if self._started else self.ended)
+            self._read()
+            error = loss(self.first + done, self.items[done])
+            self._failed[done] = error
+            self._values.append(error)
+            self._seen = done + 1
+        self.is_ended = True
+        self.hand = None
+
+    def _is_in_flight(self, slate: Slate, position: int) -> bool:
+        """Whether a worker that died was running the item, or was about to.
+
+        If the item is where the job was cut, either is possible, unless the job was over. Then it
+        counts as run: better a loss that is told than an item that is run twice.
+        """
+        if position >= min(self.sent, self._taken_from):
+            return False
+        if slate.head[Head.JOB] == self.number and slate.head_times[Head.ENDED]:
+            return False
+        return bool(slate.tickets[position]) or position >= self._cut_at
+
+    def _lacks_results(self, slate: Slate, stop: int) -> bool:
+        start = self._copied()
+        kinds = bytes(slate.kinds[start:stop])
+        return any(
+            kind in (Kind.APART, Kind.FAILED_APART) and at not in self.apart
+            for at, kind in enumerate(kinds, start)
+        )
+
+    def _copied(self) -> int:
+        return len(self._values) + sum(len(notes.kinds) for _, notes in self._notes)
+
+    def _copy(self, stop: int) -> None:
+        start = self._copied()
+        if start < stop and self.hand is not None:
+            notes = self.hand.slate.notes(start, stop, timed=self.timed)
+            self._notes.append((start, notes))
+            self._times.extend(notes.times)
+
+    def _read(self) -> None:
+        """Turn what was copied into values."""
+        for first, notes in self._notes:
+            position = first
+            for kind, values in notes.values():
+                if kind == Kind.PICKLED:
+                    for at, record in enumerate(values, position):
+                        self._add(at, pickle.loads, record)
+                elif kind == Kind.FAILED:
+                    for at, record in enumerate(values, position):
+                        self._add_failure(at, record)
+                elif kind == Kind.FAILED_APART:
+                    for at in range(position, position + len(values)):
+                        self._add_failure_apart(at, self.apart.pop(at))
+                elif kind == Kind.APART:
+                    for at in range(position, position + len(values)):
+                        self._add(at, self.apart.pop(at))
+                else:
+                    self._values.extend(values)
+                position += len(values)
+        self._notes.clear()
+
+    def _add_failure(self, position: int, record: bytes) -> None:
+        error = self._failed[position] = unpack(record, self.worker)
+        self._values.append(error)
+
+    def _add_failure_apart(self, position: int, read: Callable[[], bytes]) -> None:
+        try:
+            record = read()
+        except Exception:
+            self._add(position, read)  # it fails again
+        else:
+            self._add_failure(position, record)
+
+    def _add(self, position: int, read: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            self._values.append(read(*arguments))
+        except Exception as error:
+            failure = ParallelError(
+                f"the result can't be read: {type(error).__name__}: {error}. "
+                "Return what can be pickled and read again here."
+            )
+            failure.__cause__ = error
+            self._failed[position] = failure
+            self._values.append(failure)
+
+    def _times_until(self, stop: int, now: float) -> list[float]:
+        if not self.timed:
+            return []
+        times = self._times[: stop + 1]
+        return times if len(times) > stop else [*times, now]
+
+
+def _nothing(_hand: Hand) -> None:
+    """What a job tells that nobody waits for."""

@@ -1,0 +1,218 @@
+"""What a worker in another process or interpreter notes down, to be read at any time.
+
+A slate is shared memory in which a worker notes what came of each item before it starts the next.
+So whoever looks sees how far it is, and if the worker dies, all that it had finished is there.
+
+The layout, for the items of one job, by their position:
+
+    head      a few numbers, see `Head`
+    tickets   a byte each: 1 if the item may be started. Written by the engine's side
+    kinds     a byte each: 0 until the item is finished, then what its outcome is, see `Kind`
+    column    8 bytes each: the value if it is an int or a float, else where it is in the arena
+    times     8 bytes each: when the item was started, if that is to be known
+    arena     pickled values
+
+Taking work back. The engine's side first clears tickets, then counts finished items. The worker
+notes that an item is finished before it looks at the ticket of the next. So, if both saw each
+other's writes in one order, a count below the first cleared ticket proves that nothing behind it
+was or will be started, and otherwise one item is in doubt: the argument is that of `tape.py`. No
+lock is involved, and processors delay writes: what another one has written may be seen late, by
+some nanoseconds, and at the very most by microseconds. So whenever it matters, `settle` lets that
+time pass between writing and counting, many times over.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from ...worker.frames import own_frame
+from ..ipc.payload import LARGE
+from ..ipc.shared_memory import Segment
+
+# The most items of one job.
+CAPACITY = 16384
+_ARENA = 2**20
+_HEAD = 128
+_TICKETS = _HEAD
+_KINDS = _TICKETS + CAPACITY
+_COLUMN = _KINDS + CAPACITY
+_TIMES = _COLUMN + 8 * CAPACITY
+_START = _TIMES + 8 * (CAPACITY + 1)
+SIZE = _START + _ARENA
+
+# What is written by one processor is seen by all others much sooner than this, in seconds.
+_SEEN = 50e-6
+# Whether writes are also seen in the order in which they were made.
+_IN_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686", "x86")
+
+
+class Head:
+    """Places in the head. The first four are written by the worker, the others by the engine."""
+
+    JOB = 0  # number of the job that is being run
+    STARTED = 1  # when its first item was started; a float, like all times
+    ENDED = 2  # when the last one ended; 0 before
+    ARENA = 3  # where the free part of the arena starts
+    END_JOB = 4  # the call to be ended: number of the job and position of the item + 1
+    END_POSITION = 5
+    CANCELLED = 6  # number of a job that nobody waits for
+    EXPIRES_POSITION = 7  # the item that is known to be overdue at that time
+    EXPIRES_AT = 8
+
+
+class Kind:
+    """What an outcome is. In `kinds`, as bytes."""
+
+    INT = 1
+    FLOAT = 2
+    NONE = 3
+    TRUE = 4
+    FALSE = 5
+    PICKLED = 6
+    FAILED = 7  # a pickled failure
+    APART = 8  # it was sent apart, being too large
+    FAILED_APART = 9  # so was the failure
+    TEXT = 10  # a str, in UTF-8
+
+
+class Notes(NamedTuple):
+    """A copy of what was noted of consecutive items."""
+
+    kinds: bytes
+    column: memoryview  # of integers
+    arena: bytes
+    times: list[float]
+
+    def values(self) -> Iterator[tuple[int, list[Any]]]:
+        """Runs of outcomes of one kind. Those that are pickled come so, as bytes."""
+        start = 0
+        for kind, count in _runs(self.kinds):
+            stop = start + count
+            part = self.column[start:stop]
+            if kind == Kind.INT:
+                yield kind, part.tolist()
+            elif kind == Kind.FLOAT:
+                yield kind, part.cast("B").cast("d").tolist()
+            elif kind in _CONSTANTS:
+                yield kind, [_CONSTANTS[kind]] * (stop - start)
+            elif kind in (Kind.APART, Kind.FAILED_APART):
+                yield kind, list(range(start, stop))
+            elif kind == Kind.TEXT:
+                yield kind, [str(record, "utf-8") for record in self._records(part)]
+            else:
+                yield kind, self._records(part)
+            start = stop
+
+    def _records(self, part: memoryview) -> list[bytes]:
+        arena = self.arena
+        halves = part.cast("B").cast("I")  # of each place
+        starts, lengths = halves[_HIGH::2].tolist(), halves[1 - _HIGH :: 2].tolist()
+        return [arena[at : at + length] for at, length in zip(starts, lengths, strict=True)]
+
+
+_HIGH = 1 if sys.byteorder == "little" else 0
+
+
+def _runs(kinds: bytes) -> Iterator[tuple[int, int]]:
+    if kinds and kinds.count(kinds[0]) == len(kinds):  # as it mostly is
+        yield kinds[0], len(kinds)
+    else:
+        for kind, run in groupby(kinds):
+            yield kind, len(list(run))
+
+
+_CONSTANTS = {Kind.NONE: None, Kind.TRUE: True, Kind.FALSE: False}
+
+
+class Slate:
+    """Both sides' view of the shared memory."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._memory = segment.memory
+        view = memoryview(self._memory)
+        self.head = view[:_HEAD].cast("q")
+        self.head_times: memoryview[float] = view[:_HEAD].cast("d")
+        self.tickets = view[_TICKETS:_KINDS]
+        self.kinds = view[_KINDS:_COLUMN]
+        self.column = view[_COLUMN:_TIMES].cast("q")
+        self.floats = view[_COLUMN:_TIMES].cast("d")
+        self.times = view[_TIMES:_START].cast("d")
+        self._arena = view[_START:]
+
+    # The engine's side
+
+    def prepare(self, count: int) -> None:
+        """Make room for a job of `count` items, before it is sent."""
+        self.kinds[:count] = bytes(count)
+        self.tickets[:count] = b"\1" * count
+        self.head[Head.EXPIRES_POSITION] = -1
+
+    def finished(self, seen: int, count: int) -> int:
+        """How many of `count` items are finished, if `seen` are known to be."""
+        at = self._memory.find(b"\0", _KINDS + seen, _KINDS + count)
+        return count if at < 0 else at - _KINDS
+
+    def forbid(self, first: int, count: int) -> None:
+        """Let no item from `first` on be started, but for one that may be just now."""
+        if first < count:
+            self.tickets[first:count] = bytes(count - first)
+
+    def settle(self, *, ordered: bool = False) -> None:
+        """Return when all that the other side wrote before it saw our last writes can be seen.
+
+        If `ordered`: when all is seen that it had written before something that we have seen.
+        """
+        if not (ordered and _IN_ORDER):
+            time.sleep(_SEEN)
+
+    def notes(self, start: int, stop: int, *, timed: bool) -> Notes:
+        """A copy of what is noted from position `start` up to `stop`, which are finished."""
+        times: list[float] = [*self.times[start:stop]] if timed else []
+        return Notes(
+            bytes(self.kinds[start:stop]),
+            memoryview(bytes(self.column[start:stop].cast("B"))).cast("q"),
+            bytes(self._arena[: self.head[Head.ARENA]]),
+            times,
+        )
+
+    # The worker's side
+
+    def tape(self, items: list[Any], timed: bool) -> Iterator[Any]:
+        """The items up to the first that may not be started, whatever is to be seen behind it.
+
+        While tickets are being cleared, any part of them may be seen to be cleared already.
+        """
+        allowed = self._allowed(items)
+        return self._timed(allowed) if timed else allowed
+
+    @own_frame
+    def _allowed(self, items: list[Any]) -> Iterator[Any]:
+        for item, ticket in zip(items, self.tickets, strict=False):
+            if not ticket:
+                return
+            yield item
+
+    @own_frame
+    def _timed(self, allowed: Iterator[Any]) -> Iterator[Any]:
+        times, clock = self.times, time.monotonic
+        for at, item in enumerate(allowed):
+            times[at] = clock()
+            yield item
+
+    def has_room(self) -> bool:
+        return self.head[Head.ARENA] + LARGE <= _ARENA
+
+    def write(self, position: int, kind: int, record: bytes) -> None:
+        """Note a pickled outcome of less than LARGE bytes."""
+        head = self.head
+        at = head[Head.ARENA]
+        end = at + len(record)
+        self._arena[at:end] = record
+        head[Head.ARENA] = end
+        self.column[position] = at << 32 | len(record)
+        self.kinds[position] = kind

@@ -1,0 +1,279 @@
+"""The worker's side of a process or an interpreter: it runs what it is sent, and notes outcomes.
+
+Messages to it:    ("prepare", label, handle, parcel of a Preparation), at first
+                   ("function", label, handle, parcel of the function to be called)
+                   ("run", Assignment, handle, parcel of lists of items)
+                   ("end",)
+Messages from it:  ("ready",)           it is prepared
+                   ("broken", error)    preparing it, or closing its state, has failed; it ends
+                   ("closed",)          its state is closed; it ends
+                   ("apart", position, handle, parcel of a result)
+                   ("unread", number)   the items can't be read together: send them one by one
+                   ("no function", number, error)    the function can't be read
+                   ("done", number)     the job has ended: all of it, or as far as is noted
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from collections.abc import Callable, Iterator
+from time import monotonic
+from types import FrameType
+from typing import Any, NamedTuple
+
+from ...errors import FATAL, ParallelError
+from ...worker.current_task import CurrentTask, set_current
+from ...worker.frames import own_frame
+from ...worker.interrupt import TaskEnded
+from ...worker.setup import Bind, Preparation
+from ..ipc.channel import Channel
+from ..ipc.exceptions import pack, refused_module, unpicklable
+from ..ipc.items import unwrapping
+from ..ipc.payload import LARGE, Packer, Parcel
+from .result_buffer import Head, Kind, Slate
+
+
+class Assignment(NamedTuple):
+    """A job, as the worker gets it."""
+
+    number: int
+    first: int  # index of its first item in the input
+    size: int  # how many items there are
+    attempt: int
+    timeout: float | None
+    timed: bool
+    fail_fast: bool
+    wrapped: bool  # whether each item is an Unsendable or a Pickled
+
+
+class Worker:
+    """Owned by the main thread of its process, or by the only thread of its interpreter."""
+
+    def __init__(self, channel: Channel, slate: Slate) -> None:
+        self._channel = channel
+        self._slate = slate
+        self._job: Assignment | None = None
+        self._unread = b""  # why there is no function
+        # Whether a message is on its way, of which the other side must not get one half.
+        self._is_sending = False
+        self._ended = 0  # number of the last job in which a call was ended
+
+    def serve(self, preparation: Preparation | None = None, func: Any = None) -> None:
+        """Do what messages say until one says that it is enough, or nobody is there any more.
+
+        A worker that is a copy of its parent gets what the others are sent.
+        """
+        try:
+            if preparation is None:
+                _, *message = self._channel.receive()
+                preparation = Preparation(*self._read("initializer", *message))
+            with preparation.done() as bind:
+                self._channel.send("ready")
+                self._follow(bind, func)
+            self._channel.send("closed")
+        except (EOFError, ConnectionError):  # nobody is there any more
+            return
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                self._channel.send("broken", pack(error))
+
+    def _follow(self, bind: Bind, func: Any) -> None:
+        call = None if func is None else bind(func)
+        while True:
+            what, *message = self._channel.receive()
+            if what == "end":
+                return
+            if what == "run":
+                self._run(call, *message)
+            else:
+                call = None
+                try:
+                    call = bind(*self._read("func", *message))
+                except Exception as error:
+                    # It is told to the map that wants something done with it. The one that sent it
+                    # may be over by now.
+                    self._unread = pack(error)
+
+    def _read(self, name: str, label: str, handle: Any, fields: tuple[Any, ...]) -> Any:
+        parcel, memory = self._channel.open(handle, fields)
+        try:
+            (something,) = parcel.unpack(memory)
+        except Exception as error:
+            fix = refused_module(error) or (
+                ". Define it at the top level of a module that the worker can import, "
+                "or pip install 'metainformant[process]'."
+            )
+            raise ParallelError(
+                f"{label}: {name} can't be read in a worker: {type(error).__name__}: {error}{fix}"
+            ) from error
+        return something
+
+    def _run(
+        self, func: Callable[[Any], Any] | None, fields: tuple[Any, ...], handle: Any, parcel: Any
+    ) -> None:
+        job = Assignment(*fields)
+        slate = self._slate
+        try:
+            opened, memory = self._channel.open(handle, parcel)
+            items = [item for part in opened.unpack(memory) for item in part]
+        except Exception:
+            self._channel.send("unread", job.number)
+            return
+        del memory, opened
+        if func is None:
+            self._channel.send("no function", job.number, self._unread)
+            return
+        self._job = job
+        slate.head[Head.ARENA] = 0
+        slate.head_times[Head.ENDED] = 0.0
+        slate.head_times[Head.STARTED] = monotonic()
+        slate.head[Head.JOB] = job.number
+        set_current(self._describe)
+        if job.wrapped:
+            func = unwrapping(func)
+        try:
+            try:
+                self._run_items(func, slate.tape(items, job.timed), job.fail_fast)
+            finally:  # a call that was just over may be ended even here, but only once
+                self._job = None
+        except TaskEnded:
+            self._job = None
+        set_current(None)
+        slate.head_times[Head.ENDED] = monotonic()
+        self._channel.send("done", job.number)
+
+    @own_frame
+    def _run_items(self, func: Callable[[Any], Any], tape: Iterator[Any], fail_fast: bool) -> None:
+        """The loop that all speed depends on. After a failure it is entered again."""
+        column, kinds, note = self._slate.column, self._slate.kinds, self._note
+        position = 0
+        while True:
+            try:
+                for item in tape:
+                    value = func(item)
+                    if type(value) is int:
+                        try:
+                            column[position] = value
+                            kinds[position] = 1  # Kind.INT
+                        except ValueError:  # it needs more than 64 bits
+                            note(position, value)
+                    else:
+                        note(position, value)
+                    position += 1
+                return
+            except TaskEnded:
+                raise
+            except BaseException as error:
+                self._note_failure(position, error)
+                position += 1
+                if fail_fast or isinstance(error, FATAL):
+                    return
+
+    @own_frame
+    def _note(self, position: int, value: Any) -> None:
+        slate, kind = self._slate, type(value)
+        if kind is float:
+            slate.floats[position] = value
+            slate.kinds[position] = Kind.FLOAT
+        elif kind is str:
+            self._note_text(position, value)
+        elif value is None:
+            slate.kinds[position] = Kind.NONE
+        elif value is True:
+            slate.kinds[position] = Kind.TRUE
+        elif value is False:
+            slate.kinds[position] = Kind.FALSE
+        else:
+            self._note_pickled(position, value)
+
+    @own_frame
+    def _note_text(self, position: int, value: str) -> None:
+        try:
+            record = value.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair
+            record = _TOO_LARGE
+        if len(record) < LARGE:
+            self._write(position, Kind.TEXT, record)
+        else:
+            self._note_pickled(position, value)
+
+    @own_frame
+    def _note_pickled(self, position: int, value: Any) -> None:
+        buffers: list[pickle.PickleBuffer] = []
+        with contextlib.suppress(Exception):  # what fails is tried again, with all means
+            record = pickle.dumps(value, 5, buffer_callback=buffers.append)
+            if not buffers and len(record) < LARGE:
+                self._write(position, Kind.PICKLED, record)
+                return
+        packer = Packer()
+        try:
+            packer.add(value)
+        except Exception as error:
+            raise unpicklable(f"the result {type(value).__name__!r}", error) from error
+        parcel, parts = packer.pack()
+        if parcel.body is not None and not parcel.objects[0][1]:
+            self._write(position, Kind.PICKLED, parcel.body)
+        else:
+            self._send_apart(position, Kind.APART, parcel, parts)
+
+    def _note_failure(self, position: int, error: BaseException) -> None:
+        record = pack(error)
+        if len(record) < LARGE:
+            self._write(position, Kind.FAILED, record)
+            return
+        packer = Packer()
+        packer.add(record)
+        self._send_apart(position, Kind.FAILED_APART, *packer.pack())
+
+    def _send_apart(self, position: int, kind: int, parcel: Parcel, parts: list[Any]) -> None:
+        self._is_sending = True
+        try:
+            self._channel.send_parcel(parcel, parts, "apart", position)
+        finally:
+            self._is_sending = False
+        self._slate.kinds[position] = kind
+
+    def _write(self, position: int, kind: int, record: bytes) -> None:
+        slate, job = self._slate, self._job
+        slate.write(position, kind, record)
+        if job is not None and not slate.has_room():
+            slate.forbid(position + 1, job.size)  # the rest comes back as another job
+
+    def _position(self) -> int:
+        job = self._job
+        return 0 if job is None else self._slate.finished(0, job.size)
+
+    def _describe(self) -> CurrentTask:
+        job, head = self._job, self._slate.head
+        assert job is not None  # noqa: S101
+        position, left = self._position(), job.timeout
+        if left is not None:
+            if head[Head.EXPIRES_POSITION] == position:
+                left = max(0.0, self._slate.head_times[Head.EXPIRES_AT] - monotonic())
+            elif position == 0:
+                left = max(0.0, self._slate.head_times[Head.STARTED] + left - monotonic())
+        return CurrentTask(job.first + position, job.attempt, left, self._is_cancelled)
+
+    def _is_cancelled(self) -> bool:
+        job = self._job
+        return job is None or self._slate.head[Head.CANCELLED] == job.number
+
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """End the call in flight if it is the one that was given up: once in a job.
+
+        If it is just sending its result it will be over at once, and nothing behind it is started.
+        """
+        job, head = self._job, self._slate.head
+        if (
+            job is not None
+            and not self._is_sending
+            and self._ended != job.number
+            and head[Head.END_JOB] == job.number
+            and head[Head.END_POSITION] == self._position()
+        ):
+            self._ended = job.number
+            raise TaskEnded
+
+
+_TOO_LARGE = bytes(LARGE)

@@ -1,0 +1,270 @@
+"""Worker processes: started by `multiprocessing`, watched and killed by us."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import math
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import threading
+import warnings
+import weakref
+from time import monotonic
+from typing import Any
+
+from ...errors import Frame
+from ...host.cpus import cpu_count
+from ...host.memory import used_memory
+from ...options import Plan
+from ...worker.frames import is_own
+from ..ipc import payload as parcel
+from ..ipc.channel import Channel, channel
+from ..ipc.shared_memory import Segment
+from ..isolated.result_buffer import SIZE, Head, Slate
+from ..isolated.worker_pool import Staff
+from . import worker as process_worker
+from .start import WorkerName, check_may_start, main_can_be_imported, start, starting
+
+# Seconds to wait for a worker to write down where it is.
+_STACK_WAIT = 0.1
+# Seconds in which a process that was killed is gone, unless the system is in trouble.
+_KILLED = 5.0
+
+# All workers of this process that may still be alive, with the ends of pipes that a fork inherits,
+# and whether the interpreter exits. Under the lock, which is also held while a worker is started,
+# so that a fork knows all that it inherits. What the garbage collector calls may start another.
+_lock = threading.RLock()
+_living: weakref.WeakSet[ProcessHand] = weakref.WeakSet()
+_is_exiting = False
+# Whether this process is a fork. Then `multiprocessing` takes its parent's fork server for its own.
+_is_forked = False
+
+
+class ProcessHand:
+    """One worker process. Owned by the engine's thread."""
+
+    def __init__(self, name: str, process: Any, ours: Channel, slate: Segment, pipes: Any) -> None:
+        self.name = name
+        self.channel = ours
+        self.slate = Slate(slate)
+        self.is_ready = False
+        self.job: Any = None
+        self.function: Any = None
+        self.tasks = 0
+        self.overdue_at = math.inf
+        self._process = process
+        self._lifeline, self._stacks = pipes
+        self.is_worn = False
+        self._is_killed = False
+        self._why = ""
+        self._parent = os.getpid()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid or 0
+
+    def sentinels(self) -> list[Any]:
+        return [self._process.sentinel]
+
+    def is_alive(self) -> bool:
+        return bool(self._process.is_alive())
+
+    def end_call(self, number: int, position: int) -> None:
+        head = self.slate.head
+        head[Head.END_POSITION] = position
+        head[Head.END_JOB] = number
+        self._signal()
+
+    def runs(self, number: int) -> bool:
+        return self.job is not None and self.job.number == number and not self._is_killed
+
+    def stack(self) -> tuple[Frame, ...]:
+        if self._is_killed:
+            return ()
+        self._read_stack(0.0)  # what was written when an earlier call was ended
+        if not self._signal():
+            return ()
+        text = ""
+        until = monotonic() + _STACK_WAIT
+        while not (stack := _parsed(text)) and monotonic() < until:
+            text += self._read_stack(max(0.0, until - monotonic()))
+        return stack
+
+    def _read_stack(self, timeout: float) -> str:
+        if not self._stacks.poll(timeout):
+            return ""
+        return os.read(self._stacks.fileno(), 65536).decode("utf-8", "replace")
+
+    def _signal(self) -> bool:
+        if sys.platform == "win32" or not self.is_ready:
+            return False
+        try:
+            os.kill(self.pid, signal.SIGURG)
+        except OSError:
+            return False
+        return True
+
+    def kill(self, why: str = "") -> None:
+        if self._is_killed or self._parent != os.getpid():  # not ours, but inherited by a fork
+            return
+        self._is_killed = True
+        self._why = why
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):  # it has no group of its own yet, or all are gone
+                os.killpg(self.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.join(_KILLED)
+        self._lifeline.close()
+        self._stacks.close()
+
+    def inherited(self) -> tuple[Any, ...]:
+        return (self.channel, self._lifeline, self._stacks)
+
+    def fate(self) -> str:
+        if self._why:
+            return self._why
+        code = self._process.exitcode
+        if code is None:
+            return "can't be reached any more"
+        if code >= 0:
+            return f"exited with status {code}"
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        return f"was killed by {name}"
+
+
+class Processes(Staff):
+    """Worker processes."""
+
+    def __init__(self, plan: Plan, *, kept: bool = False, streams: bool = False) -> None:
+        check_may_start(plan.caller)
+        super().__init__(plan, kept=kept)
+        method = plan.start_method or default_start_method()
+        self._context: Any = multiprocessing.get_context(method)
+        self._method = method
+        self._inner_threads = plan.inner_threads or max(1, cpu_count() // plan.max_workers)
+        if plan.memory_limit is not None:
+            _check_memory(plan.caller)
+        self._forks = method == "fork"
+        self._func = plan.func
+        self.needs_function = kept or not self._forks
+        if not self._forks:
+            parcel.main_is_ours_alone |= not main_can_be_imported()
+            self._packed = self.packed()
+        elif streams or threading.active_count() > 1:
+            whose = "the threads of the stream" if streams else "other threads"
+            warnings.warn(
+                f"{plan.caller}: start_method='fork' copies a process that has {whose}, and locks "
+                "that these hold stay locked for ever in the copies; leave start_method out, or "
+                "use 'forkserver' or 'spawn'",
+                RuntimeWarning,
+                stacklevel=_callers_level(),
+            )
+
+    def start(self, name: str) -> ProcessHand:
+        with _lock, contextlib.ExitStack() as on_failure, contextlib.ExitStack() as always:
+            ours, theirs = channel()
+            on_failure.callback(ours.close)
+            always.callback(theirs.close)
+            segment = Segment(SIZE)
+            always.callback(segment.close)  # the memory stays
+            lifeline, our_lifeline = self._context.Pipe(duplex=False)
+            on_failure.callback(our_lifeline.close)
+            always.callback(lifeline.close)
+            stacks, their_stacks = self._context.Pipe(duplex=False)
+            on_failure.callback(stacks.close)
+            always.callback(their_stacks.close)
+            process = self._process(
+                name, (ours, our_lifeline, stacks), (theirs, segment, lifeline, their_stacks)
+            )
+            hand = ProcessHand(name, process, ours, segment, (our_lifeline, stacks))
+            _living.add(hand)
+            on_failure.pop_all()
+        if not self._forks:
+            self.prepare(hand, self._packed)
+        return hand
+
+    def _process(self, name: str, ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> Any:
+        inherited: tuple[Any, ...] = (None, None)
+        if self._forks:
+            inherited = (self.preparation, None if self.needs_function else self._func)
+        if _is_exiting:
+            raise OSError("the interpreter exits")
+        not_ours: tuple[Any, ...] = ()
+        if self._forks:
+            not_ours = (*ours, *(end for hand in _living for end in hand.inherited()))
+        process = self._context.Process(
+            target=process_worker.main,
+            name=WorkerName(name),
+            args=(*theirs, *inherited, self._inner_threads, not_ours),
+        )
+        with starting(self._method):
+            start(process)
+        return process
+
+
+def _callers_level() -> int:
+    """For `warnings.warn` in our caller: how far up the code is that is not ours."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
+        "metainformant.core.parallel."
+    ):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _check_memory(label: str) -> None:
+    try:
+        used_memory(os.getpid())
+    except ImportError as error:
+        raise ImportError(
+            f"{label}: memory_limit needs psutil on this platform: pip install psutil"
+        ) from error
+
+
+def default_start_method() -> str:
+    """What CPython uses from 3.14 on. Never fork: see the documentation of `multiprocessing`."""
+    methods = multiprocessing.get_all_start_methods()
+    if "forkserver" not in methods or sys.platform == "darwin":
+        return "spawn"
+    return "spawn" if _is_forked else "forkserver"
+
+
+_FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
+
+
+def _parsed(text: str) -> tuple[Frame, ...]:
+    """What `faulthandler` writes, without the frames of ours."""
+    stack: list[Frame] = []
+    for file, line, name in _FRAME.findall(text):
+        if is_own(file, name):
+            return tuple(reversed(stack))
+        stack.append((file, int(line), name))
+    return ()
+
+
+@atexit.register
+def _kill_all() -> None:
+    """At exit, workers of maps that were never ended must not keep the interpreter waiting."""
+    global _is_exiting
+    with _lock:
+        _is_exiting = True  # or the threads of those maps would replace them
+        hands = list(_living)
+    for hand in hands:
+        hand.kill()
+
+
+def _forget_all() -> None:
+    """In the child of a fork: the workers are its parent's, and so is whoever holds the lock."""
+    global _lock, _living, _is_forked
+    _lock, _living, _is_forked = threading.RLock(), weakref.WeakSet(), True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

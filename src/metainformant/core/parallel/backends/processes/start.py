@@ -1,0 +1,123 @@
+"""How a worker process is started: what it imports, and whom Ctrl-C is for until it is ready."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import operator
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+from typing import Any
+
+from ...errors import ParallelError
+
+# How many file descriptors a start needs for a moment, and some more.
+_DESCRIPTORS = 10
+
+
+class WorkerName(str):
+    """The name of a worker, and the first thing that it reads: from then on it ignores Ctrl-C."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return operator.getitem, ((_IgnoringInterrupts(), str(self)), 1)
+
+
+class _IgnoringInterrupts:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return signal.signal, (signal.SIGINT, signal.SIG_IGN)
+
+
+def start(process: Any) -> None:
+    """Start it; OSError if that is not possible."""
+    for wait in (0.01, 0.1, 0):
+        try:
+            process.start()
+            return
+        except (EOFError, ConnectionError):  # the fork server has died, and will be started anew
+            time.sleep(wait)
+    raise OSError(
+        "the fork server of multiprocessing, which may import this script, ends again and again. "
+        "Start the work of a script below `if __name__ == '__main__':`"
+    )
+
+
+@contextlib.contextmanager
+def starting(method: str) -> Iterator[None]:
+    """Surroundings in which to start a process."""
+    with contextlib.ExitStack() as stack:
+        if method != "fork" and not main_can_be_imported():
+            stack.enter_context(_no_main())
+        if method == "forkserver":
+            _check_room()
+        if method == "spawn" and sys.platform != "win32":
+            # Until it has its own handler, which it sets as soon as it has its name.
+            resource_tracker.ensure_running()  # which would change the mask
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
+        yield
+
+
+def _check_room() -> None:
+    """OSError if there are too few file descriptors for what a start needs.
+
+    The fork server does not survive that a client connects to it and can't go on.
+    """
+    with contextlib.ExitStack() as stack:
+        for _ in range(_DESCRIPTORS):
+            stack.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+
+
+def main_can_be_imported() -> bool:
+    """Whether a worker finds the code of `__main__`: it is a script or a module.
+
+    It is not in a notebook, an interactive session, `python -c`, or a script from stdin.
+    """
+    main = sys.modules["__main__"]
+    if getattr(getattr(main, "__spec__", None), "name", None) is not None:
+        return True
+    path = getattr(main, "__file__", None)
+    return path is not None and os.path.isfile(path)
+
+
+@contextlib.contextmanager
+def _no_main() -> Iterator[None]:
+    """Don't let a worker look for a file like "<stdin>", which would be the end of it."""
+    main: Any = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)
+    if path is None:
+        yield
+        return
+    del main.__file__
+    try:
+        yield
+    finally:
+        main.__file__ = path
+
+
+def check_may_start(label: str) -> None:
+    """Stop what is about to start workers where that can't be.
+
+    That is a script that is being imported by a worker, or a process that may have no children.
+    """
+    process = multiprocessing.current_process()
+    if process.daemon:
+        raise ParallelError(
+            f"{label} can't start processes in a worker of multiprocessing.Pool, or any daemonic "
+            "process, whose children would be left behind when it is killed. Use threads there, or "
+            "a concurrent.futures.ProcessPoolExecutor outside"
+        )
+    if not getattr(process, "_inheriting", False):
+        return
+    if process.name.startswith(f"{label}-"):
+        # One of ours: what started it will see that it ended, and say why. One message is enough.
+        raise SystemExit(1)
+    raise ParallelError(
+        f"{label} was called while a new process imports this script. "
+        "Start the work of the script below `if __name__ == '__main__':`"
+    )

@@ -1,0 +1,99 @@
+"""What a worker process does besides its work: it can be signalled, and dies with its parent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from ...worker import context
+from ...worker.setup import Preparation
+from ..ipc import payload as parcel
+from ..ipc.channel import Channel
+from ..isolated.result_buffer import Slate
+from ..isolated.worker import Worker
+
+
+def main(
+    channel: Channel,
+    slate_segment: Any,
+    lifeline: Any,
+    stacks: Any,
+    preparation: Preparation | None,
+    func: Any,
+    inner_threads: int,
+    not_ours: tuple[Any, ...],
+) -> None:
+    """What a worker process runs."""
+    context.is_worker = True
+    parcel.main_is_ours_alone = False  # what is ours here is what our parent has sent
+    for connection in not_ours:  # ends of others that were inherited by a fork
+        connection.close()
+    worker = Worker(channel, Slate(slate_segment))
+    if sys.platform != "win32":
+        # Away from the terminal, whose Ctrl-C is for the parent; and whatever a task starts can be
+        # killed together with it.
+        os.setsid()
+        _kill_with(lifeline)
+        # What a fork, or the thread that started this process, may have handed down.
+        signal.set_wakeup_fd(-1)
+        if callable(signal.getsignal(signal.SIGTERM)):
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGURG, worker.on_signal)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGURG, signal.SIGINT])
+        import faulthandler
+
+        os.set_blocking(stacks.fileno(), False)  # nobody may ever read it
+        faulthandler.register(signal.SIGURG, file=stacks.fileno(), all_threads=False, chain=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with, args=(lifeline,), name="lifeline", daemon=True).start()
+    limit_threads(inner_threads)
+    worker.serve(preparation, func)
+
+
+def _kill_with(lifeline: Any) -> None:
+    """Let the system kill this process, and what it has started, when its parent is gone.
+
+    Only Linux can, and then no thread has to get hold of the GIL for it.
+    """
+    import fcntl
+
+    if hasattr(fcntl, "F_SETSIG"):
+        end = lifeline.fileno()
+        fcntl.fcntl(end, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(end, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(end, fcntl.F_SETFL, fcntl.fcntl(end, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _die_with(lifeline: Any) -> None:
+    """End this process, and what it has started, when its parent is gone."""
+    with contextlib.suppress(EOFError, OSError):
+        lifeline.recv_bytes()
+        return
+    if sys.platform != "win32":
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
+def limit_threads(count: int) -> None:
+    """Let numerical libraries use so many threads: those to be loaded, and those that are."""
+    for name in _THREAD_VARIABLES:
+        os.environ[name] = str(count)
+    if not sys.modules.keys().isdisjoint({"numpy", "scipy", "sklearn", "torch"}):
+        with contextlib.suppress(ImportError):
+            import threadpoolctl
+
+            threadpoolctl.threadpool_limits(count)

@@ -1,1 +1,0 @@
-"""What all workers share that share no objects with us: see `backend.py`."""

@@ -1,0 +1,190 @@
+"""Workers that are threads of this process.
+
+They are daemon threads: a stuck one delays neither the return of the map nor the exit of the
+interpreter. Each belongs to one map; none is shared or kept.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import math
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from ...errors import FATAL, ParallelError
+from ...host.threads import DAEMON, launch
+from ...options import Plan
+from ...worker.interrupt import TaskEnded
+from .job import ThreadJob
+from .thread_group import Crew
+
+# Ctrl-C may have to get through between two waits: on Windows a wait for a lock can't be
+# interrupted, and elsewhere a signal that comes just before the wait does not end it.
+_LONGEST_WAIT = 0.1
+# Seconds between two looks, while workers end, at whether the map has taken long enough.
+_LAST_TICK = 0.05
+
+
+class ThreadBackend:
+    """Threads that take jobs from one queue, each until it is told to end.
+
+    Args:
+        plan: what to do.
+        eager: whether `wait` returns whenever a job ends.
+        keep_times: whether it is noted when each item was started.
+    """
+
+    max_chunk: int | None = None
+    has_queue = True
+
+    def __init__(self, plan: Plan, *, eager: bool = False, keep_times: bool = False) -> None:
+        self._label = plan.caller
+        self._preparation = plan.preparation
+        self._func = plan.func
+        self._fail_fast = plan.fails_fast
+        self._eager = eager
+        self._keep_times = keep_times
+        self._context = contextvars.copy_context()  # tasks see what the caller sees
+        # Owned by the engine's thread, as is the next one.
+        self._numbers = itertools.count(1)
+        self._crew = Crew(plan.timeout)
+        # Shared by all threads; every operation on them is atomic. The engine adds to `_ready` and
+        # waits for `_events`, the workers do the reverse. Before an event comes the job that it
+        # tells of, in `_ended`. An event is an error only if a worker broke down.
+        self._ready: queue.SimpleQueue[ThreadJob | None] = queue.SimpleQueue()  # None: a reminder
+        self._ended: deque[ThreadJob] = deque()
+        self._left: deque[threading.Thread] = deque()  # the same for workers that end
+        self._events: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    def spawn(self) -> None:
+        name = f"{self._label}-{next(self._numbers)}"
+        # A context can be entered by one thread at a time, hence the copies.
+        run = self._context.copy().run
+        thread = threading.Thread(target=run, args=(self._work,), name=name, daemon=DAEMON)
+        self._crew.threads.add(thread)  # before the start, so that an interrupt can't lose it
+        try:
+            launch(thread, self._label)
+        except ParallelError:
+            self._crew.threads.discard(thread)
+            raise
+
+    def submit(self, items: list[Any], first: int, attempt: int) -> ThreadJob:
+        self._crew.parting = False
+        job = ThreadJob(items, first, attempt, self._crew, self._keep_times)
+        self._ready.put(job)
+        return job
+
+    def queued(self) -> int:
+        return self._ready.qsize()
+
+    def remind(self) -> None:
+        self._ready.put(None)
+
+    def wait(self, timeout: float | None) -> list[ThreadJob]:
+        longest = min(_LONGEST_WAIT, math.inf if timeout is None else timeout)
+        try:
+            while True:
+                self._tell(self._events.get(longest > 0, longest))
+                longest = 0
+        except queue.Empty:
+            pass
+        while self._left:
+            self._crew.left(self._left.popleft())
+        ended = []
+        while self._ended:
+            ended.append(self._ended.popleft())
+        return ended
+
+    def wake(self) -> None:
+        self._events.put(None)
+
+    def workers(self) -> int:
+        return len(self._crew.threads)
+
+    def stuck(self, most: int) -> int:
+        return self._crew.stuck(most)
+
+    def dismiss(self) -> None:
+        if not self._crew.parting:
+            self._crew.parting = True
+            for _ in self._crew.threads:
+                self._ready.put(None)  # wakes those that wait
+
+    def close(self, enough: Callable[[], bool] | None) -> None:
+        crew = self._crew
+        crew.closed = True
+        for _ in crew.threads:
+            self._ready.put(None)
+        if enough is not None:
+            self._await_workers(enough)
+            while not self._events.empty():  # one may have failed to close its state
+                self._tell(self._events.get())
+
+    def _await_workers(self, enough: Callable[[], bool]) -> None:
+        """Wait until all have ended, or until it is enough: a state may not close."""
+        for thread in (*self._crew.threads, *self._crew.gone):
+            while thread.is_alive():
+                if enough():
+                    return
+                thread.join(_LAST_TICK)
+
+    def _tell(self, crash: BaseException | None) -> None:
+        """Raise what broke a worker, if this is such an event. An exit stays one."""
+        if crash is None:
+            return
+        try:
+            if isinstance(crash, (ParallelError, *FATAL)):
+                raise crash
+            raise ParallelError(f"a worker of {self._label} broke down") from crash
+        finally:
+            del crash  # its traceback leads to this frame: leave no cycle
+
+    # The worker's side
+
+    def _work(self) -> None:
+        """Run jobs until there are no more. What fails here is ours: the engine must hear of it."""
+        try:
+            with self._preparation.done() as bind:
+                func = bind(self._func)
+                while self._work_once(func):
+                    pass
+        except TaskEnded:  # this worker's last call was given up and could be ended
+            return
+        except BaseException as error:
+            frames = error.__traceback__  # but not this one, which leads back to the error
+            self._events.put(error.with_traceback(frames.tb_next if frames else None))
+            del frames
+
+    def _work_once(self, func: Callable[[Any], Any]) -> bool:
+        """Take the next job or reminder; return False to end."""
+        try:
+            job = self._ready.get_nowait()
+        except queue.Empty:
+            parting = self._crew.parting
+            if parting:
+                self._left.append(threading.current_thread())
+            self._events.put(None)
+            if parting:
+                return False
+            job = self._ready.get()
+        if self._crew.closed:
+            return False
+        if job is None:
+            self._events.put(None)
+            return True
+        urgent = job.run(func, self._fail_fast)
+        ours = job.fate.acquire(blocking=False)  # else the engine has given up on this worker
+        if ours:
+            if urgent:
+                self._crew.closed = True  # nobody starts anything before the engine knows
+            self._ended.append(job)
+            if urgent or self._eager:
+                self._events.put(None)
+        elif job.exit is not None:
+            job.exit.leave()
+        del job  # see ThreadJob.run
+        return ours

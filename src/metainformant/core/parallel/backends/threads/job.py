@@ -1,0 +1,196 @@
+"""A chunk in the hands of a thread: running it, and looking at it from outside."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from time import monotonic
+from types import CodeType
+from typing import Any
+
+from ...engine.backend import Finished
+from ...errors import FATAL, Frame
+from ...host.gil import HAS_GIL
+from ...worker.current_task import CurrentTask, set_current
+from ...worker.frames import own_code, own_frame
+from ...worker.interrupt import Interruptible, TaskEnded
+from ...worker.stacks import stack_of
+from .thread_group import Crew
+from .truncatable_list import Tape
+
+
+class ThreadJob:
+    """A chunk in the hands of the thread backend.
+
+    The worker that runs it writes all attributes, and the engine's thread reads them: `started`,
+    `thread`, the length of `out` and what is below that length at any time, the rest once the job
+    has ended. The queues between the two threads order everything else.
+    """
+
+    __slots__ = (
+        "_crew",
+        "_expires",
+        "_tape",
+        "attempt",
+        "ended",
+        "exit",
+        "failed",
+        "fate",
+        "first",
+        "out",
+        "started",
+        "thread",
+        "times",
+    )
+
+    def __init__(
+        self, items: list[Any], first: int, attempt: int, crew: Crew, keep_times: bool
+    ) -> None:
+        self.first = first
+        self.attempt = attempt
+        self._expires: tuple[int, float] | None = None  # the item in flight, and when
+        self.started: float | None = None
+        self.ended = 0.0
+        self.thread: threading.Thread | None = None
+        self.out: list[Any] = []
+        self.failed: dict[int, BaseException] = {}
+        # When each item was fetched, if that is to be known; it may be one ahead of `out`.
+        self.times: list[float] | None = [] if keep_times else None
+        self._tape = Tape(items)
+        self._crew = crew
+        # Whoever acquires it decides what becomes of the job: the worker that has run it, or the
+        # engine that gives up on it. It is never released.
+        self.fate = threading.Lock()
+        self.exit: Interruptible | None = None  # made by the engine before it takes `fate`
+
+    # The worker's side
+
+    def run(self, func: Callable[[Any], Any], fail_fast: bool) -> bool:
+        """Run all items; return whether the whole map should be told at once."""
+        self.thread = threading.current_thread()
+        self.started = monotonic()
+        set_current(self.describe)
+        tape = iter(self._tape) if self.times is None else _timed(self._tape, self.times)
+        urgent = False
+        while not urgent:
+            try:
+                _run_items(func, tape, self.out)
+                break
+            except TaskEnded:
+                raise
+            except BaseException as error:
+                _drop_our_frames(error)
+                # Before the append: whoever sees the new length must find the failure here.
+                self.failed[len(self.out)] = error
+                self.out.append(error)
+                urgent = fail_fast or isinstance(error, FATAL)
+        self.ended = monotonic()
+        set_current(None)
+        # The frames of a failed task lead back to this one for as long as its exception lives;
+        # from here nothing may lead to the exception, or only the garbage collector frees it.
+        del self, tape
+        return urgent
+
+    def describe(self) -> CurrentTask:
+        """The task in flight, for itself to see."""
+        position, left = len(self.out), self._crew.timeout
+        if left is not None:
+            seen, expires = self._expires or (0, (self.started or 0.0) + left)
+            if seen == position:
+                left = max(0.0, expires - monotonic())
+        return CurrentTask(self.first + position, self.attempt, left, self.is_cancelled)
+
+    def is_cancelled(self) -> bool:
+        return self._crew.closed or self.fate.locked()
+
+    # The engine's side
+
+    @property
+    def worker(self) -> str:
+        return "" if self.thread is None else self.thread.name
+
+    def will_expire(self, position: int, at: float) -> None:
+        self._expires = (position, at)
+
+    def done(self) -> int:
+        return len(self.out)
+
+    def cut(self, keep: int) -> int:
+        self._tape.cut(keep)
+        done = len(self.out)  # must be read after the cut, see tape.py
+        return keep if done < keep else done + 1
+
+    def peek(self, stop: int) -> Finished:
+        failed = self.failed.copy()  # the worker may be adding to it
+        failed = {at: failed[at] for at in failed if at < stop}
+        return Finished(self.out[:stop], failed, self._times(stop, monotonic()))
+
+    def finish(self) -> Finished:
+        return Finished(self.out, self.failed, self._times(len(self.out), self.ended))
+
+    def _times(self, stop: int, now: float) -> list[float]:
+        """When the first `stop` items were started, and when the last of them ended."""
+        if self.times is None:
+            return []
+        times = self.times[: stop + 1]
+        return times if len(times) > stop else [*times, now]
+
+    def give_up(self) -> bool:
+        if self.thread is not None:
+            self.exit = Interruptible(self.thread)
+        if not self.fate.acquire(blocking=False):
+            return False
+        if self.thread is not None:
+            self._crew.lost(self.thread)
+        return True
+
+    def interrupt(self) -> None:
+        if self.exit is not None:
+            self._crew.sender.end(self.exit)
+
+    def is_running(self) -> bool:
+        return self.thread is not None and self.thread.is_alive()
+
+    def stack(self) -> tuple[Frame, ...]:
+        return stack_of(self.thread.ident if self.thread is not None else None)
+
+
+@own_frame
+def _run_items(func: Callable[[Any], Any], tape: Iterator[Any], out: list[Any]) -> None:
+    """The loop that all speed depends on. After a failure it is entered again, on the same tape."""
+    try:
+        for item in tape:
+            out.append(func(item))  # noqa: PERF401  # extend() would lose StopIteration and lock `out`
+    except BaseException:
+        del func, tape, out  # this frame lives as long as the exception, see ThreadJob.run
+        item = None
+        raise
+
+
+def _timed(tape: Iterable[Any], times: list[float]) -> Iterator[Any]:
+    note = times.append
+    for item in tape:
+        note(monotonic())
+        yield item
+
+
+def _drop_our_frames(error: BaseException) -> None:
+    """Leave a traceback that begins in the task: our frames tell users nothing.
+
+    Not without the GIL: there, reading the traceback of an exception object that another thread is
+    raising too can crash the interpreter (seen on CPython 3.13).
+    """
+    if not HAS_GIL:
+        return
+    ours = error.__traceback__  # the frame that caught it
+    loop = ours.tb_next if ours else None
+    # If many tasks raise the same exception object, its traceback may be another thread's by now.
+    if loop is not None and loop.tb_frame.f_code is _LOOP:
+        while loop.tb_next is not None and loop.tb_frame.f_code in own_code:
+            loop = loop.tb_next
+        # A function written in C has no frame: then the last of ours is better than none. This way
+        # of setting it also works for classes that refuse to have attributes set.
+        BaseException.with_traceback(error, loop)
+
+
+_LOOP: CodeType = _run_items.__code__

@@ -1,0 +1,165 @@
+"""What the engine asks of a kind of worker.
+
+Workers do nothing but run. Everything else (timeouts, balancing, ordering, stopping) is done by
+the engine, which hands out jobs and looks at how far they are. All methods but `Backend.wake` are
+called by the one thread that runs the engine, and none blocks but `Backend.wait` and `close`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from ..errors import Frame
+
+
+class Finished(NamedTuple):
+    """What came of a job: one value per finished item, in order.
+
+    A failed item has its exception among the values. `failed` holds the positions of those, since
+    a function may also return an exception that it never raised.
+    """
+
+    values: list[Any]
+    failed: dict[int, BaseException]
+    # For maps that want to know: when each item was started (monotonic clock), and at the end when
+    # the last one ended. Else empty.
+    times: list[float] = []  # noqa: RUF012  # never changed
+
+    def since(self, position: int) -> Finished:
+        """Without the outcomes before `position`."""
+        if position == 0:
+            return self
+        failed = {at - position: error for at, error in self.failed.items() if at >= position}
+        return Finished(self.values[position:], failed, self.times[position:])
+
+
+class Job(Protocol):
+    """A chunk that was handed out: waiting for a worker, being run, or ended.
+
+    Positions count from 0, the first item of the chunk.
+    """
+
+    @property
+    def worker(self) -> str:
+        """Name of the worker that runs it; empty before it is started."""
+        ...
+
+    @property
+    def started(self) -> float | None:
+        """When its first item was started; None before that."""
+        ...
+
+    @property
+    def ended(self) -> float:
+        """When it ended; meaningful once `Backend.wait` has returned it."""
+        ...
+
+    def will_expire(self, position: int, at: float) -> None:
+        """Learn when the item in flight is overdue, for tasks that ask how much time is left."""
+        ...
+
+    def done(self) -> int:
+        """How many items are finished. This may be outdated at once, but only be too low."""
+        ...
+
+    def cut(self, keep: int) -> int:
+        """Let no item from `keep` on be started; return the position from which on none was.
+
+        That is `keep`, or a little more if the worker was faster: as far as the item in flight.
+        The job may then end without having run the last item before the returned position.
+        """
+        ...
+
+    def peek(self, stop: int) -> Finished:
+        """The outcomes of the first `stop` items, which are finished."""
+        ...
+
+    def finish(self) -> Finished:
+        """All outcomes, once the job has ended."""
+        ...
+
+    def give_up(self) -> bool:
+        """Part with the job and the worker that runs it, for good.
+
+        Return False if the job has just ended: then nothing changes, and `wait` returns it.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """End the call in flight of a job that was given up, if that is possible."""
+        ...
+
+    def is_running(self) -> bool:
+        """Whether the call in flight of a job that was given up still runs."""
+        ...
+
+    def stack(self) -> tuple[Frame, ...]:
+        """Where the item in flight is, outermost call first; empty if that can't be seen."""
+        ...
+
+
+class Backend(Protocol):
+    """A kind of worker, for one map."""
+
+    max_chunk: int | None  # the most items that a job should have; None for any number
+    # Whether workers take the next job by themselves, so that there should always be one: else it
+    # is cut just when one is free, by what is known of the speed then.
+    has_queue: bool
+
+    def spawn(self) -> None:
+        """Add a worker; ParallelError if the system allows no more."""
+        ...
+
+    def submit(self, items: list[Any], first: int, attempt: int) -> Job:
+        """Queue a chunk for the next free worker; `first` is the index of its first item.
+
+        The list is the job's from now on. `attempt` counts from 1 which try this is.
+        """
+        ...
+
+    def queued(self) -> int:
+        """About how many jobs are waiting for a worker."""
+        ...
+
+    def remind(self) -> None:
+        """Let `wait` return when a worker gets as far in the queue as it reaches now."""
+        ...
+
+    def wait(self, timeout: float | None) -> Sequence[Job]:
+        """Wait until there is something to do, but no more than `timeout` seconds.
+
+        That is: a worker finds the queue empty or ends, a reminder is due, or a job ended that
+        the engine wants to know of at once. Returns all jobs that ended, in order of ending,
+        which may be none.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Let `wait` return soon. Any thread may call this at any time."""
+        ...
+
+    def stuck(self, most: int) -> int:
+        """How many jobs that were given up still run.
+
+        If it is more than `most`, some may get a last moment to end.
+        """
+        ...
+
+    def workers(self) -> int:
+        """How many workers there are that have neither ended nor been given up.
+
+        A worker that ends counts until `wait` has seen it, which it does soon.
+        """
+        ...
+
+    def dismiss(self) -> None:
+        """Let workers end that find the queue empty, until something is submitted again."""
+        ...
+
+    def close(self, enough: Callable[[], bool] | None) -> None:
+        """Let no queued job be started and every worker end.
+
+        With `enough`, wait until they have, but for those that were given up, or until it is.
+        """
+        ...

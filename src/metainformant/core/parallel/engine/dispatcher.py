@@ -1,0 +1,175 @@
+"""Who gets which work: handing out, taking back, starting and dismissing workers.
+
+Owned by the thread that runs the engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from ..errors import ParallelError
+from ..rate import RateLimit
+from .assignment import Run
+from .backend import Backend, Job
+from .policies.schedule import Schedule
+from .policies.start_rate import Pace
+from .source import Chunk, Source
+
+
+class Dispatcher:
+    def __init__(
+        self,
+        source: Source,
+        backend: Backend,
+        schedule: Schedule,
+        max_workers: int,
+        rate: RateLimit | None = None,
+        *,
+        retries: bool = False,
+    ) -> None:
+        self.runs: dict[Job, Run] = {}  # every chunk that is handed out and has not ended
+        # What is to be done before anything new, in this order: items whose time has come to be
+        # tried again, and work taken back.
+        self.due: deque[Chunk] = deque()
+        self.again: deque[Chunk] = deque()
+        self.look_at = math.inf  # when all runs are to be looked at (again)
+        self._source = source
+        self._backend = backend
+        self._schedule = schedule
+        self._max_workers = max_workers
+        self._pace = None if rate is None else Pace(rate)
+        self._retries = retries  # whether items may come back that were handed out
+        self._divisible: dict[Job, Run] = {}  # runs that may have items to take back
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something to be handed out, as far as is known."""
+        return bool(self.due or self.again) or self._source.left != 0
+
+    def hand_out(self, now: float) -> float:
+        """Give every worker something to do; return when to try again if nobody wakes us."""
+        while True:
+            owed = self._pace is not None and self._pace.is_owed(self.runs)
+            wanted = self._wanted_workers(now, owed)
+            if self._backend.workers() < wanted:
+                self._start_worker()
+                # That took as long as thousands of tiny tasks: see first who is free by now.
+                is_more = self._backend.workers() < wanted or not self._is_last_wave()
+                return now if is_more else math.inf
+            if owed and self._pace is not None:
+                return self._pace.look_at(now)
+            if len(self.runs) >= self._max_workers:
+                self._fill_queue(now)
+                return math.inf
+            chunk = self._next_chunk() or self._take_back(now)
+            if chunk is not None:
+                early = self._pace.try_acquire(now) if self._pace is not None else 0
+                if early > 0:
+                    (self.due if chunk.attempt > 1 else self.again).appendleft(chunk)
+                    return now + early
+                self._submit(chunk, now)
+            elif self._divisible:
+                return now + self._schedule.worth
+            else:
+                if self._is_last_wave():
+                    self._backend.dismiss()
+                return self._source.look_at(now)
+
+    def cut(self, run: Run, index: int) -> Chunk | None:
+        """Take the items from `index` on away from a worker; None if it was faster."""
+        first = run.chunk.start
+        stop = min(first + run.job.cut(index - first), run.stop)
+        rest = run.chunk._replace(start=stop, stop=run.stop)
+        run.stop = stop
+        return rest if rest.start < rest.stop else None
+
+    def give_up(self, run: Run) -> bool:
+        """Part with a run and its worker; False if it has ended in the meantime."""
+        if not run.job.give_up():
+            return False
+        self.forget(run)
+        return True
+
+    def forget(self, run: Run) -> None:
+        del self.runs[run.job]
+        self._divisible.pop(run.job, None)
+
+    # Workers
+
+    def _wanted_workers(self, now: float, owed: bool) -> int:
+        """One for each run; and while one is waited for, as many as would be at work by now."""
+        wanted = len(self.runs)
+        if owed and self._pace is not None:
+            missed = min(self._pace.missed(now), self._max_workers - wanted)
+            while len(self.due) + len(self.again) < missed:
+                chunk = self._source.take(1)
+                if chunk is None:
+                    break
+                self.again.append(chunk)
+            wanted += min(missed, len(self.due) + len(self.again))
+        return min(self._max_workers, wanted)
+
+    def _start_worker(self) -> None:
+        if self._is_last_wave():
+            self._backend.dismiss()  # so that it need not wait for us when it is done
+        try:
+            self._backend.spawn()
+        except ParallelError:
+            if not self._backend.workers():
+                raise
+            self._max_workers = self._backend.workers()  # go on with what we have
+
+    def _is_last_wave(self) -> bool:
+        """Whether everything is handed out, and hardly anything can come back.
+
+        Where items are tried again anything can, and workers may be dear to make.
+        """
+        return not (self._retries or self.has_work or self._divisible)
+
+    # Work
+
+    def _fill_queue(self, now: float) -> None:
+        """Keep jobs ready, so that workers go on without waiting for us.
+
+        That matters where all threads share one lock: each time we wake up, we are in their way.
+        """
+        if self._pace is not None or not self._backend.has_queue:
+            return
+        if self._backend.queued() >= self._max_workers:
+            return
+        self._backend.remind()
+        for _ in range(self._max_workers):
+            chunk = self._next_chunk()
+            if chunk is None:
+                return
+            self._submit(chunk, now)
+
+    def _next_chunk(self) -> Chunk | None:
+        if self.due:
+            return self.due.popleft()
+        if self.again:
+            return self.again.popleft()
+        return self._source.take(self._schedule.chunk_size(self._source.left))
+
+    def _take_back(self, now: float) -> Chunk | None:
+        """Half of the largest rest that some worker has not started."""
+        shared = self._schedule.share(self._divisible.values(), now)
+        for job in [job for job, run in self._divisible.items() if run.rest < 1]:
+            del self._divisible[job]
+        if shared is None:
+            return None
+        rest = self.cut(*shared)
+        if rest is None:  # nothing is left of it, or nothing can be taken from it
+            self._divisible.pop(shared[0].job, None)
+        return rest
+
+    def _submit(self, chunk: Chunk, now: float) -> None:
+        job = self._backend.submit(chunk.items(), chunk.start, chunk.attempt)
+        run = self.runs[job] = Run(job, chunk)
+        if run.rest:
+            self._divisible[job] = run
+        self.look_at = min(self.look_at, self._schedule.first_look(run, now))
+        if self._pace is not None:
+            self._pace.handed_out(run, now)
+            self._backend.remind()  # once another is free, and so this one started

@@ -1,0 +1,116 @@
+"""Which failures are tried again, and when. Owned by the thread that runs the engine."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ...errors import FATAL, TaskTimeoutError
+from ...options import Plan
+from ..source import Chunk
+
+# Delays that double stop growing here, in seconds.
+_LONGEST_DELAY = 60.0
+
+
+# Of the errors of earlier attempts, so many of the first and of the last are kept.
+_KEPT = 3
+
+
+class _Waiting(NamedTuple):
+    due: float
+    number: int  # what is due together keeps its order; and items need not be comparable
+    chunk: Chunk  # of one item
+
+
+class Retries:
+    """The items that wait for another attempt. They occupy no worker.
+
+    By default an attempt n that failed is followed by a delay drawn from 0 to
+    `backoff * 2 ** (n - 1)` seconds, at most a minute. That is the "full jitter" of Brooker,
+    "Exponential Backoff and Jitter", AWS Architecture Blog 2015: it spreads those that failed
+    together.
+    """
+
+    def __init__(self, plan: Plan, uniform: Callable[[float, float], float] | None = None) -> None:
+        self._plan = plan
+        self._uniform = uniform or random.Random().uniform  # noqa: S311  # no secret
+        self._waiting: list[_Waiting] = []  # a heap
+        self.count = 0  # how many retries there were
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def next_due(self) -> float:
+        return self._waiting[0].due if self._waiting else math.inf
+
+    def again(self, chunk: Chunk, index: int, error: BaseException, now: float) -> bool:
+        """Whether the item that failed is to have another attempt, which then waits here."""
+        if chunk.attempt > self._plan.retries or not self._worth(error):
+            return False
+        delay = self._delay(chunk.attempt, error)
+        past = (*_abridged(chunk.past), (chunk.attempt, _in_short(error)))
+        again = chunk._replace(start=index, stop=index + 1, attempt=chunk.attempt + 1, past=past)
+        self.count += 1
+        heapq.heappush(self._waiting, _Waiting(now + delay, self.count, again))
+        return True
+
+    def take_due(self, now: float) -> list[Chunk]:
+        """Those whose time has come, in the order in which it came."""
+        due = []
+        while self._waiting and self._waiting[0].due <= now:
+            due.append(heapq.heappop(self._waiting).chunk)
+        return due
+
+    def take_all(self) -> list[Chunk]:
+        return self.take_due(math.inf)
+
+    def _worth(self, error: BaseException) -> bool:
+        if isinstance(error, FATAL):
+            return False
+        worth = self._plan.retry_on
+        return isinstance(error, worth) if isinstance(worth, tuple) else bool(worth(error))
+
+    def _delay(self, attempt: int, error: BaseException) -> float:
+        backoff = self._plan.backoff
+        if not callable(backoff):
+            # 2.0 ** 1024 would overflow, and everything is capped long before.
+            return self._uniform(0, min(_LONGEST_DELAY, backoff * 2.0 ** min(attempt - 1, 1000)))
+        delay = backoff(attempt, error)
+        seconds = _number(delay)
+        if not 0 <= seconds < math.inf:
+            raise ValueError(
+                f"{self._plan.caller}: backoff({attempt}, {error!r}) returned {delay!r}; "
+                "it must return a number of seconds, 0 or more"
+            )
+        return seconds
+
+
+def _number(value: Any) -> float:
+    """Any kind of number as a float, NumPy's among them; NaN for what is none."""
+    if isinstance(value, (bool, str, bytes)):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _abridged(past: tuple[tuple[int, str], ...]) -> tuple[tuple[int, str], ...]:
+    """Without one from the middle, if the next one would be too many."""
+    return past if len(past) < 2 * _KEPT else (*past[:_KEPT], *past[_KEPT + 1 :])
+
+
+def _in_short(error: BaseException) -> str:
+    if isinstance(error, TaskTimeoutError):
+        return f"{type(error).__name__}: longer than timeout={error.seconds:g} s"
+    try:
+        text = str(error)
+    except Exception:
+        text = "?"
+    text = text if len(text) <= 100 else f"{text[:97]}..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

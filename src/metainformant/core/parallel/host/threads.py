@@ -1,0 +1,36 @@
+"""Starting the threads of a map, or saying why that can't be done."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from ..errors import ParallelError
+
+
+def _may_be_daemon() -> bool:
+    try:
+        threading.Thread(daemon=True)
+    except RuntimeError:
+        return False
+    return True
+
+
+# Whether our threads are daemons, for which no exit waits: everywhere but in a subinterpreter,
+# which has none, but whose end keeps nobody waiting either.
+DAEMON = _may_be_daemon()
+
+
+def launch(thread: threading.Thread, label: str) -> None:
+    """Start a thread of the map `label`.
+
+    Raises:
+        ParallelError: if the system allows no more threads, or if the interpreter exits. A thread
+            that is started then never gets to run, and on CPython 3.11 its start would not return.
+    """
+    if sys.is_finalizing():
+        raise ParallelError(f"{label} can't start a thread while the interpreter exits")
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise ParallelError(f"{label} can't start another thread: {error}") from error

@@ -1,0 +1,137 @@
+"""The map for callers inside an event loop of asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable
+from time import monotonic
+from typing import Any, Literal, TypeVar, overload
+
+from ..engine.outcome_batch import Piece
+from ..runner.stream_map import End, Stream
+from .streams import make_stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ..options import ProcessOptions, Task
+    from ..validate import Workers
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Seconds for which the loop may be kept from others by results that are there already.
+_TURN = 0.005
+
+
+@overload
+def aimap(
+    func: Task[T, R],
+    items: Iterable[T],
+    *,
+    backend: Workers = "thread",
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    buffer_size: int | None = None,
+    on_error: Literal["return"] = "return",
+    **options: Unpack[ProcessOptions],
+) -> AsyncGenerator[R | BaseException, None]: ...
+@overload
+def aimap(
+    func: Task[T, R],
+    items: Iterable[T],
+    *,
+    backend: Workers = "thread",
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    buffer_size: int | None = None,
+    on_error: Literal["raise", "skip"],
+    **options: Unpack[ProcessOptions],
+) -> AsyncGenerator[R, None]: ...
+def aimap(
+    func: Callable[..., Any],
+    items: Iterable[Any],
+    *,
+    buffer_size: int | None = None,
+    **options: Any,
+) -> AsyncGenerator[Any, None]:
+    """Call `func` with each item, in threads, and iterate over the results with `async for`.
+
+    This is `imap` for code that runs in an event loop of asyncio: it never blocks the loop, and
+    takes the same options. `on_complete` is called in the loop's thread. Cancelling the task that
+    iterates, or `aclose()`, stops the map without waiting for the calls in flight.
+
+    Args:
+        func: a plain function, called in threads; for coroutine functions you need no threads.
+        items: any iterable. It is read in a thread, so it may block.
+
+    Raises:
+        TypeError, ValueError: for a wrong argument, at the call. While iterating: see `imap`.
+
+    >>> import asyncio
+    >>> from metainformant.core import parallel
+    >>> async def main():
+    ...     async for length in parallel.aimap(len, ["ATG", "GATTACA"]):
+    ...         print(length)
+    >>> asyncio.run(main())
+    3
+    7
+    """
+    stream, on_error = make_stream("aimap", func, items, buffer_size, options)
+    return _values(stream, on_error == "skip")
+
+
+async def _values(stream: Stream, skip: bool) -> AsyncGenerator[Any, None]:
+    loop = asyncio.get_running_loop()
+    received: deque[Piece | End] = deque()  # filled by the driver, emptied here; both atomic
+    arrived = asyncio.Event()
+    guard = _Guard(stream)
+
+    def send(piece: Piece | End) -> None:
+        received.append(piece)
+        try:
+            loop.call_soon_threadsafe(arrived.set)
+        except RuntimeError:  # the loop was closed, and nobody waits any more
+            stream.leave()
+
+    try:
+        stream.start(send)
+        turn_ends = monotonic() + _TURN
+        while True:
+            await arrived.wait()
+            arrived.clear()
+            while received:
+                piece = received.popleft()
+                if isinstance(piece, End):
+                    stream.finish(piece)
+                    return
+                for ready in stream.take(piece):
+                    values = ready.successes() if skip else ready.values
+                    values.reverse()
+                    while values:
+                        yield values.pop()
+                        # There may always be another value, and then we never have to wait.
+                        if monotonic() > turn_ends:
+                            await asyncio.sleep(0)
+                            turn_ends = monotonic() + _TURN
+    finally:
+        guard.leave()
+
+
+class _Guard:
+    """Leaves a stream when the generator that has this is forgotten.
+
+    An asynchronous generator is closed by its loop. If that was closed before, no `finally` is run.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.leave = stream.leave
+
+    def __del__(self) -> None:
+        self.leave()

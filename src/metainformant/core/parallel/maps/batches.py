@@ -1,0 +1,79 @@
+"""The map over batches of items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeVar, overload
+
+from ..runner.batches import run_batches
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from ..options import Options, Task
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@overload
+def parallel_batch(
+    func: Task[list[T], Iterable[R]],
+    items: Iterable[T],
+    batch_size: int = 10,
+    max_workers: int = 4,
+    *,
+    on_error: Literal["return"] = "return",
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    **options: Unpack[Options],
+) -> list[R | BaseException]: ...
+
+
+@overload
+def parallel_batch(
+    func: Task[list[T], Iterable[R]],
+    items: Iterable[T],
+    batch_size: int = 10,
+    max_workers: int = 4,
+    *,
+    on_error: Literal["raise", "skip"],
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    **options: Unpack[Options],
+) -> list[R]: ...
+
+
+def parallel_batch(
+    func: Callable[..., Iterable[Any]],
+    items: Iterable[Any],
+    batch_size: int = 10,
+    max_workers: int = 4,
+    **options: Any,
+) -> list[Any]:
+    """Call `func` with lists of items, in threads, and return all that it returns as one list.
+
+    A batch that fails puts its exception in the place of each of its items, with a note that
+    names the batch; other batches are not disturbed.
+
+    Args:
+        func: called with a list of up to `batch_size` items; returns a list (or any iterable but
+            text and mappings) of results, usually one per item.
+        items: any iterable, read whole before the map starts.
+        batch_size: items per call; the last batch may be smaller.
+        max_workers: how many threads at most.
+
+    The other options are those of `thread_map`, where one task is one batch: `timeout` is seconds
+    per batch, `ordered=False` gives the batches as they are completed, and `chunk_size` is how
+    many batches are handed to a thread together.
+
+    Raises:
+        TypeError, ValueError: for a wrong argument, before anything is started.
+
+    >>> from metainformant.core import parallel
+    >>> parallel.parallel_batch(sorted, [3, 1, 2, 5, 4], batch_size=2)
+    [1, 3, 2, 5, 4]
+    """
+    return run_batches("parallel_batch", func, items, batch_size, options, max_workers=max_workers)

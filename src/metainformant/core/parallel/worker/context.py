@@ -1,0 +1,7 @@
+"""What this process or interpreter is to the maps that run in it."""
+
+from __future__ import annotations
+
+# Whether it is a worker of a map. Maps in a worker start no further processes or interpreters.
+# Set once by the worker's main function, before it runs anything.
+is_worker = False
