@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.threads.thread_group import Crew
+from metainformant.core.parallel.backends.threads.thread_group import ThreadGroup
 from metainformant.core.parallel.host.gil import HAS_GIL
 
 from .support import run_python, wait_for_other_threads
@@ -183,13 +183,13 @@ class TestEnding:
     def test_calls_that_were_given_up_get_a_last_moment_to_end(
         self, seconds: float, stuck: int, release: threading.Event
     ) -> None:
-        crew = Crew(timeout=None)
+        group = ThreadGroup(timeout=None)
         for wait in (60, seconds, seconds):
             thread = threading.Thread(target=release.wait, args=(wait,), daemon=True)
             thread.start()
-            crew.lost(thread)
-        assert crew.stuck(3) == 3  # few enough
-        assert crew.stuck(1) == stuck
+            group.lost(thread)
+        assert group.stuck(3) == 3  # few enough
+        assert group.stuck(1) == stuck
 
     def test_ended_tasks_do_not_count_as_stuck(self) -> None:
         def task(_: int) -> None:

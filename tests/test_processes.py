@@ -721,7 +721,7 @@ def test_many_maps_with_random_faults(tmp_path: Path) -> None:
 # The shared memory in which a worker notes how far it is
 
 
-class FakeHand:
+class FakeHandle:
     """What a job has to know of its worker."""
 
     def __init__(self) -> None:
@@ -732,27 +732,27 @@ class FakeHand:
 def _nothing(_: object) -> None: ...
 
 
-def job_of(count: int, hand: FakeHand) -> RemoteJob:
+def job_of(count: int, handle: FakeHandle) -> RemoteJob:
     job = RemoteJob(list(range(count)), 0, 1, 1, _nothing, _nothing, timed=False)
-    job.hand, job.sent = hand, count  # type: ignore[assignment]
-    hand.slate.prepare(count)
-    hand.slate.head[Head.JOB] = 1
+    job.handle, job.sent = handle, count  # type: ignore[assignment]
+    handle.slate.prepare(count)
+    handle.slate.head[Head.JOB] = 1
     return job
 
 
 @pytest.fixture(scope="module")
-def hand() -> Iterator[FakeHand]:
-    hand = FakeHand()
-    yield hand
-    hand.segment.close()
+def handle() -> Iterator[FakeHandle]:
+    handle = FakeHandle()
+    yield handle
+    handle.segment.close()
 
 
 @settings(deadline=None)
 @given(data=st.data(), count=st.integers(1, 20))
 def test_any_interleaving_of_runs_and_cuts(data: st.DataObject, count: int) -> None:
     """The boundary that the engine's side computes after a cut is right in every interleaving."""
-    hand = _hand
-    slate, job = hand.slate, job_of(count, hand)
+    handle = _hand
+    slate, job = handle.slate, job_of(count, handle)
     tape = slate.tape(list(range(count)), timed=False)
     started: list[int] = []
     mine = count  # the engine's side owns what is from here on
@@ -773,7 +773,7 @@ def test_any_interleaving_of_runs_and_cuts(data: st.DataObject, count: int) -> N
     assert len(started) in (mine, mine - 1)
 
 
-_hand = FakeHand()
+_hand = FakeHandle()
 
 
 @given(st.lists(st.booleans(), max_size=50), st.booleans())
@@ -787,11 +787,11 @@ def test_nothing_is_run_behind_the_first_item_that_may_not_be(
     assert list(slate.tape(list(range(len(tickets))), timed)) == list(range(stop))
 
 
-def test_cuts_against_a_running_worker(hand: FakeHand) -> None:
+def test_cuts_against_a_running_worker(handle: FakeHandle) -> None:
     """At full speed: the worker and the engine's side never both own an item."""
     count = 5000
     for round_number in range(100):
-        job, slate = job_of(count, hand), hand.slate
+        job, slate = job_of(count, handle), handle.slate
         tape = slate.tape(list(range(count)), timed=False)
         barrier = threading.Barrier(2)
         ran: list[int] = []

@@ -187,7 +187,7 @@ def test_what_waits_when_the_map_is_stopped_is_cancelled() -> None:
 
 
 def test_a_stream_reads_on_while_retries_wait() -> None:
-    """They count for the buffer, but they are not work in hand."""
+    """They count for the buffer, but they are not work that is under way."""
     served = 0
 
     def numbers() -> Iterator[int]:

@@ -98,7 +98,7 @@ class Plan(NamedTuple):
     inner_threads: int | None = None
     max_tasks_per_worker: int | None = None
     memory_limit: int | None = None  # in bytes
-    staff: Any = None  # where workers come from that are kept; None to start some for this call
+    pool: Any = None  # where workers come from that are kept; None to start some for this call
     executor: Executor | None = None  # whose workers are used, if that is the backend
 
     @property
@@ -177,7 +177,7 @@ def make_plan(
     max_workers: object,
     default_workers: bool = False,
     backend: object = "thread",
-    staff: object = None,
+    pool: object = None,
     **arguments: object,
 ) -> Plan:
     """Check everything and return the Plan; raise TypeError or ValueError that names the fix.
@@ -219,7 +219,7 @@ def make_plan(
         func=func,
         max_workers=workers,
         backend=kind,
-        staff=staff,
+        pool=pool,
         executor=executor,
         **chosen,
     )

@@ -23,17 +23,17 @@ def make_backend(plan: Plan, *, stream: bool = False, keep_times: bool = False) 
     if plan.backend != "thread":
         from .isolated.backend import RemoteBackend  # slow to import
 
-        if plan.staff is not None:
-            return RemoteBackend(plan, plan.staff, owns_staff=False, keep_times=keep_times)
-        staff = make_staff(plan, streams=stream)
-        if staff is not None:
-            return RemoteBackend(plan, staff, keep_times=keep_times)
+        if plan.pool is not None:
+            return RemoteBackend(plan, plan.pool, owns_pool=False, keep_times=keep_times)
+        pool = make_worker_pool(plan, streams=stream)
+        if pool is not None:
+            return RemoteBackend(plan, pool, keep_times=keep_times)
         plan = plan._replace(max_workers=1)
     eager = stream or not plan.ordered or plan.on_complete is not None
     return ThreadBackend(plan, eager=eager, keep_times=keep_times)
 
 
-def make_staff(plan: Plan, *, kept: bool = False, streams: bool = False) -> Any:
+def make_worker_pool(plan: Plan, *, kept: bool = False, streams: bool = False) -> Any:
     """What starts the workers of a map, or of several if they are `kept`.
 
     If it `streams`, that is done beside the threads of a stream.
@@ -46,9 +46,9 @@ def make_staff(plan: Plan, *, kept: bool = False, streams: bool = False) -> Any:
     if context.is_worker:
         return None
     if plan.backend == "interpreter":
-        from .interpreters.pool import Interpreters
+        from .interpreters.pool import InterpreterPool
 
-        return Interpreters(plan, kept=kept)
-    from .processes.pool import Processes
+        return InterpreterPool(plan, kept=kept)
+    from .processes.pool import ProcessPool
 
-    return Processes(plan, kept=kept, streams=streams)
+    return ProcessPool(plan, kept=kept, streams=streams)

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar, overload
 
-from ..backends.registry import make_staff
+from ..backends.registry import make_worker_pool
 from ..errors import ParallelError
 from ..options import make_plan
 from ..runner.batches import run_batches
@@ -91,11 +91,11 @@ class Pool:
         self._is_closed = False  # set once, by whoever closes the pool
         self._streams: weakref.WeakSet[Results[Any]] = weakref.WeakSet()
         if plan.backend in ("process", "interpreter"):
-            staff = make_staff(plan, kept=True)
-            if staff is not None:
-                self._arguments["staff"] = staff
+            pool = make_worker_pool(plan, kept=True)
+            if pool is not None:
+                self._arguments["pool"] = pool
                 # Also at exit, and when nobody has the pool any more.
-                self._finalizer = weakref.finalize(self, staff.close, None)
+                self._finalizer = weakref.finalize(self, pool.close, None)
 
     @overload
     def map(
@@ -212,9 +212,9 @@ class Pool:
         self._is_closed = True
         for stream in list(self._streams):
             stream.leave()
-        staff = self._arguments.get("staff")
-        if staff is not None and self._finalizer.detach():
-            staff.close(lambda: False)
+        pool = self._arguments.get("pool")
+        if pool is not None and self._finalizer.detach():
+            pool.close(lambda: False)
 
     def __enter__(self) -> Pool:
         return self

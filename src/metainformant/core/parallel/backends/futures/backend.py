@@ -25,7 +25,7 @@ _LONGEST_WAIT = 0.1
 
 
 class ExecutorJob:
-    """A chunk in the hands of an executor. Owned by the engine's thread."""
+    """A chunk in the handles of an executor. Owned by the engine's thread."""
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ from ...errors import ParallelError, TaskTimeoutError
 from ...options import make_plan
 from ..threads.backend import ThreadBackend
 from ..threads.job import ThreadJob
-from ..threads.thread_group import Crew
+from ..threads.thread_group import ThreadGroup
 from .messages import Answer, Order
 
 # Seconds between two looks at items that are watched.
@@ -43,7 +43,7 @@ _Outcomes = tuple[list[Any], dict[int, BaseException], list[float], int]
 
 def _run_here(order: Order) -> _Outcomes:
     """In this thread, which may be the only one that can."""
-    job = ThreadJob(list(order.items), order.first, order.attempt, Crew(None), order.timed)
+    job = ThreadJob(list(order.items), order.first, order.attempt, ThreadGroup(None), order.timed)
     job.run(order.func, order.fail_fast)
     values, failed, times = job.finish()
     return values, failed, times, 0

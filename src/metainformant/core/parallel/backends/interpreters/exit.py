@@ -14,13 +14,13 @@ from typing import Any
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .pool import InterpreterHand
+    from .pool import InterpreterHandle
 
 # Seconds that calls have to end when the interpreter exits.
 _LAST_GRACE = 0.15
 
 
-_living: weakref.WeakSet[InterpreterHand] = weakref.WeakSet()
+_living: weakref.WeakSet[InterpreterHandle] = weakref.WeakSet()
 
 
 class _Spy:
@@ -57,15 +57,15 @@ def _end_all() -> None:
     goes on, or keeps its GIL so that nothing can be known of it, then all that would have been done
     at exit is done here, and the process ended: its exit status is 1 then.
     """
-    if not (left := [hand for hand in _living if hand.is_alive()]):
+    if not (left := [handle for handle in _living if handle.is_alive()]):
         return
-    for hand in left:
-        hand.leave()
+    for handle in left:
+        handle.leave()
     until = monotonic() + _LAST_GRACE
-    while any(hand.is_alive() and hand.is_busy() for hand in left) and monotonic() < until:
+    while any(handle.is_alive() and handle.is_busy() for handle in left) and monotonic() < until:
         sleep(0.001)
-    left = [hand for hand in left if hand.is_alive()]
-    if all(hand.part() for hand in left):
+    left = [handle for handle in left if handle.is_alive()]
+    if all(handle.part() for handle in left):
         warnings.filterwarnings("ignore", "remaining subinterpreters", RuntimeWarning)
         return
     _call_older()

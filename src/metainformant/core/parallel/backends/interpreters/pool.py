@@ -26,7 +26,7 @@ from ...worker.interrupt import takes_wakes
 from ..ipc.channel import channel
 from ..ipc.shared_memory import Segment
 from ..isolated.result_buffer import SIZE, Head, Slate
-from ..isolated.worker_pool import Staff
+from ..isolated.worker_pool import WorkerPool
 from . import worker as subinterpreter
 from .exit import _living
 
@@ -34,7 +34,7 @@ from .exit import _living
 _STACK_WAIT = 0.1
 
 
-class InterpreterHand:
+class InterpreterHandle:
     """One interpreter. Owned by the engine's thread, but for what is said to be shared."""
 
     def __init__(self, name: str, start: dict[str, Any], interpreters: Any) -> None:
@@ -43,7 +43,7 @@ class InterpreterHand:
         self.slate = Slate(self.segment)
         self.channel, self._theirs = channel()
         self.is_ready = False
-        self.is_worn = False
+        self.must_be_replaced = False
         self.job: Any = None
         self.function: Any = None
         self.tasks = 0
@@ -52,7 +52,7 @@ class InterpreterHand:
         self._start = start
         self._interpreters = interpreters
         self._is_killed = False
-        self._fate = "ended"
+        self._exit_reason = "ended"
         # Shared by our thread in the interpreter, and whoever talks to its listener.
         self._lock = threading.Lock()
         self._control, self._their_control = Pipe()
@@ -71,7 +71,7 @@ class InterpreterHand:
             )
             interpreter.exec(f"main(*{self._arguments()!r})")
         except Exception as error:
-            self._fate = f"broke down: {error}"
+            self._exit_reason = f"broke down: {error}"
         finally:
             self._theirs.close()
             self._their_control.close()
@@ -128,12 +128,12 @@ class InterpreterHand:
         if not self._is_killed:
             self._is_killed = True
             if self.is_alive():
-                self._fate = why or "was left behind"
+                self._exit_reason = why or "was left behind"
             self._ring()
             self.segment.close()
 
-    def fate(self) -> str:
-        return self._fate
+    def exit_reason(self) -> str:
+        return self._exit_reason
 
     # At exit
 
@@ -149,7 +149,7 @@ class InterpreterHand:
         return bool(self._ask("part", wait=_STACK_WAIT))
 
 
-class Interpreters(Staff):
+class InterpreterPool(WorkerPool):
     """Subinterpreters.
 
     Raises:
@@ -169,7 +169,7 @@ class Interpreters(Staff):
         self._packed = self.packed()
         takes_wakes()
 
-    def start(self, name: str) -> InterpreterHand:
+    def start(self, name: str) -> InterpreterHandle:
         if getattr(process.current_process(), "_inheriting", False):
             raise ParallelError(
                 f"{self.label}: the script starts its map while a worker imports it. Start it "
@@ -178,13 +178,13 @@ class Interpreters(Staff):
         data = spawn.get_preparation_data(name)
         wanted = ("sys_path", "sys_argv", "init_main_from_name", "init_main_from_path")
         start = {key: data[key] for key in wanted if key in data}
-        hand = InterpreterHand(name, start, self._interpreters)
+        handle = InterpreterHandle(name, start, self._interpreters)
         try:
-            launch(threading.Thread(target=hand.run, name=name, daemon=True), self.label)
+            launch(threading.Thread(target=handle.run, name=name, daemon=True), self.label)
         except BaseException:
-            hand.channel.close()
-            hand.kill()
+            handle.channel.close()
+            handle.kill()
             raise
-        _living.add(hand)
-        self.prepare(hand, self._packed)
-        return hand
+        _living.add(handle)
+        self.prepare(handle, self._packed)
+        return handle

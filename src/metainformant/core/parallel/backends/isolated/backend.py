@@ -2,7 +2,7 @@
 
 Jobs are handed to workers one at a time, when they are free. That costs a round trip per job, some
 tens of microseconds, for jobs that are meant to take much longer; and it is always known what a
-worker had in hand when it died.
+worker had in handle when it died.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ...errors import ParallelError, WorkerDiedError
 from ...options import Plan
 from ..ipc.exceptions import unpack
 from ..ipc.wakeup import Alarm
-from .handle import Hand
+from .handle import WorkerHandle
 from .job import RemoteJob
 from .requests import pack_items
 from .result_buffer import CAPACITY
 from .worker import Assignment
-from .worker_group import Crew
-from .worker_pool import Staff
+from .worker_group import WorkerGroup
+from .worker_pool import WorkerPool
 
 # Ctrl-C may have to get through between two waits (on Windows), and the end of a worker whose
 # children keep its pipes open is only seen by asking.
@@ -43,8 +43,8 @@ class RemoteBackend:
 
     Args:
         plan: what to do.
-        staff: where workers come from.
-        owns_staff: whether that ends with this map.
+        pool: where workers come from.
+        owns_pool: whether that ends with this map.
         keep_times: whether it is noted when each item was started.
     """
 
@@ -52,12 +52,12 @@ class RemoteBackend:
     has_queue = False
 
     def __init__(
-        self, plan: Plan, staff: Staff, *, owns_staff: bool = True, keep_times: bool = False
+        self, plan: Plan, pool: WorkerPool, *, owns_pool: bool = True, keep_times: bool = False
     ) -> None:
         self._plan = plan
-        self._staff = staff
-        self._owns_staff = owns_staff
-        self._crew = Crew(plan, staff)
+        self._pool = pool
+        self._owns_pool = owns_pool
+        self._group = WorkerGroup(plan, pool)
         self._keep_times = keep_times
         self._longest = _LONGEST_WAIT if plan.memory_limit is None else _MEMORY_TICK
         # All state is owned by the engine's thread, but for the pipe that wakes it.
@@ -65,20 +65,26 @@ class RemoteBackend:
         self._ended: list[RemoteJob] = []
         self._news = False  # whether there is something to tell of besides
         self._alarm = Alarm()
-        self._crew.watch.add(self._alarm.reader, None)
+        self._group.watch.add(self._alarm.reader, None)
 
     def spawn(self) -> None:
-        self._crew.wanted += 1
+        self._group.wanted += 1
         try:
-            self._crew.hire()
+            self._group.acquire()
         except BaseException:
-            self._crew.wanted -= 1
+            self._group.wanted -= 1
             raise
 
     def submit(self, items: list[Any], first: int, attempt: int) -> RemoteJob:
         number = next(_numbers)
         job = RemoteJob(
-            items, first, attempt, number, self._crew.parted, self._hear_all, timed=self._keep_times
+            items,
+            first,
+            attempt,
+            number,
+            self._group.parted,
+            self._hear_all,
+            timed=self._keep_times,
         )
         self._queue.append(job)
         return job
@@ -94,10 +100,10 @@ class RemoteBackend:
         self._assign()
         while not self._news:
             now = monotonic()
-            self._receive(max(0.0, min(until, self._crew.next_overdue()) - now))
-            self._crew.kill_overdue()
-            self._crew.watch_memory()
-            self._crew.replace()
+            self._receive(max(0.0, min(until, self._group.next_overdue()) - now))
+            self._group.kill_overdue()
+            self._group.watch_memory()
+            self._group.replace()
             self._assign()
             if now >= until:
                 break
@@ -109,10 +115,10 @@ class RemoteBackend:
         self._alarm.ring()
 
     def workers(self) -> int:
-        return self._crew.wanted
+        return self._group.wanted
 
     def stuck(self, most: int) -> int:
-        return self._crew.stuck()
+        return self._group.stuck()
 
     def dismiss(self) -> None:
         pass  # a worker is too dear to be ended before the map is
@@ -120,42 +126,42 @@ class RemoteBackend:
     def close(self, enough: Callable[[], bool] | None) -> None:
         self._queue.clear()
         try:
-            for hand in self._crew.hands:
-                if hand.job is not None:
-                    hand.job.cut(0)
-                    hand.job.is_given_up = True
-                    hand.end_call(hand.job.number, hand.job.done())
-                    self._crew.hurry(hand)
-            while any(hand.job is not None for hand in self._crew.hands):
+            for handle in self._group.handles:
+                if handle.job is not None:
+                    handle.job.cut(0)
+                    handle.job.is_given_up = True
+                    handle.end_call(handle.job.number, handle.job.done())
+                    self._group.kill_after_grace(handle)
+            while any(handle.job is not None for handle in self._group.handles):
                 try:
-                    self._receive(max(0.0, self._crew.next_overdue() - monotonic()))
+                    self._receive(max(0.0, self._group.next_overdue() - monotonic()))
                 except Exception:
                     if enough is not None:
                         raise  # else something else is raised, which must not be hidden
-                self._crew.kill_overdue()
+                self._group.kill_overdue()
         finally:
-            hands, self._crew.hands = self._crew.hands, []
-            for hand in hands:
-                if hand.job is None:
-                    self._staff.release(hand)
+            handles, self._group.handles = self._group.handles, []
+            for handle in handles:
+                if handle.job is None:
+                    self._pool.release(handle)
                 else:
-                    self._crew.bury(hand)
-                    hand.job.part()
+                    self._group.reap(handle)
+                    handle.job.part()
             self._alarm.close()
-            if self._owns_staff:
-                self._staff.close(enough)
+            if self._owns_pool:
+                self._pool.close(enough)
 
     def _assign(self) -> None:
         """Give jobs to those who are free."""
-        for hand in self._crew.hands:
-            if not hand.is_ready or hand.job is not None:
+        for handle in self._group.handles:
+            if not handle.is_ready or handle.job is not None:
                 continue
             while self._queue:
                 job = self._queue.popleft()
                 if job is None:
                     self._news = True
                 elif not job.is_given_up and job.items:
-                    self._send(hand, job)
+                    self._send(handle, job)
                     break
                 elif not job.is_given_up:  # all of it was taken back
                     job.is_ended = self._news = True
@@ -163,13 +169,13 @@ class RemoteBackend:
             else:
                 return
 
-    def _send(self, hand: Hand, job: RemoteJob) -> None:
+    def _send(self, handle: WorkerHandle, job: RemoteJob) -> None:
         most = CAPACITY
         if self._plan.max_tasks_per_worker is not None:
-            most = min(most, self._plan.max_tasks_per_worker - hand.tasks)
+            most = min(most, self._plan.max_tasks_per_worker - handle.tasks)
         parcel, parts, job.sent = pack_items(job, most)
-        job.hand, job.worker, hand.job = hand, hand.name, job
-        hand.slate.prepare(job.sent)
+        job.handle, job.worker, handle.job = handle, handle.name, job
+        handle.slate.prepare(job.sent)
         plan = self._plan
         assignment = Assignment(
             number=job.number,
@@ -182,79 +188,79 @@ class RemoteBackend:
             wrapped=job.one_by_one,
         )
         try:
-            self._crew.teach(hand)
-            hand.channel.send_parcel(parcel, parts, "run", tuple(assignment))
+            self._group.send_function(handle)
+            handle.channel.send_parcel(parcel, parts, "run", tuple(assignment))
         except ConnectionError:  # it has died, which will be seen at once
             return
         except OSError as error:
             raise ParallelError(
-                f"{plan.caller} can't send its work to {hand.name!r}: {error}"
+                f"{plan.caller} can't send its work to {handle.name!r}: {error}"
             ) from error
 
     # What comes from them
 
     def _receive(self, timeout: float) -> None:
-        ready = self._crew.watch.wait(timeout)
+        ready = self._group.watch.wait(timeout)
         if not ready:
-            for hand in [hand for hand in self._crew.hands if not hand.is_alive()]:
-                self._last_words(hand)
-        for handle, hand in ready:
-            if hand is None:
+            for handle in [handle for handle in self._group.handles if not handle.is_alive()]:
+                self._last_words(handle)
+        for waitable, handle in ready:
+            if handle is None:
                 self._alarm.clear()
                 self._news = True
-            elif hand in self._crew.hands:
-                if handle is not hand.channel.reader:  # its pipe may be kept open by others
-                    self._last_words(hand)
-                elif not self._hear(hand) and hand in self._crew.hands:
-                    self._lost(hand)
+            elif handle in self._group.handles:
+                if waitable is not handle.channel.reader:  # its pipe may be kept open by others
+                    self._last_words(handle)
+                elif not self._hear(handle) and handle in self._group.handles:
+                    self._lost(handle)
 
-    def _hear(self, hand: Hand) -> bool:
+    def _hear(self, handle: WorkerHandle) -> bool:
         """Take one message; return False if there will be no more."""
         try:
-            message = hand.channel.receive()
+            message = handle.channel.receive()
         except (EOFError, OSError):
             return False
-        self._heard(hand, *message)
+        self._heard(handle, *message)
         return True
 
-    def _hear_all(self, hand: Hand) -> None:
+    def _hear_all(self, handle: WorkerHandle) -> None:
         """Take all that a worker has said."""
         with contextlib.suppress(EOFError, OSError):
-            while hand in self._crew.hands and hand.channel.poll():
-                self._heard(hand, *hand.channel.receive())
+            while handle in self._group.handles and handle.channel.poll():
+                self._heard(handle, *handle.channel.receive())
 
-    def _last_words(self, hand: Hand) -> None:
+    def _last_words(self, handle: WorkerHandle) -> None:
         """Take what a worker that has ended had said before, and let go of it."""
-        self._hear_all(hand)
-        if hand in self._crew.hands:
-            self._lost(hand)
+        self._hear_all(handle)
+        if handle in self._group.handles:
+            self._lost(handle)
 
-    def _heard(self, hand: Hand, what: str, *message: Any) -> None:
-        job: RemoteJob | None = hand.job
+    def _heard(self, handle: WorkerHandle, what: str, *message: Any) -> None:
+        job: RemoteJob | None = handle.job
         if what == "ready":
-            hand.is_ready = True
+            handle.is_ready = True
             self._assign()
-            self._news = self._news or hand.job is None
+            self._news = self._news or handle.job is None
         elif what == "broken":
-            self._crew.forget(hand)  # or another map would get it before it has ended
-            self._crew.bury(hand)
-            raise unpack(message[0], hand.name)
+            self._group.forget(handle)  # or another map would get it before it has ended
+            self._group.reap(handle)
+            raise unpack(message[0], handle.name)
         elif what == "apart":
-            read = hand.channel.later(*message[1:])
+            read = handle.channel.later(*message[1:])
             if job is not None and not job.is_given_up:
                 job.apart[message[0]] = read
         elif job is not None and job.number == message[0]:
-            hand.job = None
-            hand.overdue_at = math.inf
-            hand.tasks += job.sent
+            handle.job = None
+            handle.overdue_at = math.inf
+            handle.tasks += job.sent
             self._news = True
             if job.is_given_up:
                 job.part()
             elif what == "no function":
-                hand.function = None  # it may be readable the next time
+                handle.function = None  # it may be readable the next time
                 job.resend()
                 self._queue.appendleft(job)
-                raise unpack(message[1], hand.name)
+                raise unpack(message[1], handle.name)
             elif what == "unread" and job.one_by_one:
                 job.end(_unreadable)
                 self._ended.append(job)
@@ -264,23 +270,25 @@ class RemoteBackend:
             else:
                 job.end()
                 self._ended.append(job)
-            if hand.is_worn or hand.tasks >= (self._plan.max_tasks_per_worker or math.inf):
-                self._crew.retire(hand)
+            if handle.must_be_replaced or handle.tasks >= (
+                self._plan.max_tasks_per_worker or math.inf
+            ):
+                self._group.retire(handle)
 
-    def _lost(self, hand: Hand) -> None:
+    def _lost(self, handle: WorkerHandle) -> None:
         """A worker has ended that should not have, or was killed."""
-        self._crew.forget(hand)
-        fate = self._crew.bury(hand)
-        if not hand.is_ready:
+        self._group.forget(handle)
+        reason = self._group.reap(handle)
+        if not handle.is_ready:
             raise ParallelError(
-                f"{self._plan.caller}: the worker {hand.name!r} {fate} before it was ready to "
+                f"{self._plan.caller}: the worker {handle.name!r} {reason} before it was ready to "
                 "run anything. If this is a script, start its work below "
                 "`if __name__ == '__main__':`, since each worker imports the script; see above "
                 "for what it printed."
             )
-        job: RemoteJob | None = hand.job
+        job: RemoteJob | None = handle.job
         if job is None or not job.is_given_up:
-            self._crew.wanted -= 1
+            self._group.wanted -= 1
         self._news = True
         if job is None:
             return
@@ -294,7 +302,7 @@ class RemoteBackend:
             return
 
         def loss(index: int, item: Any) -> BaseException:
-            return WorkerDiedError(index, describe(item), hand.name, hand.pid, fate)
+            return WorkerDiedError(index, describe(item), handle.name, handle.pid, reason)
 
         job.end(loss)
         self._ended.append(job)

@@ -9,16 +9,16 @@ from ..ipc.channel import Channel
 from .result_buffer import Slate
 
 
-class Hand(Protocol):
+class WorkerHandle(Protocol):
     """A worker, of whatever kind. Owned by the engine's thread."""
 
     name: str
     channel: Channel
     slate: Slate
     is_ready: bool  # whether it is prepared
-    job: Any  # the RemoteJob that it has in hand; None if it has none
+    job: Any  # the RemoteJob that it has in handle; None if it has none
     function: Any  # the parcel of the function that it was sent last
-    is_worn: bool  # whether it is to be replaced once it has no job
+    must_be_replaced: bool  # whether it is to be replaced once it has no job
     tasks: int  # how many items it has run
     overdue_at: float  # when to kill it, if it does not end the call that was given up
 
@@ -40,7 +40,7 @@ class Hand(Protocol):
         ...
 
     def runs(self, number: int) -> bool:
-        """Whether it still has that job in hand."""
+        """Whether it still has that job in handle."""
         ...
 
     def stack(self) -> tuple[Frame, ...]:
@@ -50,10 +50,10 @@ class Hand(Protocol):
     def kill(self, why: str = "") -> None:
         """End it at once, if that is possible, and whatever it has started.
 
-        `why` is what `fate` then says, if it lived till now.
+        `why` is what `exit_reason` then says, if it lived till now.
         """
         ...
 
-    def fate(self) -> str:
+    def exit_reason(self) -> str:
         """How it ended, in words."""
         ...

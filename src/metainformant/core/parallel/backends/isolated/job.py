@@ -1,4 +1,4 @@
-"""A chunk in the hands of a worker in another process or interpreter, seen from outside."""
+"""A chunk in the handles of a worker in another process or interpreter, seen from outside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from ...engine.backend import Finished
 from ...errors import Frame, ParallelError
 from ..ipc.exceptions import unpack
-from .handle import Hand
+from .handle import WorkerHandle
 from .result_buffer import Head, Kind, Notes, Slate
 
 # A worker that is so many items away from a cut can't have got there unseen.
@@ -28,8 +28,8 @@ class RemoteJob:
         first: int,
         attempt: int,
         number: int,
-        parted: Callable[[Hand], None],
-        hear: Callable[[Hand], None],
+        parted: Callable[[WorkerHandle], None],
+        hear: Callable[[WorkerHandle], None],
         *,
         timed: bool,
     ) -> None:
@@ -40,8 +40,8 @@ class RemoteJob:
         self._parted = parted  # to be told when the job is given up while a worker has it
         self._hear = hear  # takes all that a worker has said
         self.timed = timed
-        self.hand: Hand | None = None  # who runs it now
-        self._left_by: weakref.ref[Hand] | None = None  # who had it when it was parted with
+        self.handle: WorkerHandle | None = None  # who runs it now
+        self._left_by: weakref.ref[WorkerHandle] | None = None  # who had it when it was parted with
         self.worker = ""  # the name of who runs or has run it
         self.sent = 0  # how many of the items the worker has got
         self.one_by_one = False  # whether each item is to be pickled on its own
@@ -60,34 +60,34 @@ class RemoteJob:
         self._notes: list[tuple[int, Notes]] = []  # and what was copied, but not read yet
 
     def will_expire(self, position: int, at: float) -> None:
-        if self.hand is not None:
-            slate = self.hand.slate
+        if self.handle is not None:
+            slate = self.handle.slate
             slate.head_times[Head.EXPIRES_AT] = at
             slate.head[Head.EXPIRES_POSITION] = position
 
     @property
     def started(self) -> float | None:
         if self._started is None and self.has_begun():
-            assert self.hand is not None  # noqa: S101
-            self._started = self.hand.slate.head_times[Head.STARTED]
+            assert self.handle is not None  # noqa: S101
+            self._started = self.handle.slate.head_times[Head.STARTED]
         return self._started
 
     def has_begun(self) -> bool:
         """Whether its worker has read its items. False once it has no worker."""
-        return self.hand is not None and self.hand.slate.head[Head.JOB] == self.number
+        return self.handle is not None and self.handle.slate.head[Head.JOB] == self.number
 
     def done(self) -> int:
-        if self.hand is not None:
-            self._seen = self.hand.slate.finished(self._seen, self.sent)
+        if self.handle is not None:
+            self._seen = self.handle.slate.finished(self._seen, self.sent)
         return self._seen
 
     def cut(self, keep: int) -> int:
-        if self.hand is None:
+        if self.handle is None:
             if not self.is_ended:
                 del self.items[keep:]
                 return keep
         else:
-            slate = self.hand.slate
+            slate = self.handle.slate
             slate.forbid(keep, self.sent)
             self._cut_at = min(self._cut_at, keep)
             if self.done() + _FAR >= keep:
@@ -99,10 +99,10 @@ class RemoteJob:
 
     def peek(self, stop: int) -> Finished:
         self.done()
-        if self.hand is not None:
-            self.hand.slate.settle(ordered=True)
-            if self._lacks_results(self.hand.slate, stop):
-                self._hear(self.hand)  # they were sent before they were noted
+        if self.handle is not None:
+            self.handle.slate.settle(ordered=True)
+            if self._lacks_results(self.handle.slate, stop):
+                self._hear(self.handle)  # they were sent before they were noted
             self._copy(stop)
         self._read()
         failed = {at: error for at, error in self._failed.items() if at < stop}
@@ -117,28 +117,28 @@ class RemoteJob:
         if self.is_ended:
             return False
         self.is_given_up = True
-        if self.hand is not None:
-            self.hand.slate.head[Head.CANCELLED] = self.number
-            self._parted(self.hand)
+        if self.handle is not None:
+            self.handle.slate.head[Head.CANCELLED] = self.number
+            self._parted(self.handle)
         return True
 
     def interrupt(self) -> None:
-        if self.hand is not None:
-            self.hand.end_call(self.number, self._seen)
+        if self.handle is not None:
+            self.handle.end_call(self.number, self._seen)
 
     def is_running(self) -> bool:
-        hand = self.hand if self._left_by is None else self._left_by()
-        return hand is not None and hand.runs(self.number)
+        handle = self.handle if self._left_by is None else self._left_by()
+        return handle is not None and handle.runs(self.number)
 
     def stack(self) -> tuple[Frame, ...]:
-        return () if self.hand is None else self.hand.stack()
+        return () if self.handle is None else self.handle.stack()
 
     # For the backend
 
     def resend(self) -> None:
         """Its worker has not begun: another may, or the same, if items come one by one."""
         self.one_by_one = True
-        self.hand = None
+        self.handle = None
         del self.items[self._taken_from :]
         self._cut_at = self._taken_from = sys.maxsize
 
@@ -147,8 +147,8 @@ class RemoteJob:
 
         Who was told of that may still ask how it is, and must not keep the worker alive for that.
         """
-        self._left_by = None if self.hand is None else weakref.ref(self.hand)
-        self.hand = None
+        self._left_by = None if self.handle is None else weakref.ref(self.handle)
+        self.handle = None
         self.items = []
         self.apart.clear()
         self._parted = self._hear = _nothing
@@ -158,24 +158,24 @@ class RemoteJob:
 
         `loss` makes the failure of the item in flight, if that was lost together with the worker.
         """
-        hand = self.hand
-        assert hand is not None  # noqa: S101
+        handle = self.handle
+        assert handle is not None  # noqa: S101
         done = self.done()
         self._copy(done)
         _ = self.started
         self.ended = monotonic()
         if loss is None:
-            self.ended = hand.slate.head_times[Head.ENDED]
-        elif self._is_in_flight(hand.slate, done):
+            self.ended = handle.slate.head_times[Head.ENDED]
+        elif self._is_in_flight(handle.slate, done):
             if self.timed:
-                self._times.append(hand.slate.times[done] if self._started else self.ended)
+                self._times.append(handle.slate.times[done] if self._started else self.ended)
             self._read()
             error = loss(self.first + done, self.items[done])
             self._failed[done] = error
             self._values.append(error)
             self._seen = done + 1
         self.is_ended = True
-        self.hand = None
+        self.handle = None
 
     def _is_in_flight(self, slate: Slate, position: int) -> bool:
         """Whether a worker that died was running the item, or was about to.
@@ -202,8 +202,8 @@ class RemoteJob:
 
     def _copy(self, stop: int) -> None:
         start = self._copied()
-        if start < stop and self.hand is not None:
-            notes = self.hand.slate.notes(start, stop, timed=self.timed)
+        if start < stop and self.handle is not None:
+            notes = self.handle.slate.notes(start, stop, timed=self.timed)
             self._notes.append((start, notes))
             self._times.extend(notes.times)
 
@@ -260,5 +260,5 @@ class RemoteJob:
         return times if len(times) > stop else [*times, now]
 
 
-def _nothing(_hand: Hand) -> None:
+def _nothing(_hand: WorkerHandle) -> None:
     """What a job tells that nobody waits for."""

@@ -10,9 +10,9 @@ from ...errors import ParallelError
 from ...host.memory import used_memory
 from ...options import Plan
 from ..ipc.poller import Watch
-from .handle import Hand
+from .handle import WorkerHandle
 from .requests import pack_function
-from .worker_pool import Staff
+from .worker_pool import WorkerPool
 
 # The factor of `memory_limit` beyond which workers are killed within an item.
 _FAR_TOO_MUCH = 1.5
@@ -20,107 +20,109 @@ _FAR_TOO_MUCH = 1.5
 _GRACE = 0.02
 
 
-class Crew:
+class WorkerGroup:
     """Owned by the engine's thread."""
 
-    def __init__(self, plan: Plan, staff: Staff) -> None:
+    def __init__(self, plan: Plan, pool: WorkerPool) -> None:
         self._label = plan.caller
         self._memory_limit = plan.memory_limit
-        self._staff = staff
-        self._function = pack_function(plan.caller, plan.func) if staff.needs_function else None
-        self.hands: list[Hand] = []
+        self._pool = pool
+        self._function = pack_function(plan.caller, plan.func) if pool.needs_function else None
+        self.handles: list[WorkerHandle] = []
         self.wanted = 0  # how many the engine counts on; some may have to be started yet
         self.watch: Any = Watch()  # on all that the workers say
-        self._left_behind: list[Hand] = []  # those that can't be killed
+        self._left_behind: list[WorkerHandle] = []  # those that can't be killed
 
-    def hire(self) -> None:
-        while len(self.hands) < self.wanted:
-            hand = self._staff.hire(alone=not self.hands)
-            if hand is None:
+    def acquire(self) -> None:
+        while len(self.handles) < self.wanted:
+            handle = self._pool.acquire(alone=not self.handles)
+            if handle is None:
                 return  # asked for again before long
-            self.hands.append(hand)
-            for handle in (hand.channel.reader, *hand.sentinels()):
-                self.watch.add(handle, hand)
+            self.handles.append(handle)
+            for waitable in (handle.channel.reader, *handle.sentinels()):
+                self.watch.add(waitable, handle)
 
-    def teach(self, hand: Hand) -> None:
+    def send_function(self, handle: WorkerHandle) -> None:
         """See to it that a worker that listens knows the function; OSError if that can't be."""
-        if self._function is not None and hand.function != self._function[0]:
+        if self._function is not None and handle.function != self._function[0]:
             parcel, parts = self._function
-            hand.channel.send_parcel(parcel, parts, "function", self._label)
-            hand.function = parcel if parcel.body else None
+            handle.channel.send_parcel(parcel, parts, "function", self._label)
+            handle.function = parcel if parcel.body else None
 
     def replace(self) -> None:
         """Start workers in place of those that were killed after their jobs were given up."""
         try:
-            self.hire()
+            self.acquire()
         except ParallelError:
-            if not self.hands:
+            if not self.handles:
                 raise
-            self.wanted = len(self.hands)
+            self.wanted = len(self.handles)
 
-    def parted(self, hand: Hand) -> None:
+    def parted(self, handle: WorkerHandle) -> None:
         """A job was given up while this worker had it. It may come back soon.
 
         The engine no longer counts on the worker. If it then asks for another, that is this one if
         it comes back, and else a new one as soon as this one was killed.
         """
         self.wanted -= 1
-        self.hurry(hand)
+        self.kill_after_grace(handle)
 
-    def hurry(self, hand: Hand) -> None:
+    def kill_after_grace(self, handle: WorkerHandle) -> None:
         """Let a worker come back soon from the call that was given up, or be killed."""
-        hand.overdue_at = min(hand.overdue_at, monotonic() + _GRACE)
+        handle.overdue_at = min(handle.overdue_at, monotonic() + _GRACE)
 
     def watch_memory(self) -> None:
         """Replace workers that use too much after their item, and kill those that use far more."""
         limit = self._memory_limit
         if limit is None:
             return
-        for hand in self.hands:
-            used = used_memory(hand.pid)
+        for handle in self.handles:
+            used = used_memory(handle.pid)
             if used > limit * _FAR_TOO_MUCH:
-                hand.kill(
+                handle.kill(
                     f"was killed since it used {used / 2**20:,.0f} MiB, far more than "
                     f"memory_limit={limit / 2**20:,.0f} MiB"
                 )
-            elif used > limit and not hand.is_worn:
-                hand.is_worn = True
-                if hand.job is not None:
-                    hand.job.cut(hand.job.done() + 1)
-        for hand in [hand for hand in self.hands if hand.is_worn and hand.job is None]:
-            self.retire(hand)
+            elif used > limit and not handle.must_be_replaced:
+                handle.must_be_replaced = True
+                if handle.job is not None:
+                    handle.job.cut(handle.job.done() + 1)
+        for handle in [
+            handle for handle in self.handles if handle.must_be_replaced and handle.job is None
+        ]:
+            self.retire(handle)
 
-    def retire(self, hand: Hand) -> None:
+    def retire(self, handle: WorkerHandle) -> None:
         """Part with a worker that has no job. The engine asks for another if there is work."""
-        self.forget(hand)
+        self.forget(handle)
         self.wanted -= 1
-        self._staff.release(hand, worn=True)
+        self._pool.release(handle, replace=True)
 
-    def forget(self, hand: Hand) -> None:
-        self.hands.remove(hand)
-        for handle in (hand.channel.reader, *hand.sentinels()):
-            self.watch.remove(handle)
+    def forget(self, handle: WorkerHandle) -> None:
+        self.handles.remove(handle)
+        for waitable in (handle.channel.reader, *handle.sentinels()):
+            self.watch.remove(waitable)
 
-    def bury(self, hand: Hand) -> str:
+    def reap(self, handle: WorkerHandle) -> str:
         """End what is left of a worker, and what it has started; return how it ended."""
-        hand.kill()
-        if hand.is_alive():
-            self._left_behind.append(hand)
-        hand.channel.close()
-        self._staff.lost()
-        return hand.fate()
+        handle.kill()
+        if handle.is_alive():
+            self._left_behind.append(handle)
+        handle.channel.close()
+        self._pool.lost()
+        return handle.exit_reason()
 
     def next_overdue(self) -> float:
         """When to call `kill_overdue`."""
-        return min((hand.overdue_at for hand in self.hands), default=math.inf)
+        return min((handle.overdue_at for handle in self.handles), default=math.inf)
 
     def kill_overdue(self) -> None:
         now = monotonic()
-        for hand in self.hands:
-            if now >= hand.overdue_at:
-                hand.kill()
+        for handle in self.handles:
+            if now >= handle.overdue_at:
+                handle.kill()
 
     def stuck(self) -> int:
         """How many could not be killed, and still run."""
-        self._left_behind = [hand for hand in self._left_behind if hand.is_alive()]
+        self._left_behind = [handle for handle in self._left_behind if handle.is_alive()]
         return len(self._left_behind)

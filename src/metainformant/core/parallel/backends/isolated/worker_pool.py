@@ -16,18 +16,18 @@ from typing import Any
 from ...errors import ParallelError
 from ...options import Plan
 from ..ipc.exceptions import unpack
-from .handle import Hand
+from .handle import WorkerHandle
 from .requests import Packed, pack_named
 
 # Seconds that workers have to clean up and end, after a map that was left early and otherwise.
-_HASTE = 0.15
-_PATIENCE = 60.0
+_ABORT_SECONDS = 0.15
+_CLOSE_SECONDS = 60.0
 # Seconds that one may take to end when it has cleaned up. Threads and processes that tasks have
 # left running are not waited for any longer.
-_LINGER = 1.0
+_EXIT_SECONDS = 1.0
 
 
-class Staff(ABC):
+class WorkerPool(ABC):
     """Starts workers and ends them; or, if it is kept, holds them ready for further maps.
 
     Args:
@@ -47,17 +47,17 @@ class Staff(ABC):
         self._lock = threading.RLock()
         # Under the lock: those who have nothing to do, those who are about to end, and how many
         # are not about to.
-        self._idle: list[Hand] = []
-        self._leaving: list[Hand] = []
+        self._idle: list[WorkerHandle] = []
+        self._leaving: list[WorkerHandle] = []
         self._count = 0
         self._closed = False  # set under the lock
         self._owner = os.getpid()
 
     @abstractmethod
-    def start(self, name: str) -> Hand:
+    def start(self, name: str) -> WorkerHandle:
         """Start a worker that prepares itself; OSError if there is none to be had."""
 
-    def hire(self, *, alone: bool) -> Hand | None:
+    def acquire(self, *, alone: bool) -> WorkerHandle | None:
         """A worker for a map; None if there is none now, which can't be if the map is `alone`.
 
         Raises:
@@ -65,11 +65,11 @@ class Staff(ABC):
         """
         with self._lock:
             while self._idle:
-                hand = self._idle.pop()
-                if hand.is_alive():
-                    return hand
+                handle = self._idle.pop()
+                if handle.is_alive():
+                    return handle
                 self._count -= 1
-                _bury(hand)
+                _reap(handle)
             if self._closed:
                 raise ParallelError(f"{self.label} was closed while one of its maps was running")
             if self._kept and self._count >= self._most and not alone:
@@ -84,21 +84,21 @@ class Staff(ABC):
             self.lost()
             raise
 
-    def release(self, hand: Hand, *, worn: bool = False) -> None:
-        """Take back a worker that has no job; a `worn` one is to be replaced."""
+    def release(self, handle: WorkerHandle, *, replace: bool = False) -> None:
+        """Take back a worker that has no job; one that must `replace`d is to be replaced."""
         with self._lock:
-            if self._kept and not worn and self._count <= self._most:
-                hand.overdue_at = math.inf
-                self._idle.append(hand)
+            if self._kept and not replace and self._count <= self._most:
+                handle.overdue_at = math.inf
+                self._idle.append(handle)
                 return
             self._count -= 1
-            self._leaving.append(hand)
-            gone = [hand for hand in self._leaving if not hand.is_alive()]
-            self._leaving = [hand for hand in self._leaving if hand not in gone]
-        for hand_gone in gone:
-            _bury(hand_gone)
+            self._leaving.append(handle)
+            gone = [handle for handle in self._leaving if not handle.is_alive()]
+            self._leaving = [handle for handle in self._leaving if handle not in gone]
+        for handle_gone in gone:
+            _reap(handle_gone)
         with contextlib.suppress(OSError):
-            hand.channel.send("end")
+            handle.channel.send("end")
         if self._closed:  # nobody else will look after it
             self.close(None)
 
@@ -120,55 +120,61 @@ class Staff(ABC):
         with self._lock:
             self._kept = False
             idle, self._idle = self._idle, []
-        for hand in idle:
-            self.release(hand)
+        for handle in idle:
+            self.release(handle)
         with self._lock:
             self._closed = True
             leaving, self._leaving = self._leaving, []
-        until = monotonic() + (_HASTE if enough is None else _PATIENCE)
+        until = monotonic() + (_ABORT_SECONDS if enough is None else _CLOSE_SECONDS)
         in_haste = enough is None
         broken: list[BaseException] = []
         try:
             left = leaving
-            while (left := [hand for hand in left if hand.is_alive()]) and monotonic() < until:
+            while (
+                left := [handle for handle in left if handle.is_alive()]
+            ) and monotonic() < until:
                 self._hear(left, broken)
-                for hand in left:
-                    if monotonic() >= hand.overdue_at:
-                        hand.kill()
+                for handle in left:
+                    if monotonic() >= handle.overdue_at:
+                        handle.kill()
                 if not in_haste and enough is not None and enough():
-                    in_haste, until = True, min(until, monotonic() + _HASTE)
-                watched: list[Any] = [sentinel for hand in left for sentinel in hand.sentinels()]
+                    in_haste, until = True, min(until, monotonic() + _ABORT_SECONDS)
+                watched: list[Any] = [
+                    sentinel for handle in left for sentinel in handle.sentinels()
+                ]
                 ended = wait(watched, min(0.1, max(0.0, until - monotonic())))
                 # One that has let go of everything may take a moment more to be gone, for which
                 # it is waited at last, and not by asking again and again.
-                left = [hand for hand in left if not set(ended).intersection(hand.sentinels())]
+                left = [
+                    handle for handle in left if not set(ended).intersection(handle.sentinels())
+                ]
             self._hear(leaving, broken)
         finally:
-            for hand in leaving:
-                _bury(hand)
+            for handle in leaving:
+                _reap(handle)
         if broken and enough is not None:  # else something else is raised, which must not be hidden
             raise broken[0]
 
-    def _hear(self, hands: list[Hand], broken: list[BaseException]) -> None:
+    def _hear(self, handles: list[WorkerHandle], broken: list[BaseException]) -> None:
         """Read what workers that are ending still say, so that nothing can hold them up."""
-        for hand in hands:
+        for handle in handles:
             with contextlib.suppress(EOFError, OSError):
-                while hand.channel.poll():
-                    what, *message = hand.channel.receive()
+                while handle.channel.poll():
+                    what, *message = handle.channel.receive()
                     if what == "broken":
-                        broken.append(unpack(message[0], hand.name))
+                        broken.append(unpack(message[0], handle.name))
                     if what in ("broken", "closed"):
-                        hand.overdue_at = monotonic() + _LINGER
+                        handle.overdue_at = monotonic() + _EXIT_SECONDS
 
-    def prepare(self, hand: Hand, packed: Packed) -> None:
+    def prepare(self, handle: WorkerHandle, packed: Packed) -> None:
         """Send to a worker that has just been started what it is to prepare itself with."""
         parcel, parts = packed
         try:
-            hand.channel.send_parcel(parcel, parts, "prepare", self.label)
+            handle.channel.send_parcel(parcel, parts, "prepare", self.label)
         except ConnectionError:  # it has died, which will be seen
             return
         except BaseException:
-            _bury(hand)
+            _reap(handle)
             raise
 
     def packed(self) -> Packed:
@@ -180,7 +186,7 @@ class Staff(ABC):
         return pack_named(self.label, self.preparation)
 
 
-def _bury(hand: Hand) -> None:
+def _reap(handle: WorkerHandle) -> None:
     """End what is left of a worker."""
-    hand.kill()
-    hand.channel.close()
+    handle.kill()
+    handle.channel.close()

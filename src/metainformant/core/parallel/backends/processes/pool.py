@@ -25,7 +25,7 @@ from ..ipc import payload as parcel
 from ..ipc.channel import Channel, channel
 from ..ipc.shared_memory import Segment
 from ..isolated.result_buffer import SIZE, Head, Slate
-from ..isolated.worker_pool import Staff
+from ..isolated.worker_pool import WorkerPool
 from . import worker as process_worker
 from .start import WorkerName, check_may_start, main_can_be_imported, start, starting
 
@@ -38,13 +38,13 @@ _KILLED = 5.0
 # and whether the interpreter exits. Under the lock, which is also held while a worker is started,
 # so that a fork knows all that it inherits. What the garbage collector calls may start another.
 _lock = threading.RLock()
-_living: weakref.WeakSet[ProcessHand] = weakref.WeakSet()
+_living: weakref.WeakSet[ProcessHandle] = weakref.WeakSet()
 _is_exiting = False
 # Whether this process is a fork. Then `multiprocessing` takes its parent's fork server for its own.
 _is_forked = False
 
 
-class ProcessHand:
+class ProcessHandle:
     """One worker process. Owned by the engine's thread."""
 
     def __init__(self, name: str, process: Any, ours: Channel, slate: Segment, pipes: Any) -> None:
@@ -58,7 +58,7 @@ class ProcessHand:
         self.overdue_at = math.inf
         self._process = process
         self._lifeline, self._stacks = pipes
-        self.is_worn = False
+        self.must_be_replaced = False
         self._is_killed = False
         self._why = ""
         self._parent = os.getpid()
@@ -124,7 +124,7 @@ class ProcessHand:
     def inherited(self) -> tuple[Any, ...]:
         return (self.channel, self._lifeline, self._stacks)
 
-    def fate(self) -> str:
+    def exit_reason(self) -> str:
         if self._why:
             return self._why
         code = self._process.exitcode
@@ -139,7 +139,7 @@ class ProcessHand:
         return f"was killed by {name}"
 
 
-class Processes(Staff):
+class ProcessPool(WorkerPool):
     """Worker processes."""
 
     def __init__(self, plan: Plan, *, kept: bool = False, streams: bool = False) -> None:
@@ -167,7 +167,7 @@ class Processes(Staff):
                 stacklevel=_callers_level(),
             )
 
-    def start(self, name: str) -> ProcessHand:
+    def start(self, name: str) -> ProcessHandle:
         with _lock, contextlib.ExitStack() as on_failure, contextlib.ExitStack() as always:
             ours, theirs = channel()
             on_failure.callback(ours.close)
@@ -183,12 +183,12 @@ class Processes(Staff):
             process = self._process(
                 name, (ours, our_lifeline, stacks), (theirs, segment, lifeline, their_stacks)
             )
-            hand = ProcessHand(name, process, ours, segment, (our_lifeline, stacks))
-            _living.add(hand)
+            handle = ProcessHandle(name, process, ours, segment, (our_lifeline, stacks))
+            _living.add(handle)
             on_failure.pop_all()
         if not self._forks:
-            self.prepare(hand, self._packed)
-        return hand
+            self.prepare(handle, self._packed)
+        return handle
 
     def _process(self, name: str, ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> Any:
         inherited: tuple[Any, ...] = (None, None)
@@ -198,7 +198,7 @@ class Processes(Staff):
             raise OSError("the interpreter exits")
         not_ours: tuple[Any, ...] = ()
         if self._forks:
-            not_ours = (*ours, *(end for hand in _living for end in hand.inherited()))
+            not_ours = (*ours, *(end for handle in _living for end in handle.inherited()))
         process = self._context.Process(
             target=process_worker.main,
             name=WorkerName(name),
@@ -255,9 +255,9 @@ def _kill_all() -> None:
     global _is_exiting
     with _lock:
         _is_exiting = True  # or the threads of those maps would replace them
-        hands = list(_living)
-    for hand in hands:
-        hand.kill()
+        handles = list(_living)
+    for handle in handles:
+        handle.kill()
 
 
 def _forget_all() -> None:

@@ -20,7 +20,7 @@ from ...host.threads import DAEMON, launch
 from ...options import Plan
 from ...worker.interrupt import TaskEnded
 from .job import ThreadJob
-from .thread_group import Crew
+from .thread_group import ThreadGroup
 
 # Ctrl-C may have to get through between two waits: on Windows a wait for a lock can't be
 # interrupted, and elsewhere a signal that comes just before the wait does not end it.
@@ -51,7 +51,7 @@ class ThreadBackend:
         self._context = contextvars.copy_context()  # tasks see what the caller sees
         # Owned by the engine's thread, as is the next one.
         self._numbers = itertools.count(1)
-        self._crew = Crew(plan.timeout)
+        self._group = ThreadGroup(plan.timeout)
         # Shared by all threads; every operation on them is atomic. The engine adds to `_ready` and
         # waits for `_events`, the workers do the reverse. Before an event comes the job that it
         # tells of, in `_ended`. An event is an error only if a worker broke down.
@@ -65,16 +65,16 @@ class ThreadBackend:
         # A context can be entered by one thread at a time, hence the copies.
         run = self._context.copy().run
         thread = threading.Thread(target=run, args=(self._work,), name=name, daemon=DAEMON)
-        self._crew.threads.add(thread)  # before the start, so that an interrupt can't lose it
+        self._group.threads.add(thread)  # before the start, so that an interrupt can't lose it
         try:
             launch(thread, self._label)
         except ParallelError:
-            self._crew.threads.discard(thread)
+            self._group.threads.discard(thread)
             raise
 
     def submit(self, items: list[Any], first: int, attempt: int) -> ThreadJob:
-        self._crew.parting = False
-        job = ThreadJob(items, first, attempt, self._crew, self._keep_times)
+        self._group.parting = False
+        job = ThreadJob(items, first, attempt, self._group, self._keep_times)
         self._ready.put(job)
         return job
 
@@ -93,7 +93,7 @@ class ThreadBackend:
         except queue.Empty:
             pass
         while self._left:
-            self._crew.left(self._left.popleft())
+            self._group.left(self._left.popleft())
         ended = []
         while self._ended:
             ended.append(self._ended.popleft())
@@ -103,21 +103,21 @@ class ThreadBackend:
         self._events.put(None)
 
     def workers(self) -> int:
-        return len(self._crew.threads)
+        return len(self._group.threads)
 
     def stuck(self, most: int) -> int:
-        return self._crew.stuck(most)
+        return self._group.stuck(most)
 
     def dismiss(self) -> None:
-        if not self._crew.parting:
-            self._crew.parting = True
-            for _ in self._crew.threads:
+        if not self._group.parting:
+            self._group.parting = True
+            for _ in self._group.threads:
                 self._ready.put(None)  # wakes those that wait
 
     def close(self, enough: Callable[[], bool] | None) -> None:
-        crew = self._crew
-        crew.closed = True
-        for _ in crew.threads:
+        group = self._group
+        group.closed = True
+        for _ in group.threads:
             self._ready.put(None)
         if enough is not None:
             self._await_workers(enough)
@@ -126,7 +126,7 @@ class ThreadBackend:
 
     def _await_workers(self, enough: Callable[[], bool]) -> None:
         """Wait until all have ended, or until it is enough: a state may not close."""
-        for thread in (*self._crew.threads, *self._crew.gone):
+        for thread in (*self._group.threads, *self._group.gone):
             while thread.is_alive():
                 if enough():
                     return
@@ -164,14 +164,14 @@ class ThreadBackend:
         try:
             job = self._ready.get_nowait()
         except queue.Empty:
-            parting = self._crew.parting
+            parting = self._group.parting
             if parting:
                 self._left.append(threading.current_thread())
             self._events.put(None)
             if parting:
                 return False
             job = self._ready.get()
-        if self._crew.closed:
+        if self._group.closed:
             return False
         if job is None:
             self._events.put(None)
@@ -180,7 +180,7 @@ class ThreadBackend:
         ours = job.fate.acquire(blocking=False)  # else the engine has given up on this worker
         if ours:
             if urgent:
-                self._crew.closed = True  # nobody starts anything before the engine knows
+                self._group.closed = True  # nobody starts anything before the engine knows
             self._ended.append(job)
             if urgent or self._eager:
                 self._events.put(None)

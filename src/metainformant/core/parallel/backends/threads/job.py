@@ -1,4 +1,4 @@
-"""A chunk in the hands of a thread: running it, and looking at it from outside."""
+"""A chunk that a thread runs, and what can be seen of it from outside."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ...worker.current_task import CurrentTask, set_current
 from ...worker.frames import own_code, own_frame
 from ...worker.interrupt import Interruptible, TaskEnded
 from ...worker.stacks import stack_of
-from .thread_group import Crew
+from .thread_group import ThreadGroup
 from .truncatable_list import Tape
 
 
 class ThreadJob:
-    """A chunk in the hands of the thread backend.
+    """A chunk that was handed to the thread backend.
 
     The worker that runs it writes all attributes, and the engine's thread reads them: `started`,
     `thread`, the length of `out` and what is below that length at any time, the rest once the job
@@ -28,8 +28,8 @@ class ThreadJob:
     """
 
     __slots__ = (
-        "_crew",
         "_expires",
+        "_group",
         "_tape",
         "attempt",
         "ended",
@@ -44,7 +44,7 @@ class ThreadJob:
     )
 
     def __init__(
-        self, items: list[Any], first: int, attempt: int, crew: Crew, keep_times: bool
+        self, items: list[Any], first: int, attempt: int, group: ThreadGroup, keep_times: bool
     ) -> None:
         self.first = first
         self.attempt = attempt
@@ -57,7 +57,7 @@ class ThreadJob:
         # When each item was fetched, if that is to be known; it may be one ahead of `out`.
         self.times: list[float] | None = [] if keep_times else None
         self._tape = Tape(items)
-        self._crew = crew
+        self._group = group
         # Whoever acquires it decides what becomes of the job: the worker that has run it, or the
         # engine that gives up on it. It is never released.
         self.fate = threading.Lock()
@@ -93,7 +93,7 @@ class ThreadJob:
 
     def describe(self) -> CurrentTask:
         """The task in flight, for itself to see."""
-        position, left = len(self.out), self._crew.timeout
+        position, left = len(self.out), self._group.timeout
         if left is not None:
             seen, expires = self._expires or (0, (self.started or 0.0) + left)
             if seen == position:
@@ -101,7 +101,7 @@ class ThreadJob:
         return CurrentTask(self.first + position, self.attempt, left, self.is_cancelled)
 
     def is_cancelled(self) -> bool:
-        return self._crew.closed or self.fate.locked()
+        return self._group.closed or self.fate.locked()
 
     # The engine's side
 
@@ -141,12 +141,12 @@ class ThreadJob:
         if not self.fate.acquire(blocking=False):
             return False
         if self.thread is not None:
-            self._crew.lost(self.thread)
+            self._group.lost(self.thread)
         return True
 
     def interrupt(self) -> None:
         if self.exit is not None:
-            self._crew.sender.end(self.exit)
+            self._group.sender.end(self.exit)
 
     def is_running(self) -> bool:
         return self.thread is not None and self.thread.is_alive()

@@ -15,7 +15,7 @@ _LAST_MOMENT = 0.75
 _LAST_TICK = 0.01
 
 
-class Crew:
+class ThreadGroup:
     """The threads of one map, as its jobs need to know them.
 
     Owned by the engine's thread, but for what is said below.
