@@ -65,7 +65,7 @@ def total(batch: list[int]) -> list[int]:
 
 
 class Counter:
-    """Counts the calls of a worker, and notes when it is closed."""
+    """Counts the calls of a worker, and slice_ when it is closed."""
 
     def __init__(self) -> None:
         self.calls = 0

@@ -28,7 +28,7 @@ from metainformant.core import parallel
 from metainformant.core.parallel.backends.ipc.channel import Channel
 from metainformant.core.parallel.backends.ipc.shared_memory import Segment, mapped
 from metainformant.core.parallel.backends.isolated.job import RemoteJob
-from metainformant.core.parallel.backends.isolated.result_buffer import SIZE, Head, Slate
+from metainformant.core.parallel.backends.isolated.result_buffer import SIZE, Header, ResultBuffer
 from metainformant.core.parallel.backends.processes.start import main_can_be_imported, starting
 from metainformant.core.parallel.backends.processes.start import start as start_process
 
@@ -718,7 +718,7 @@ def test_many_maps_with_random_faults(tmp_path: Path) -> None:
             raise
 
 
-# The shared memory in which a worker notes how far it is
+# The shared memory in which a worker slice_ how far it is
 
 
 class FakeHandle:
@@ -726,7 +726,7 @@ class FakeHandle:
 
     def __init__(self) -> None:
         self.segment = Segment(SIZE)
-        self.slate = Slate(self.segment)
+        self.buffer = ResultBuffer(self.segment)
 
 
 def _nothing(_: object) -> None: ...
@@ -735,8 +735,8 @@ def _nothing(_: object) -> None: ...
 def job_of(count: int, handle: FakeHandle) -> RemoteJob:
     job = RemoteJob(list(range(count)), 0, 1, 1, _nothing, _nothing, timed=False)
     job.handle, job.sent = handle, count  # type: ignore[assignment]
-    handle.slate.prepare(count)
-    handle.slate.head[Head.JOB] = 1
+    handle.buffer.prepare(count)
+    handle.buffer.header[Header.JOB] = 1
     return job
 
 
@@ -752,8 +752,8 @@ def handle() -> Iterator[FakeHandle]:
 def test_any_interleaving_of_runs_and_cuts(data: st.DataObject, count: int) -> None:
     """The boundary that the engine's side computes after a cut is right in every interleaving."""
     handle = _hand
-    slate, job = handle.slate, job_of(count, handle)
-    tape = slate.tape(list(range(count)), timed=False)
+    buffer, job = handle.buffer, job_of(count, handle)
+    tape = buffer.tape(list(range(count)), timed=False)
     started: list[int] = []
     mine = count  # the engine's side owns what is from here on
     for step in data.draw(st.lists(st.sampled_from(["start", "finish", "cut"]), max_size=60)):
@@ -763,7 +763,7 @@ def test_any_interleaving_of_runs_and_cuts(data: st.DataObject, count: int) -> N
             if item is not None:
                 started.append(item)
         elif step == "finish" and done < len(started):
-            slate.kinds[done] = 1
+            buffer.kinds[done] = 1
         elif step == "cut":
             mine = min(mine, job.cut(data.draw(st.integers(0, count))))
         assert started == list(range(len(started)))
@@ -778,31 +778,31 @@ _hand = FakeHandle()
 
 @given(st.lists(st.booleans(), max_size=50), st.booleans())
 def test_nothing_is_run_behind_the_first_item_that_may_not_be(
-    tickets: list[bool], timed: bool
+    permits: list[bool], timed: bool
 ) -> None:
-    """While a range of tickets is being cleared, any part of it may be seen to be cleared."""
-    slate = _hand.slate
-    slate.tickets[: len(tickets)] = bytes(tickets)
-    stop = tickets.index(False) if False in tickets else len(tickets)
-    assert list(slate.tape(list(range(len(tickets))), timed)) == list(range(stop))
+    """While a range of permits is being cleared, any part of it may be seen to be cleared."""
+    buffer = _hand.buffer
+    buffer.permits[: len(permits)] = bytes(permits)
+    stop = permits.index(False) if False in permits else len(permits)
+    assert list(buffer.tape(list(range(len(permits))), timed)) == list(range(stop))
 
 
 def test_cuts_against_a_running_worker(handle: FakeHandle) -> None:
     """At full speed: the worker and the engine's side never both own an item."""
     count = 5000
     for round_number in range(100):
-        job, slate = job_of(count, handle), handle.slate
-        tape = slate.tape(list(range(count)), timed=False)
+        job, buffer = job_of(count, handle), handle.buffer
+        tape = buffer.tape(list(range(count)), timed=False)
         barrier = threading.Barrier(2)
         ran: list[int] = []
 
         def consume(
-            tape: Any = tape, slate: Any = slate, barrier: Any = barrier, ran: Any = ran
+            tape: Any = tape, buffer: Any = buffer, barrier: Any = barrier, ran: Any = ran
         ) -> None:
             barrier.wait(30)
             for position, item in enumerate(tape):
                 ran.append(item)
-                slate.kinds[position] = 1
+                buffer.kinds[position] = 1
 
         thread = threading.Thread(target=consume)
         thread.start()

@@ -25,7 +25,7 @@ from ...options import Plan
 from ...worker.interrupt import takes_wakes
 from ..ipc.channel import channel
 from ..ipc.shared_memory import Segment
-from ..isolated.result_buffer import SIZE, Head, Slate
+from ..isolated.result_buffer import SIZE, Header, ResultBuffer
 from ..isolated.worker_pool import WorkerPool
 from . import worker as subinterpreter
 from .exit import _living
@@ -40,7 +40,7 @@ class InterpreterHandle:
     def __init__(self, name: str, start: dict[str, Any], interpreters: Any) -> None:
         self.name = name
         self.segment = Segment(SIZE)
-        self.slate = Slate(self.segment)
+        self.buffer = ResultBuffer(self.segment)
         self.channel, self._theirs = channel()
         self.is_ready = False
         self.must_be_replaced = False
@@ -103,7 +103,7 @@ class InterpreterHandle:
         return not self._is_over
 
     def end_call(self, number: int, position: int) -> None:
-        self.slate.head[Head.END_JOB] = number
+        self.buffer.header[Header.END_JOB] = number
         self._ask("end", number)
 
     def runs(self, number: int) -> bool:

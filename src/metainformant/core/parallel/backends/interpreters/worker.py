@@ -28,7 +28,7 @@ from ...worker.stacks import stack_of
 from ..ipc.channel import Channel
 from ..ipc.payload import Parcel
 from ..ipc.shared_memory import Segment
-from ..isolated.result_buffer import Head, Slate
+from ..isolated.result_buffer import Header, ResultBuffer
 from ..isolated.worker import Worker
 
 # Seconds in which a thread that runs gets on, so that it is seen not to be blocked.
@@ -38,8 +38,8 @@ _GETS_ON = 0.01
 class InterpreterWorker(Worker):
     """A worker whose calls are ended by an exception that another thread sets in its own."""
 
-    def __init__(self, channel: Channel, slate: Slate) -> None:
-        super().__init__(channel, slate)
+    def __init__(self, channel: Channel, buffer: ResultBuffer) -> None:
+        super().__init__(channel, buffer)
         self._thread = threading.current_thread()
         # What is in flight: number of the job, and what ends its call. Set by the worker.
         self._flight = (0, Interruptible(self._thread))
@@ -47,8 +47,8 @@ class InterpreterWorker(Worker):
 
     def _run_items(self, func: Callable[[Any], Any], tape: Iterator[Any], fail_fast: bool) -> None:
         self._allow_end()
-        head = self._slate.head
-        if self._is_leaving or head[Head.END_JOB] == head[Head.JOB]:
+        header = self._buffer.header
+        if self._is_leaving or header[Header.END_JOB] == header[Header.JOB]:
             raise TaskEnded  # the listener may have looked before there was something to end
         super()._run_items(func, tape, fail_fast)
         self._flight[1].leave()
@@ -59,7 +59,7 @@ class InterpreterWorker(Worker):
         self._allow_end()
 
     def _allow_end(self) -> None:
-        self._flight = (self._slate.head[Head.JOB], Interruptible(self._thread))
+        self._flight = (self._buffer.header[Header.JOB], Interruptible(self._thread))
 
     # The listener's side
 
@@ -117,7 +117,7 @@ def main(
     reader, writer, control = (connect(pipe) for pipe in pipes)
     channel = Channel(reader, writer, None if post is None else socket.socket(fileno=post))
     segment = Segment(size, memory)
-    worker = InterpreterWorker(channel, Slate(segment))
+    worker = InterpreterWorker(channel, ResultBuffer(segment))
     segment.close()
     threading.Thread(target=worker.listen, args=(control,), name="control").start()
     sys.modules["__main__"] = _Script(start)

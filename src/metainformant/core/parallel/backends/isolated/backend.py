@@ -39,7 +39,7 @@ _numbers = itertools.count(1)
 
 
 class RemoteBackend:
-    """Workers that are sent jobs, and whose slates are read.
+    """Workers that are sent jobs, and whose result buffers are read.
 
     Args:
         plan: what to do.
@@ -175,7 +175,7 @@ class RemoteBackend:
             most = min(most, self._plan.max_tasks_per_worker - handle.tasks)
         parcel, parts, job.sent = pack_items(job, most)
         job.handle, job.worker, handle.job = handle, handle.name, job
-        handle.slate.prepare(job.sent)
+        handle.buffer.prepare(job.sent)
         plan = self._plan
         assignment = Assignment(
             number=job.number,

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from ...errors import Frame
 from ..ipc.channel import Channel
-from .result_buffer import Slate
+from .result_buffer import ResultBuffer
 
 
 class WorkerHandle(Protocol):
@@ -14,7 +14,7 @@ class WorkerHandle(Protocol):
 
     name: str
     channel: Channel
-    slate: Slate
+    buffer: ResultBuffer
     is_ready: bool  # whether it is prepared
     job: Any  # the RemoteJob that it has in handle; None if it has none
     function: Any  # the parcel of the function that it was sent last

@@ -13,7 +13,7 @@ from ...engine.backend import Finished
 from ...errors import Frame, ParallelError
 from ..ipc.exceptions import unpack
 from .handle import WorkerHandle
-from .result_buffer import Head, Kind, Notes, Slate
+from .result_buffer import Header, Kind, ResultBuffer, ResultSlice
 
 # A worker that is so many items away from a cut can't have got there unseen.
 _FAR = 1000
@@ -48,37 +48,37 @@ class RemoteJob:
         self.is_given_up = False
         self.is_ended = False
         self.ended = 0.0
-        self.apart: dict[int, Callable[[], Any]] = {}  # results that came beside the slate
+        self.apart: dict[int, Callable[[], Any]] = {}  # results that came beside the buffer
         self._started: float | None = None
         self._seen = 0  # how many items are known to be finished
         # Since it was sent: the first position that was cut, and where what was taken back begins.
         self._cut_at = self._taken_from = sys.maxsize
-        # What was read of the slate so far.
+        # What was read of the buffer so far.
         self._values: list[Any] = []
         self._failed: dict[int, BaseException] = {}
         self._times: list[float] = []
-        self._notes: list[tuple[int, Notes]] = []  # and what was copied, but not read yet
+        self._slices: list[tuple[int, ResultSlice]] = []  # and what was copied, but not read yet
 
     def will_expire(self, position: int, at: float) -> None:
         if self.handle is not None:
-            slate = self.handle.slate
-            slate.head_times[Head.EXPIRES_AT] = at
-            slate.head[Head.EXPIRES_POSITION] = position
+            buffer = self.handle.buffer
+            buffer.header_times[Header.EXPIRES_AT] = at
+            buffer.header[Header.EXPIRES_POSITION] = position
 
     @property
     def started(self) -> float | None:
         if self._started is None and self.has_begun():
             assert self.handle is not None  # noqa: S101
-            self._started = self.handle.slate.head_times[Head.STARTED]
+            self._started = self.handle.buffer.header_times[Header.STARTED]
         return self._started
 
     def has_begun(self) -> bool:
         """Whether its worker has read its items. False once it has no worker."""
-        return self.handle is not None and self.handle.slate.head[Head.JOB] == self.number
+        return self.handle is not None and self.handle.buffer.header[Header.JOB] == self.number
 
     def done(self) -> int:
         if self.handle is not None:
-            self._seen = self.handle.slate.finished(self._seen, self.sent)
+            self._seen = self.handle.buffer.finished(self._seen, self.sent)
         return self._seen
 
     def cut(self, keep: int) -> int:
@@ -87,11 +87,11 @@ class RemoteJob:
                 del self.items[keep:]
                 return keep
         else:
-            slate = self.handle.slate
-            slate.forbid(keep, self.sent)
+            buffer = self.handle.buffer
+            buffer.forbid(keep, self.sent)
             self._cut_at = min(self._cut_at, keep)
             if self.done() + _FAR >= keep:
-                slate.settle()
+                buffer.fence()
         done = self.done()
         taken_from = keep if done < keep else done + 1
         self._taken_from = min(self._taken_from, taken_from)
@@ -100,8 +100,8 @@ class RemoteJob:
     def peek(self, stop: int) -> Finished:
         self.done()
         if self.handle is not None:
-            self.handle.slate.settle(ordered=True)
-            if self._lacks_results(self.handle.slate, stop):
+            self.handle.buffer.fence(ordered=True)
+            if self._lacks_results(self.handle.buffer, stop):
                 self._hear(self.handle)  # they were sent before they were noted
             self._copy(stop)
         self._read()
@@ -118,7 +118,7 @@ class RemoteJob:
             return False
         self.is_given_up = True
         if self.handle is not None:
-            self.handle.slate.head[Head.CANCELLED] = self.number
+            self.handle.buffer.header[Header.CANCELLED] = self.number
             self._parted(self.handle)
         return True
 
@@ -165,10 +165,10 @@ class RemoteJob:
         _ = self.started
         self.ended = monotonic()
         if loss is None:
-            self.ended = handle.slate.head_times[Head.ENDED]
-        elif self._is_in_flight(handle.slate, done):
+            self.ended = handle.buffer.header_times[Header.ENDED]
+        elif self._is_in_flight(handle.buffer, done):
             if self.timed:
-                self._times.append(handle.slate.times[done] if self._started else self.ended)
+                self._times.append(handle.buffer.times[done] if self._started else self.ended)
             self._read()
             error = loss(self.first + done, self.items[done])
             self._failed[done] = error
@@ -177,7 +177,7 @@ class RemoteJob:
         self.is_ended = True
         self.handle = None
 
-    def _is_in_flight(self, slate: Slate, position: int) -> bool:
+    def _is_in_flight(self, buffer: ResultBuffer, position: int) -> bool:
         """Whether a worker that died was running the item, or was about to.
 
         If the item is where the job was cut, either is possible, unless the job was over. Then it
@@ -185,33 +185,33 @@ class RemoteJob:
         """
         if position >= min(self.sent, self._taken_from):
             return False
-        if slate.head[Head.JOB] == self.number and slate.head_times[Head.ENDED]:
+        if buffer.header[Header.JOB] == self.number and buffer.header_times[Header.ENDED]:
             return False
-        return bool(slate.tickets[position]) or position >= self._cut_at
+        return bool(buffer.permits[position]) or position >= self._cut_at
 
-    def _lacks_results(self, slate: Slate, stop: int) -> bool:
+    def _lacks_results(self, buffer: ResultBuffer, stop: int) -> bool:
         start = self._copied()
-        kinds = bytes(slate.kinds[start:stop])
+        kinds = bytes(buffer.kinds[start:stop])
         return any(
             kind in (Kind.APART, Kind.FAILED_APART) and at not in self.apart
             for at, kind in enumerate(kinds, start)
         )
 
     def _copied(self) -> int:
-        return len(self._values) + sum(len(notes.kinds) for _, notes in self._notes)
+        return len(self._values) + sum(len(slice_.kinds) for _, slice_ in self._slices)
 
     def _copy(self, stop: int) -> None:
         start = self._copied()
         if start < stop and self.handle is not None:
-            notes = self.handle.slate.notes(start, stop, timed=self.timed)
-            self._notes.append((start, notes))
-            self._times.extend(notes.times)
+            slice_ = self.handle.buffer.slice_(start, stop, timed=self.timed)
+            self._slices.append((start, slice_))
+            self._times.extend(slice_.times)
 
     def _read(self) -> None:
         """Turn what was copied into values."""
-        for first, notes in self._notes:
+        for first, slice_ in self._slices:
             position = first
-            for kind, values in notes.values():
+            for kind, values in slice_.values():
                 if kind == Kind.PICKLED:
                     for at, record in enumerate(values, position):
                         self._add(at, pickle.loads, record)
@@ -227,7 +227,7 @@ class RemoteJob:
                 else:
                     self._values.extend(values)
                 position += len(values)
-        self._notes.clear()
+        self._slices.clear()
 
     def _add_failure(self, position: int, record: bytes) -> None:
         error = self._failed[position] = unpack(record, self.worker)

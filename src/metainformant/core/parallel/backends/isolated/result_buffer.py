@@ -1,23 +1,23 @@
-"""What a worker in another process or interpreter notes down, to be read at any time.
+"""What a worker in another process or interpreter slice_ down, to be read at any time.
 
-A slate is shared memory in which a worker notes what came of each item before it starts the next.
+A buffer is shared memory in which a worker slice_ what came of each item before it starts the next.
 So whoever looks sees how far it is, and if the worker dies, all that it had finished is there.
 
 The layout, for the items of one job, by their position:
 
-    head      a few numbers, see `Head`
-    tickets   a byte each: 1 if the item may be started. Written by the engine's side
+    header    a few numbers, see `Header`
+    permits   a byte each: 1 if the item may be started. Written by the engine's side
     kinds     a byte each: 0 until the item is finished, then what its outcome is, see `Kind`
     column    8 bytes each: the value if it is an int or a float, else where it is in the arena
     times     8 bytes each: when the item was started, if that is to be known
     arena     pickled values
 
-Taking work back. The engine's side first clears tickets, then counts finished items. The worker
-notes that an item is finished before it looks at the ticket of the next. So, if both saw each
-other's writes in one order, a count below the first cleared ticket proves that nothing behind it
+Taking work back. The engine's side first clears permits, then counts finished items. The worker
+slice_ that an item is finished before it looks at the permit of the next. So, if both saw each
+other's writes in one order, a count below the first cleared permit proves that nothing behind it
 was or will be started, and otherwise one item is in doubt: the argument is that of `tape.py`. No
 lock is involved, and processors delay writes: what another one has written may be seen late, by
-some nanoseconds, and at the very most by microseconds. So whenever it matters, `settle` lets that
+some nanoseconds, and at the very most by microseconds. So whenever it matters, `fence` lets that
 time pass between writing and counting, many times over.
 """
 
@@ -37,9 +37,9 @@ from ..ipc.shared_memory import Segment
 # The most items of one job.
 CAPACITY = 16384
 _ARENA = 2**20
-_HEAD = 128
-_TICKETS = _HEAD
-_KINDS = _TICKETS + CAPACITY
+_HEADER = 128
+_PERMITS = _HEADER
+_KINDS = _PERMITS + CAPACITY
 _COLUMN = _KINDS + CAPACITY
 _TIMES = _COLUMN + 8 * CAPACITY
 _START = _TIMES + 8 * (CAPACITY + 1)
@@ -51,8 +51,8 @@ _SEEN = 50e-6
 _IN_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686", "x86")
 
 
-class Head:
-    """Places in the head. The first four are written by the worker, the others by the engine."""
+class Header:
+    """Places in the header. The first four are written by the worker, the others by the engine."""
 
     JOB = 0  # number of the job that is being run
     STARTED = 1  # when its first item was started; a float, like all times
@@ -80,7 +80,7 @@ class Kind:
     TEXT = 10  # a str, in UTF-8
 
 
-class Notes(NamedTuple):
+class ResultSlice(NamedTuple):
     """A copy of what was noted of consecutive items."""
 
     kinds: bytes
@@ -129,15 +129,15 @@ def _runs(kinds: bytes) -> Iterator[tuple[int, int]]:
 _CONSTANTS = {Kind.NONE: None, Kind.TRUE: True, Kind.FALSE: False}
 
 
-class Slate:
+class ResultBuffer:
     """Both sides' view of the shared memory."""
 
     def __init__(self, segment: Segment) -> None:
         self._memory = segment.memory
         view = memoryview(self._memory)
-        self.head = view[:_HEAD].cast("q")
-        self.head_times: memoryview[float] = view[:_HEAD].cast("d")
-        self.tickets = view[_TICKETS:_KINDS]
+        self.header = view[:_HEADER].cast("q")
+        self.header_times: memoryview[float] = view[:_HEADER].cast("d")
+        self.permits = view[_PERMITS:_KINDS]
         self.kinds = view[_KINDS:_COLUMN]
         self.column = view[_COLUMN:_TIMES].cast("q")
         self.floats = view[_COLUMN:_TIMES].cast("d")
@@ -149,8 +149,8 @@ class Slate:
     def prepare(self, count: int) -> None:
         """Make room for a job of `count` items, before it is sent."""
         self.kinds[:count] = bytes(count)
-        self.tickets[:count] = b"\1" * count
-        self.head[Head.EXPIRES_POSITION] = -1
+        self.permits[:count] = b"\1" * count
+        self.header[Header.EXPIRES_POSITION] = -1
 
     def finished(self, seen: int, count: int) -> int:
         """How many of `count` items are finished, if `seen` are known to be."""
@@ -160,9 +160,9 @@ class Slate:
     def forbid(self, first: int, count: int) -> None:
         """Let no item from `first` on be started, but for one that may be just now."""
         if first < count:
-            self.tickets[first:count] = bytes(count - first)
+            self.permits[first:count] = bytes(count - first)
 
-    def settle(self, *, ordered: bool = False) -> None:
+    def fence(self, *, ordered: bool = False) -> None:
         """Return when all that the other side wrote before it saw our last writes can be seen.
 
         If `ordered`: when all is seen that it had written before something that we have seen.
@@ -170,13 +170,13 @@ class Slate:
         if not (ordered and _IN_ORDER):
             time.sleep(_SEEN)
 
-    def notes(self, start: int, stop: int, *, timed: bool) -> Notes:
+    def slice_(self, start: int, stop: int, *, timed: bool) -> ResultSlice:
         """A copy of what is noted from position `start` up to `stop`, which are finished."""
         times: list[float] = [*self.times[start:stop]] if timed else []
-        return Notes(
+        return ResultSlice(
             bytes(self.kinds[start:stop]),
             memoryview(bytes(self.column[start:stop].cast("B"))).cast("q"),
-            bytes(self._arena[: self.head[Head.ARENA]]),
+            bytes(self._arena[: self.header[Header.ARENA]]),
             times,
         )
 
@@ -185,15 +185,15 @@ class Slate:
     def tape(self, items: list[Any], timed: bool) -> Iterator[Any]:
         """The items up to the first that may not be started, whatever is to be seen behind it.
 
-        While tickets are being cleared, any part of them may be seen to be cleared already.
+        While permits are being cleared, any part of them may be seen to be cleared already.
         """
         allowed = self._allowed(items)
         return self._timed(allowed) if timed else allowed
 
     @own_frame
     def _allowed(self, items: list[Any]) -> Iterator[Any]:
-        for item, ticket in zip(items, self.tickets, strict=False):
-            if not ticket:
+        for item, permit in zip(items, self.permits, strict=False):
+            if not permit:
                 return
             yield item
 
@@ -205,14 +205,14 @@ class Slate:
             yield item
 
     def has_room(self) -> bool:
-        return self.head[Head.ARENA] + LARGE <= _ARENA
+        return self.header[Header.ARENA] + LARGE <= _ARENA
 
     def write(self, position: int, kind: int, record: bytes) -> None:
         """Note a pickled outcome of less than LARGE bytes."""
-        head = self.head
-        at = head[Head.ARENA]
+        header = self.header
+        at = header[Header.ARENA]
         end = at + len(record)
         self._arena[at:end] = record
-        head[Head.ARENA] = end
+        header[Header.ARENA] = end
         self.column[position] = at << 32 | len(record)
         self.kinds[position] = kind

@@ -1,4 +1,4 @@
-"""The worker's side of a process or an interpreter: it runs what it is sent, and notes outcomes.
+"""The worker's side of a process or an interpreter: it runs what it is sent, and slice_ outcomes.
 
 Messages to it:    ("prepare", label, handle, parcel of a Preparation), at first
                    ("function", label, handle, parcel of the function to be called)
@@ -31,7 +31,7 @@ from ..ipc.channel import Channel
 from ..ipc.exceptions import pack, refused_module, unpicklable
 from ..ipc.items import unwrapping
 from ..ipc.payload import LARGE, Packer, Parcel
-from .result_buffer import Head, Kind, Slate
+from .result_buffer import Header, Kind, ResultBuffer
 
 
 class Assignment(NamedTuple):
@@ -50,9 +50,9 @@ class Assignment(NamedTuple):
 class Worker:
     """Owned by the main thread of its process, or by the only thread of its interpreter."""
 
-    def __init__(self, channel: Channel, slate: Slate) -> None:
+    def __init__(self, channel: Channel, buffer: ResultBuffer) -> None:
         self._channel = channel
-        self._slate = slate
+        self._buffer = buffer
         self._job: Assignment | None = None
         self._unread = b""  # why there is no function
         # Whether a message is on its way, of which the other side must not get one half.
@@ -113,7 +113,7 @@ class Worker:
         self, func: Callable[[Any], Any] | None, fields: tuple[Any, ...], handle: Any, parcel: Any
     ) -> None:
         job = Assignment(*fields)
-        slate = self._slate
+        buffer = self._buffer
         try:
             opened, memory = self._channel.open(handle, parcel)
             items = [item for part in opened.unpack(memory) for item in part]
@@ -125,28 +125,28 @@ class Worker:
             self._channel.send("no function", job.number, self._unread)
             return
         self._job = job
-        slate.head[Head.ARENA] = 0
-        slate.head_times[Head.ENDED] = 0.0
-        slate.head_times[Head.STARTED] = monotonic()
-        slate.head[Head.JOB] = job.number
+        buffer.header[Header.ARENA] = 0
+        buffer.header_times[Header.ENDED] = 0.0
+        buffer.header_times[Header.STARTED] = monotonic()
+        buffer.header[Header.JOB] = job.number
         set_current(self._describe)
         if job.wrapped:
             func = unwrapping(func)
         try:
             try:
-                self._run_items(func, slate.tape(items, job.timed), job.fail_fast)
+                self._run_items(func, buffer.tape(items, job.timed), job.fail_fast)
             finally:  # a call that was just over may be ended even here, but only once
                 self._job = None
         except TaskEnded:
             self._job = None
         set_current(None)
-        slate.head_times[Head.ENDED] = monotonic()
+        buffer.header_times[Header.ENDED] = monotonic()
         self._channel.send("done", job.number)
 
     @own_frame
     def _run_items(self, func: Callable[[Any], Any], tape: Iterator[Any], fail_fast: bool) -> None:
         """The loop that all speed depends on. After a failure it is entered again."""
-        column, kinds, note = self._slate.column, self._slate.kinds, self._note
+        column, kinds, note = self._buffer.column, self._buffer.kinds, self._note
         position = 0
         while True:
             try:
@@ -172,18 +172,18 @@ class Worker:
 
     @own_frame
     def _note(self, position: int, value: Any) -> None:
-        slate, kind = self._slate, type(value)
+        buffer, kind = self._buffer, type(value)
         if kind is float:
-            slate.floats[position] = value
-            slate.kinds[position] = Kind.FLOAT
+            buffer.floats[position] = value
+            buffer.kinds[position] = Kind.FLOAT
         elif kind is str:
             self._note_text(position, value)
         elif value is None:
-            slate.kinds[position] = Kind.NONE
+            buffer.kinds[position] = Kind.NONE
         elif value is True:
-            slate.kinds[position] = Kind.TRUE
+            buffer.kinds[position] = Kind.TRUE
         elif value is False:
-            slate.kinds[position] = Kind.FALSE
+            buffer.kinds[position] = Kind.FALSE
         else:
             self._note_pickled(position, value)
 
@@ -232,45 +232,45 @@ class Worker:
             self._channel.send_parcel(parcel, parts, "apart", position)
         finally:
             self._is_sending = False
-        self._slate.kinds[position] = kind
+        self._buffer.kinds[position] = kind
 
     def _write(self, position: int, kind: int, record: bytes) -> None:
-        slate, job = self._slate, self._job
-        slate.write(position, kind, record)
-        if job is not None and not slate.has_room():
-            slate.forbid(position + 1, job.size)  # the rest comes back as another job
+        buffer, job = self._buffer, self._job
+        buffer.write(position, kind, record)
+        if job is not None and not buffer.has_room():
+            buffer.forbid(position + 1, job.size)  # the rest comes back as another job
 
     def _position(self) -> int:
         job = self._job
-        return 0 if job is None else self._slate.finished(0, job.size)
+        return 0 if job is None else self._buffer.finished(0, job.size)
 
     def _describe(self) -> CurrentTask:
-        job, head = self._job, self._slate.head
+        job, header = self._job, self._buffer.header
         assert job is not None  # noqa: S101
         position, left = self._position(), job.timeout
         if left is not None:
-            if head[Head.EXPIRES_POSITION] == position:
-                left = max(0.0, self._slate.head_times[Head.EXPIRES_AT] - monotonic())
+            if header[Header.EXPIRES_POSITION] == position:
+                left = max(0.0, self._buffer.header_times[Header.EXPIRES_AT] - monotonic())
             elif position == 0:
-                left = max(0.0, self._slate.head_times[Head.STARTED] + left - monotonic())
+                left = max(0.0, self._buffer.header_times[Header.STARTED] + left - monotonic())
         return CurrentTask(job.first + position, job.attempt, left, self._is_cancelled)
 
     def _is_cancelled(self) -> bool:
         job = self._job
-        return job is None or self._slate.head[Head.CANCELLED] == job.number
+        return job is None or self._buffer.header[Header.CANCELLED] == job.number
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
         """End the call in flight if it is the one that was given up: once in a job.
 
         If it is just sending its result it will be over at once, and nothing behind it is started.
         """
-        job, head = self._job, self._slate.head
+        job, header = self._job, self._buffer.header
         if (
             job is not None
             and not self._is_sending
             and self._ended != job.number
-            and head[Head.END_JOB] == job.number
-            and head[Head.END_POSITION] == self._position()
+            and header[Header.END_JOB] == job.number
+            and header[Header.END_POSITION] == self._position()
         ):
             self._ended = job.number
             raise TaskEnded

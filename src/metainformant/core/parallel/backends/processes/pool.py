@@ -24,7 +24,7 @@ from ...worker.frames import is_own
 from ..ipc import payload as parcel
 from ..ipc.channel import Channel, channel
 from ..ipc.shared_memory import Segment
-from ..isolated.result_buffer import SIZE, Head, Slate
+from ..isolated.result_buffer import SIZE, Header, ResultBuffer
 from ..isolated.worker_pool import WorkerPool
 from . import worker as process_worker
 from .start import WorkerName, check_may_start, main_can_be_imported, start, starting
@@ -47,10 +47,10 @@ _is_forked = False
 class ProcessHandle:
     """One worker process. Owned by the engine's thread."""
 
-    def __init__(self, name: str, process: Any, ours: Channel, slate: Segment, pipes: Any) -> None:
+    def __init__(self, name: str, process: Any, ours: Channel, buffer: Segment, pipes: Any) -> None:
         self.name = name
         self.channel = ours
-        self.slate = Slate(slate)
+        self.buffer = ResultBuffer(buffer)
         self.is_ready = False
         self.job: Any = None
         self.function: Any = None
@@ -74,9 +74,9 @@ class ProcessHandle:
         return bool(self._process.is_alive())
 
     def end_call(self, number: int, position: int) -> None:
-        head = self.slate.head
-        head[Head.END_POSITION] = position
-        head[Head.END_JOB] = number
+        header = self.buffer.header
+        header[Header.END_POSITION] = position
+        header[Header.END_JOB] = number
         self._signal()
 
     def runs(self, number: int) -> bool:

@@ -13,13 +13,13 @@ from ...worker import context
 from ...worker.setup import Preparation
 from ..ipc import payload as parcel
 from ..ipc.channel import Channel
-from ..isolated.result_buffer import Slate
+from ..isolated.result_buffer import ResultBuffer
 from ..isolated.worker import Worker
 
 
 def main(
     channel: Channel,
-    slate_segment: Any,
+    buffer_segment: Any,
     lifeline: Any,
     stacks: Any,
     preparation: Preparation | None,
@@ -32,7 +32,7 @@ def main(
     parcel.main_is_ours_alone = False  # what is ours here is what our parent has sent
     for connection in not_ours:  # ends of others that were inherited by a fork
         connection.close()
-    worker = Worker(channel, Slate(slate_segment))
+    worker = Worker(channel, ResultBuffer(buffer_segment))
     if sys.platform != "win32":
         # Away from the terminal, whose Ctrl-C is for the parent; and whatever a task starts can be
         # killed together with it.
