@@ -196,14 +196,14 @@ def test_a_function_that_cannot_be_sent_is_not_mistaken_for_the_last_one(
     pool: parallel.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert pool.map(same, ["a"]) == ["a"]
-    send = Channel.send_parcel
+    send = Channel.send_payload
 
-    def fail(self: Channel, parcel: Any, parts: Any, *message: Any) -> None:
+    def fail(self: Channel, payload: Any, parts: Any, *message: Any) -> None:
         if message[0] == "function":
             raise OSError(errno.EMFILE, "Too many open files")
-        send(self, parcel, parts, *message)
+        send(self, payload, parts, *message)
 
-    monkeypatch.setattr(Channel, "send_parcel", fail)
+    monkeypatch.setattr(Channel, "send_payload", fail)
     with pytest.raises(parallel.ParallelError, match=r"can't send its work to .*: .*Too many open"):
         pool.map(pid, ["a"])
     monkeypatch.undo()
@@ -235,7 +235,7 @@ def test_workers_that_cannot_be_told_how_to_prepare_themselves(
     def fail(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(Channel, "send_parcel", fail)
+    monkeypatch.setattr(Channel, "send_payload", fail)
     with parallel.Pool("process", 2) as pool:
         with pytest.raises(parallel.ParallelError, match=r"can't start another worker: .*Too many"):
             pool.map(same, [1])

@@ -101,9 +101,9 @@ def _run_watched(order: Order) -> _Outcomes:
 
 def _unnote(error: BaseException, index: int) -> None:
     """Remove the note of our engine: that of whoever sent the order says more."""
-    slice_ = getattr(error, "__notes__", None)
-    if slice_ and slice_[-1].startswith(f"item {index} ("):
-        slice_.pop()
+    notes = getattr(error, "__notes__", None)
+    if notes and notes[-1].startswith(f"item {index} ("):
+        notes.pop()
 
 
 def _worker() -> str:

@@ -56,7 +56,7 @@ class InterpreterHandle:
         # Shared by our thread in the interpreter, and whoever talks to its listener.
         self._lock = threading.Lock()
         self._control, self._their_control = Pipe()
-        self._sentinel, self._bell = Pipe(duplex=False)
+        self._sentinel, self._sentinel_writer = Pipe(duplex=False)
         self._is_over = False  # set once, by our thread in the interpreter
 
     # In our thread in the interpreter
@@ -81,18 +81,18 @@ class InterpreterHandle:
                 with contextlib.suppress(Exception):
                     interpreter.close()
             self._is_over = True
-            self._ring()
+            self._signal_end()
 
     def _arguments(self) -> tuple[Any, ...]:
-        reader, writer, post = self._theirs.parts
+        reader, writer, fd_socket = self._theirs.parts
         pipes = tuple(subinterpreter.handles(reader, writer, self._their_control))
         memory = self.segment.shared()
-        posts = [] if post is None else subinterpreter.handles(post)
-        return pipes, posts[0] if posts else None, SIZE, memory, self._start
+        fd_sockets = [] if fd_socket is None else subinterpreter.handles(fd_socket)
+        return pipes, fd_sockets[0] if fd_sockets else None, SIZE, memory, self._start
 
-    def _ring(self) -> None:
+    def _signal_end(self) -> None:
         with self._lock:
-            self._bell.close()
+            self._sentinel_writer.close()
 
     # In the engine's thread
 
@@ -129,7 +129,7 @@ class InterpreterHandle:
             self._is_killed = True
             if self.is_alive():
                 self._exit_reason = why or "was left behind"
-            self._ring()
+            self._signal_end()
             self.segment.close()
 
     def exit_reason(self) -> str:

@@ -26,7 +26,7 @@ from ...worker import context, interrupt
 from ...worker.interrupt import Interruptible, TaskEnded
 from ...worker.stacks import stack_of
 from ..ipc.channel import Channel
-from ..ipc.payload import Parcel
+from ..ipc.payload import Payload
 from ..ipc.shared_memory import Segment
 from ..isolated.result_buffer import Header, ResultBuffer
 from ..isolated.worker import Worker
@@ -53,9 +53,11 @@ class InterpreterWorker(Worker):
         super()._run_items(func, tape, fail_fast)
         self._flight[1].leave()
 
-    def _send_apart(self, position: int, kind: int, parcel: Parcel, parts: list[Any]) -> None:
+    def _send_out_of_band(
+        self, position: int, kind: int, payload: Payload, parts: list[Any]
+    ) -> None:
         self._flight[1].leave()  # or half a message might be sent
-        super()._send_apart(position, kind, parcel, parts)
+        super()._send_out_of_band(position, kind, payload, parts)
         self._allow_end()
 
     def _allow_end(self) -> None:
@@ -102,7 +104,7 @@ def _computed(ident: int) -> float:
 
 def main(
     pipes: tuple[int, int, int],
-    post: int | None,
+    fd_socket: int | None,
     size: int,
     memory: Any,
     start: dict[str, Any],
@@ -115,7 +117,9 @@ def main(
     else:
         connect = multiprocessing.connection.Connection
     reader, writer, control = (connect(pipe) for pipe in pipes)
-    channel = Channel(reader, writer, None if post is None else socket.socket(fileno=post))
+    channel = Channel(
+        reader, writer, None if fd_socket is None else socket.socket(fileno=fd_socket)
+    )
     segment = Segment(size, memory)
     worker = InterpreterWorker(channel, ResultBuffer(segment))
     segment.close()

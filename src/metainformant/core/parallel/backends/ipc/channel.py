@@ -10,21 +10,25 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
-from .payload import Parcel
+from .payload import Payload
 from .shared_memory import filled, mapped
 
 
 class Channel:
     """One end. What is large goes beside the messages, as shared memory.
 
-    Messages are tuples, the first of which says what it is. A parcel among them is the last.
+    Messages are tuples, the first of which says what it is. A payload among them is the last.
     Each end belongs to one thread.
     """
 
-    def __init__(self, reader: Connection, writer: Connection, post: socket.socket | None) -> None:
+    def __init__(
+        self, reader: Connection, writer: Connection, fd_socket: socket.socket | None
+    ) -> None:
         self.reader = reader
         self._writer = writer
-        self._post = post  # carries file descriptors; None on Windows, where memory has names
+        self._fd_socket = (
+            fd_socket  # carries file descriptors; None on Windows, where memory has names
+        )
         # Memory with a name has to be kept until the other side has opened it, which it has when
         # it answers or listens again.
         self._kept: list[Any] = []
@@ -32,33 +36,33 @@ class Channel:
     @property
     def parts(self) -> tuple[Connection, Connection, socket.socket | None]:
         """What it is made of."""
-        return self.reader, self._writer, self._post
+        return self.reader, self._writer, self._fd_socket
 
     def send(self, *message: Any) -> None:
         self._writer.send_bytes(pickle.dumps(message, 5))
 
-    def send_parcel(self, parcel: Parcel, parts: list[Any], *message: Any) -> None:
+    def send_payload(self, payload: Payload, parts: list[Any], *message: Any) -> None:
         handle = None
-        if parcel.body is None:
-            handle = self._send_apart(parts, parcel.size)
-        self.send(*message, handle, tuple(parcel))
+        if payload.body is None:
+            handle = self._send_out_of_band(parts, payload.size)
+        self.send(*message, handle, tuple(payload))
 
     def receive(self) -> tuple[Any, ...]:
         """The next message. EOFError or OSError if the other side is gone."""
         self._kept.clear()
         return pickle.loads(self.reader.recv_bytes())  # type: ignore[no-any-return]
 
-    def open(self, handle: Any, fields: tuple[Any, ...]) -> tuple[Parcel, memoryview | None]:
-        """The parcel at the end of a message, and what came with it."""
-        parcel = Parcel(*fields)
-        if parcel.body is not None:
-            return parcel, None
-        return parcel, memoryview(self._receive_apart(handle, parcel.size))
+    def open(self, handle: Any, fields: tuple[Any, ...]) -> tuple[Payload, memoryview | None]:
+        """The payload at the end of a message, and what came with it."""
+        payload = Payload(*fields)
+        if payload.body is not None:
+            return payload, None
+        return payload, memoryview(self._receive_out_of_band(handle, payload.size))
 
     def later(self, handle: Any, fields: tuple[Any, ...]) -> Callable[[], Any]:
-        """What reads the only object of such a parcel, or raises what kept it from coming."""
+        """What reads the only object of such a payload, or raises what kept it from coming."""
         try:
-            parcel, memory = self.open(handle, fields)
+            payload, memory = self.open(handle, fields)
         except (EOFError, OSError) as error:  # there may be no descriptor left
             why = str(error) or "it could not be received"
 
@@ -66,7 +70,7 @@ class Channel:
                 raise OSError(why)
 
             return refuse
-        return lambda: next(parcel.unpack(memory))
+        return lambda: next(payload.unpack(memory))
 
     def poll(self) -> bool:
         return self.reader.poll(0)
@@ -74,40 +78,40 @@ class Channel:
     def close(self) -> None:
         self.reader.close()
         self._writer.close()
-        if self._post is not None:
-            self._post.close()
+        if self._fd_socket is not None:
+            self._fd_socket.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Channel, self.parts
 
     if sys.platform == "win32":
 
-        def _send_apart(self, parts: list[Any], size: int) -> Any:
+        def _send_out_of_band(self, parts: list[Any], size: int) -> Any:
             segment = filled(parts, size)
             self._kept.append(segment)
             return segment.name
 
-        def _receive_apart(self, handle: Any, size: int) -> mmap.mmap:
+        def _receive_out_of_band(self, handle: Any, size: int) -> mmap.mmap:
             return mmap.mmap(-1, size, tagname=handle)
 
     else:
 
-        def _send_apart(self, parts: list[Any], size: int) -> Any:
+        def _send_out_of_band(self, parts: list[Any], size: int) -> Any:
             import os
 
-            assert self._post is not None  # noqa: S101
+            assert self._fd_socket is not None  # noqa: S101
             fd = filled(parts, size)
             try:
-                socket.send_fds(self._post, [b"f"], [fd])
+                socket.send_fds(self._fd_socket, [b"f"], [fd])
             finally:
                 os.close(fd)
             return None
 
-        def _receive_apart(self, handle: Any, size: int) -> mmap.mmap | bytearray:
+        def _receive_out_of_band(self, handle: Any, size: int) -> mmap.mmap | bytearray:
             import os
 
-            assert self._post is not None  # noqa: S101
-            _, fds, _, _ = socket.recv_fds(self._post, 1, 1)
+            assert self._fd_socket is not None  # noqa: S101
+            _, fds, _, _ = socket.recv_fds(self._fd_socket, 1, 1)
             if not fds:
                 raise EOFError
             try:
@@ -121,10 +125,10 @@ def channel() -> tuple[Channel, Channel]:
     # Two pipes of one way each are faster than one of both ways, which is a socket.
     our_reader, their_writer = Pipe(duplex=False)
     their_reader, our_writer = Pipe(duplex=False)
-    our_post = their_post = None
+    our_fd_socket = their_fd_socket = None
     if sys.platform != "win32":
-        our_post, their_post = socket.socketpair()
+        our_fd_socket, their_fd_socket = socket.socketpair()
     return (
-        Channel(our_reader, our_writer, our_post),
-        Channel(their_reader, their_writer, their_post),
+        Channel(our_reader, our_writer, our_fd_socket),
+        Channel(their_reader, their_writer, their_fd_socket),
     )

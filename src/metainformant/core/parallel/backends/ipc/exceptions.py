@@ -1,4 +1,4 @@
-"""Exceptions on their way from another process: with their causes, slice_, and origins.
+"""Exceptions on their way from another process: with their causes, notes and origins.
 
 A traceback can't be pickled. Instead, the last exception of a chain gets a cause of its own, which
 shows the frames of all of them, as `concurrent.futures` does. They are formatted only if somebody

@@ -17,7 +17,7 @@ LARGE = 60_000
 # Smaller buffers stay in the pickle.
 _SMALL_BUFFER = 4096
 _ALIGNED = 64
-# A parcel has no more items once it is larger than this.
+# A payload has no more items once it is larger than this.
 _ENOUGH = 16 * 2**20
 
 
@@ -26,7 +26,7 @@ _ENOUGH = 16 * 2**20
 main_is_ours_alone = False
 
 
-class Parcel(NamedTuple):
+class Payload(NamedTuple):
     """How to read what was packed. Picklable, and small if `body` is None."""
 
     body: bytes | None  # None: it is in a segment
@@ -47,7 +47,7 @@ class Parcel(NamedTuple):
             start = end
 
 
-class Packer:
+class PayloadBuilder:
     """Collects pickled objects. References are kept to their buffers, which are not copied yet."""
 
     def __init__(self) -> None:
@@ -90,8 +90,8 @@ class Packer:
         self._objects.append((self._end, buffers))
         self.size += sum(map(len, parts)) + sum(buffer.nbytes for buffer in buffers)
 
-    def pack(self, large: int = LARGE) -> tuple[Parcel, list[Any]]:
-        """The parcel, and the parts of its body if that is to go into a segment."""
+    def pack(self, large: int = LARGE) -> tuple[Payload, list[Any]]:
+        """The payload, and the parts of its body if that is to go into a segment."""
         parts, at = list(self._parts), self._end
         objects = []
         for end, buffers in self._objects:
@@ -104,8 +104,8 @@ class Packer:
                 at += buffer.nbytes
             objects.append((end, tuple(places)))
         if at < large:
-            return Parcel(b"".join(parts), at, tuple(objects)), []
-        return Parcel(None, at, tuple(objects)), parts
+            return Payload(b"".join(parts), at, tuple(objects)), []
+        return Payload(None, at, tuple(objects)), parts
 
 
 class _Writer:
@@ -131,7 +131,7 @@ def by_value(item: Any, file: Any, keep: Any) -> bool:
 
 
 def dumps(item: Any) -> bytes:
-    """Pickle, without anything apart."""
+    """Pickle everything in band."""
     parts: list[Any] = []
     try:
         record = pickle.dumps(item, 5)
@@ -153,5 +153,5 @@ def slices(items: Sequence[Any]) -> Iterator[list[Any]]:
         size = start
 
 
-def is_enough(packer: Packer) -> bool:
-    return packer.size >= _ENOUGH
+def is_enough(builder: PayloadBuilder) -> bool:
+    return builder.size >= _ENOUGH

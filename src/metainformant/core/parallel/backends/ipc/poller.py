@@ -49,4 +49,4 @@ class _Descriptors:
 
 # Tells what became readable among the handles that were added, and whose it is. Handles are
 # connections, or what `multiprocessing` calls sentinels; remove them before they are closed.
-Watch: type[_Handles] | type[_Descriptors] = _Handles if sys.platform == "win32" else _Descriptors
+Poller: type[_Handles] | type[_Descriptors] = _Handles if sys.platform == "win32" else _Descriptors

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-# The most parcels that are mapped at the same time. Each takes one of the 65,530 maps that Linux
+# The most payloads that are mapped at the same time. Each takes one of the 65,530 maps that Linux
 # allows a process, and before CPython 3.13 one of often only 1024 descriptors. More are copied.
 _MOST_MAPS = 10_000 if sys.version_info >= (3, 13) else 100
 

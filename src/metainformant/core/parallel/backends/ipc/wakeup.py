@@ -9,18 +9,18 @@ import threading
 from multiprocessing.connection import Pipe
 
 
-class Alarm:
-    """Any thread may ring. The one that waits for `reader` clears and closes."""
+class Wakeup:
+    """Any thread may set it. The one that waits for `reader` clears and closes."""
 
     def __init__(self) -> None:
         self.reader, self._writer = Pipe(duplex=False)
         if sys.platform != "win32":
             os.set_blocking(self._writer.fileno(), False)  # one that is full wakes as well
-        # Held to ring and to close, lest something else be written to that has the same number by
-        # then. The garbage collector may ring in the middle of ringing.
+        # Held to set and to close, lest something else be written to that has the same number by
+        # then. The garbage collector may set it in the middle of setting it.
         self._lock = threading.RLock()
 
-    def ring(self) -> None:
+    def set(self) -> None:
         with self._lock, contextlib.suppress(OSError):  # closed, or full
             self._writer.send_bytes(b"")
 

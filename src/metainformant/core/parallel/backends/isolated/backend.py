@@ -19,7 +19,7 @@ from ...describe import describe
 from ...errors import ParallelError, WorkerDiedError
 from ...options import Plan
 from ..ipc.exceptions import unpack
-from ..ipc.wakeup import Alarm
+from ..ipc.wakeup import Wakeup
 from .handle import WorkerHandle
 from .job import RemoteJob
 from .requests import pack_items
@@ -64,8 +64,8 @@ class RemoteBackend:
         self._queue: deque[RemoteJob | None] = deque()  # None: a reminder
         self._ended: list[RemoteJob] = []
         self._news = False  # whether there is something to tell of besides
-        self._alarm = Alarm()
-        self._group.watch.add(self._alarm.reader, None)
+        self._wakeup = Wakeup()
+        self._group.poller.add(self._wakeup.reader, None)
 
     def spawn(self) -> None:
         self._group.wanted += 1
@@ -112,7 +112,7 @@ class RemoteBackend:
         return ended
 
     def wake(self) -> None:
-        self._alarm.ring()
+        self._wakeup.set()
 
     def workers(self) -> int:
         return self._group.wanted
@@ -147,7 +147,7 @@ class RemoteBackend:
                 else:
                     self._group.reap(handle)
                     handle.job.part()
-            self._alarm.close()
+            self._wakeup.close()
             if self._owns_pool:
                 self._pool.close(enough)
 
@@ -173,7 +173,7 @@ class RemoteBackend:
         most = CAPACITY
         if self._plan.max_tasks_per_worker is not None:
             most = min(most, self._plan.max_tasks_per_worker - handle.tasks)
-        parcel, parts, job.sent = pack_items(job, most)
+        payload, parts, job.sent = pack_items(job, most)
         job.handle, job.worker, handle.job = handle, handle.name, job
         handle.buffer.prepare(job.sent)
         plan = self._plan
@@ -189,7 +189,7 @@ class RemoteBackend:
         )
         try:
             self._group.send_function(handle)
-            handle.channel.send_parcel(parcel, parts, "run", tuple(assignment))
+            handle.channel.send_payload(payload, parts, "run", tuple(assignment))
         except ConnectionError:  # it has died, which will be seen at once
             return
         except OSError as error:
@@ -200,13 +200,13 @@ class RemoteBackend:
     # What comes from them
 
     def _receive(self, timeout: float) -> None:
-        ready = self._group.watch.wait(timeout)
+        ready = self._group.poller.wait(timeout)
         if not ready:
             for handle in [handle for handle in self._group.handles if not handle.is_alive()]:
                 self._last_words(handle)
         for waitable, handle in ready:
             if handle is None:
-                self._alarm.clear()
+                self._wakeup.clear()
                 self._news = True
             elif handle in self._group.handles:
                 if waitable is not handle.channel.reader:  # its pipe may be kept open by others
@@ -245,10 +245,10 @@ class RemoteBackend:
             self._group.forget(handle)  # or another map would get it before it has ended
             self._group.reap(handle)
             raise unpack(message[0], handle.name)
-        elif what == "apart":
+        elif what == "out_of_band":
             read = handle.channel.later(*message[1:])
             if job is not None and not job.is_given_up:
-                job.apart[message[0]] = read
+                job.out_of_band[message[0]] = read
         elif job is not None and job.number == message[0]:
             handle.job = None
             handle.overdue_at = math.inf

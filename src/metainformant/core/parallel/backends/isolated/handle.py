@@ -17,7 +17,7 @@ class WorkerHandle(Protocol):
     buffer: ResultBuffer
     is_ready: bool  # whether it is prepared
     job: Any  # the RemoteJob that it has in handle; None if it has none
-    function: Any  # the parcel of the function that it was sent last
+    function: Any  # the payload of the function that it was sent last
     must_be_replaced: bool  # whether it is to be replaced once it has no job
     tasks: int  # how many items it has run
     overdue_at: float  # when to kill it, if it does not end the call that was given up
@@ -28,7 +28,7 @@ class WorkerHandle(Protocol):
         ...
 
     def sentinels(self) -> list[Any]:
-        """What becomes readable when it has ended or was killed; see `watch.py`."""
+        """What becomes readable when it has ended or was killed; see `poller.py`."""
         ...
 
     def is_alive(self) -> bool:

@@ -48,7 +48,7 @@ class RemoteJob:
         self.is_given_up = False
         self.is_ended = False
         self.ended = 0.0
-        self.apart: dict[int, Callable[[], Any]] = {}  # results that came beside the buffer
+        self.out_of_band: dict[int, Callable[[], Any]] = {}  # results that came beside the buffer
         self._started: float | None = None
         self._seen = 0  # how many items are known to be finished
         # Since it was sent: the first position that was cut, and where what was taken back begins.
@@ -150,7 +150,7 @@ class RemoteJob:
         self._left_by = None if self.handle is None else weakref.ref(self.handle)
         self.handle = None
         self.items = []
-        self.apart.clear()
+        self.out_of_band.clear()
         self._parted = self._hear = _nothing
 
     def end(self, loss: Callable[[int, Any], BaseException] | None = None) -> None:
@@ -193,7 +193,7 @@ class RemoteJob:
         start = self._copied()
         kinds = bytes(buffer.kinds[start:stop])
         return any(
-            kind in (Kind.APART, Kind.FAILED_APART) and at not in self.apart
+            kind in (Kind.OUT_OF_BAND, Kind.FAILED_OUT_OF_BAND) and at not in self.out_of_band
             for at, kind in enumerate(kinds, start)
         )
 
@@ -203,7 +203,7 @@ class RemoteJob:
     def _copy(self, stop: int) -> None:
         start = self._copied()
         if start < stop and self.handle is not None:
-            slice_ = self.handle.buffer.slice_(start, stop, timed=self.timed)
+            slice_ = self.handle.buffer.copy(start, stop, timed=self.timed)
             self._slices.append((start, slice_))
             self._times.extend(slice_.times)
 
@@ -218,12 +218,12 @@ class RemoteJob:
                 elif kind == Kind.FAILED:
                     for at, record in enumerate(values, position):
                         self._add_failure(at, record)
-                elif kind == Kind.FAILED_APART:
+                elif kind == Kind.FAILED_OUT_OF_BAND:
                     for at in range(position, position + len(values)):
-                        self._add_failure_apart(at, self.apart.pop(at))
-                elif kind == Kind.APART:
+                        self._add_failure_out_of_band(at, self.out_of_band.pop(at))
+                elif kind == Kind.OUT_OF_BAND:
                     for at in range(position, position + len(values)):
-                        self._add(at, self.apart.pop(at))
+                        self._add(at, self.out_of_band.pop(at))
                 else:
                     self._values.extend(values)
                 position += len(values)
@@ -233,7 +233,7 @@ class RemoteJob:
         error = self._failed[position] = unpack(record, self.worker)
         self._values.append(error)
 
-    def _add_failure_apart(self, position: int, read: Callable[[], bytes]) -> None:
+    def _add_failure_out_of_band(self, position: int, read: Callable[[], bytes]) -> None:
         try:
             record = read()
         except Exception:

@@ -1,6 +1,6 @@
-"""What a worker in another process or interpreter slice_ down, to be read at any time.
+"""Shared memory in which a worker records the outcome of each item, readable at any time.
 
-A buffer is shared memory in which a worker slice_ what came of each item before it starts the next.
+A result buffer is shared memory in which a worker records the outcome of each item before it starts the next.
 So whoever looks sees how far it is, and if the worker dies, all that it had finished is there.
 
 The layout, for the items of one job, by their position:
@@ -13,7 +13,7 @@ The layout, for the items of one job, by their position:
     arena     pickled values
 
 Taking work back. The engine's side first clears permits, then counts finished items. The worker
-slice_ that an item is finished before it looks at the permit of the next. So, if both saw each
+records that an item is finished before it looks at the permit of the next. So, if both saw each
 other's writes in one order, a count below the first cleared permit proves that nothing behind it
 was or will be started, and otherwise one item is in doubt: the argument is that of `tape.py`. No
 lock is involved, and processors delay writes: what another one has written may be seen late, by
@@ -75,8 +75,8 @@ class Kind:
     FALSE = 5
     PICKLED = 6
     FAILED = 7  # a pickled failure
-    APART = 8  # it was sent apart, being too large
-    FAILED_APART = 9  # so was the failure
+    OUT_OF_BAND = 8  # it was sent out of band, being too large
+    FAILED_OUT_OF_BAND = 9  # so was the failure
     TEXT = 10  # a str, in UTF-8
 
 
@@ -100,7 +100,7 @@ class ResultSlice(NamedTuple):
                 yield kind, part.cast("B").cast("d").tolist()
             elif kind in _CONSTANTS:
                 yield kind, [_CONSTANTS[kind]] * (stop - start)
-            elif kind in (Kind.APART, Kind.FAILED_APART):
+            elif kind in (Kind.OUT_OF_BAND, Kind.FAILED_OUT_OF_BAND):
                 yield kind, list(range(start, stop))
             elif kind == Kind.TEXT:
                 yield kind, [str(record, "utf-8") for record in self._records(part)]
@@ -170,7 +170,7 @@ class ResultBuffer:
         if not (ordered and _IN_ORDER):
             time.sleep(_SEEN)
 
-    def slice_(self, start: int, stop: int, *, timed: bool) -> ResultSlice:
+    def copy(self, start: int, stop: int, *, timed: bool) -> ResultSlice:
         """A copy of what is noted from position `start` up to `stop`, which are finished."""
         times: list[float] = [*self.times[start:stop]] if timed else []
         return ResultSlice(

@@ -1,13 +1,13 @@
-"""The worker's side of a process or an interpreter: it runs what it is sent, and slice_ outcomes.
+"""The worker's side of a process or an interpreter: it runs what it is sent, and records outcomes.
 
-Messages to it:    ("prepare", label, handle, parcel of a Preparation), at first
-                   ("function", label, handle, parcel of the function to be called)
-                   ("run", Assignment, handle, parcel of lists of items)
+Messages to it:    ("prepare", label, handle, payload of a Preparation), at first
+                   ("function", label, handle, payload of the function to be called)
+                   ("run", Assignment, handle, payload of lists of items)
                    ("end",)
 Messages from it:  ("ready",)           it is prepared
                    ("broken", error)    preparing it, or closing its state, has failed; it ends
                    ("closed",)          its state is closed; it ends
-                   ("apart", position, handle, parcel of a result)
+                   ("out_of_band", position, handle, payload of a result)
                    ("unread", number)   the items can't be read together: send them one by one
                    ("no function", number, error)    the function can't be read
                    ("done", number)     the job has ended: all of it, or as far as is noted
@@ -30,7 +30,7 @@ from ...worker.setup import Bind, Preparation
 from ..ipc.channel import Channel
 from ..ipc.exceptions import pack, refused_module, unpicklable
 from ..ipc.items import unwrapping
-from ..ipc.payload import LARGE, Packer, Parcel
+from ..ipc.payload import LARGE, Payload, PayloadBuilder
 from .result_buffer import Header, Kind, ResultBuffer
 
 
@@ -96,9 +96,9 @@ class Worker:
                     self._unread = pack(error)
 
     def _read(self, name: str, label: str, handle: Any, fields: tuple[Any, ...]) -> Any:
-        parcel, memory = self._channel.open(handle, fields)
+        payload, memory = self._channel.open(handle, fields)
         try:
-            (something,) = parcel.unpack(memory)
+            (something,) = payload.unpack(memory)
         except Exception as error:
             fix = refused_module(error) or (
                 ". Define it at the top level of a module that the worker can import, "
@@ -110,12 +110,12 @@ class Worker:
         return something
 
     def _run(
-        self, func: Callable[[Any], Any] | None, fields: tuple[Any, ...], handle: Any, parcel: Any
+        self, func: Callable[[Any], Any] | None, fields: tuple[Any, ...], handle: Any, payload: Any
     ) -> None:
         job = Assignment(*fields)
         buffer = self._buffer
         try:
-            opened, memory = self._channel.open(handle, parcel)
+            opened, memory = self._channel.open(handle, payload)
             items = [item for part in opened.unpack(memory) for item in part]
         except Exception:
             self._channel.send("unread", job.number)
@@ -206,30 +206,32 @@ class Worker:
             if not buffers and len(record) < LARGE:
                 self._write(position, Kind.PICKLED, record)
                 return
-        packer = Packer()
+        builder = PayloadBuilder()
         try:
-            packer.add(value)
+            builder.add(value)
         except Exception as error:
             raise unpicklable(f"the result {type(value).__name__!r}", error) from error
-        parcel, parts = packer.pack()
-        if parcel.body is not None and not parcel.objects[0][1]:
-            self._write(position, Kind.PICKLED, parcel.body)
+        payload, parts = builder.pack()
+        if payload.body is not None and not payload.objects[0][1]:
+            self._write(position, Kind.PICKLED, payload.body)
         else:
-            self._send_apart(position, Kind.APART, parcel, parts)
+            self._send_out_of_band(position, Kind.OUT_OF_BAND, payload, parts)
 
     def _note_failure(self, position: int, error: BaseException) -> None:
         record = pack(error)
         if len(record) < LARGE:
             self._write(position, Kind.FAILED, record)
             return
-        packer = Packer()
-        packer.add(record)
-        self._send_apart(position, Kind.FAILED_APART, *packer.pack())
+        builder = PayloadBuilder()
+        builder.add(record)
+        self._send_out_of_band(position, Kind.FAILED_OUT_OF_BAND, *builder.pack())
 
-    def _send_apart(self, position: int, kind: int, parcel: Parcel, parts: list[Any]) -> None:
+    def _send_out_of_band(
+        self, position: int, kind: int, payload: Payload, parts: list[Any]
+    ) -> None:
         self._is_sending = True
         try:
-            self._channel.send_parcel(parcel, parts, "apart", position)
+            self._channel.send_payload(payload, parts, "out_of_band", position)
         finally:
             self._is_sending = False
         self._buffer.kinds[position] = kind

@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import ParallelError
 from ...host.memory import used_memory
 from ...options import Plan
-from ..ipc.poller import Watch
+from ..ipc.poller import Poller
 from .handle import WorkerHandle
 from .requests import pack_function
 from .worker_pool import WorkerPool
@@ -30,7 +30,7 @@ class WorkerGroup:
         self._function = pack_function(plan.caller, plan.func) if pool.needs_function else None
         self.handles: list[WorkerHandle] = []
         self.wanted = 0  # how many the engine counts on; some may have to be started yet
-        self.watch: Any = Watch()  # on all that the workers say
+        self.poller: Any = Poller()  # on all that the workers say
         self._left_behind: list[WorkerHandle] = []  # those that can't be killed
 
     def acquire(self) -> None:
@@ -40,14 +40,14 @@ class WorkerGroup:
                 return  # asked for again before long
             self.handles.append(handle)
             for waitable in (handle.channel.reader, *handle.sentinels()):
-                self.watch.add(waitable, handle)
+                self.poller.add(waitable, handle)
 
     def send_function(self, handle: WorkerHandle) -> None:
         """See to it that a worker that listens knows the function; OSError if that can't be."""
         if self._function is not None and handle.function != self._function[0]:
-            parcel, parts = self._function
-            handle.channel.send_parcel(parcel, parts, "function", self._label)
-            handle.function = parcel if parcel.body else None
+            payload, parts = self._function
+            handle.channel.send_payload(payload, parts, "function", self._label)
+            handle.function = payload if payload.body else None
 
     def replace(self) -> None:
         """Start workers in place of those that were killed after their jobs were given up."""
@@ -101,7 +101,7 @@ class WorkerGroup:
     def forget(self, handle: WorkerHandle) -> None:
         self.handles.remove(handle)
         for waitable in (handle.channel.reader, *handle.sentinels()):
-            self.watch.remove(waitable)
+            self.poller.remove(waitable)
 
     def reap(self, handle: WorkerHandle) -> str:
         """End what is left of a worker, and what it has started; return how it ended."""

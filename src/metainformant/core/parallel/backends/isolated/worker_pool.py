@@ -168,9 +168,9 @@ class WorkerPool(ABC):
 
     def prepare(self, handle: WorkerHandle, packed: Packed) -> None:
         """Send to a worker that has just been started what it is to prepare itself with."""
-        parcel, parts = packed
+        payload, parts = packed
         try:
-            handle.channel.send_parcel(parcel, parts, "prepare", self.label)
+            handle.channel.send_payload(payload, parts, "prepare", self.label)
         except ConnectionError:  # it has died, which will be seen
             return
         except BaseException:

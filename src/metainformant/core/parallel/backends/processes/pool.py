@@ -21,7 +21,7 @@ from ...host.cpus import cpu_count
 from ...host.memory import used_memory
 from ...options import Plan
 from ...worker.frames import is_own
-from ..ipc import payload as parcel
+from ..ipc import payload as payload
 from ..ipc.channel import Channel, channel
 from ..ipc.shared_memory import Segment
 from ..isolated.result_buffer import SIZE, Header, ResultBuffer
@@ -155,7 +155,7 @@ class ProcessPool(WorkerPool):
         self._func = plan.func
         self.needs_function = kept or not self._forks
         if not self._forks:
-            parcel.main_is_ours_alone |= not main_can_be_imported()
+            payload.main_is_ours_alone |= not main_can_be_imported()
             self._packed = self.packed()
         elif streams or threading.active_count() > 1:
             whose = "the threads of the stream" if streams else "other threads"

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...worker import context
 from ...worker.setup import Preparation
-from ..ipc import payload as parcel
+from ..ipc import payload as payload
 from ..ipc.channel import Channel
 from ..isolated.result_buffer import ResultBuffer
 from ..isolated.worker import Worker
@@ -29,7 +29,7 @@ def main(
 ) -> None:
     """What a worker process runs."""
     context.is_worker = True
-    parcel.main_is_ours_alone = False  # what is ours here is what our parent has sent
+    payload.main_is_ours_alone = False  # what is ours here is what our parent has sent
     for connection in not_ours:  # ends of others that were inherited by a fork
         connection.close()
     worker = Worker(channel, ResultBuffer(buffer_segment))
