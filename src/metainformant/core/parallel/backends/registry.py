@@ -17,9 +17,9 @@ def watched(plan: Plan) -> Plan:
 def make_backend(plan: Plan, *, stream: bool = False, keep_times: bool = False) -> Backend:
     if plan.executor is not None:
         from .futures.backend import ExecutorBackend  # slow to import
-        from .futures.worker import run_order
+        from .futures.worker import run_request
 
-        return ExecutorBackend(plan, plan.executor, run_order, keep_times=keep_times)
+        return ExecutorBackend(plan, plan.executor, run_request, keep_times=keep_times)
     if plan.backend != "thread":
         from .isolated.backend import RemoteBackend  # slow to import
 

@@ -18,7 +18,7 @@ from ...describe import describe
 from ...engine.backend import Finished
 from ...errors import Frame, ParallelError
 from ...options import Plan
-from .messages import Answer, Order, packed_func
+from .messages import ChunkRequest, ChunkResult, packed_func
 
 # Ctrl-C may have to get through between two waits, see `threads.py`.
 _LONGEST_WAIT = 0.1
@@ -109,7 +109,7 @@ class ExecutorBackend:
     Args:
         plan: what to do.
         executor: whose workers are used. It is never shut down.
-        run: what runs an Order in a worker.
+        run: what runs a ChunkRequest in a worker.
         keep_times: whether it is noted when each item was started.
     """
 
@@ -120,7 +120,7 @@ class ExecutorBackend:
         self,
         plan: Plan,
         executor: Executor,
-        run: Callable[[Order], Any],
+        run: Callable[[ChunkRequest], Any],
         *,
         keep_times: bool = False,
     ) -> None:
@@ -205,7 +205,7 @@ class ExecutorBackend:
                 self._end(job, Finished([], {}))
                 continue
             try:
-                job.future = future = self._executor.submit(self._run, self._order(job))
+                job.future = future = self._executor.submit(self._run, self._request(job))
             except Exception as error:
                 self._queue.appendleft(job)
                 self._refuse(
@@ -218,9 +218,9 @@ class ExecutorBackend:
             # The callback is called at once if the job has been run already.
             future.add_done_callback(lambda future, job=job: self._events.put((job, future)))  # type: ignore[misc]
 
-    def _order(self, job: ExecutorJob) -> Order:
+    def _request(self, job: ExecutorJob) -> ChunkRequest:
         plan = self._plan
-        return Order(
+        return ChunkRequest(
             caller=plan.caller,
             func=plan.func,
             items=job.items,
@@ -236,7 +236,7 @@ class ExecutorBackend:
         """A future is done: see what came of it. A job that ends early is done again."""
         self._given.discard(job)
         try:
-            answer: Answer = future.result().opened()
+            result: ChunkResult = future.result().opened()
         except CancelledError:  # by somebody else
             self._end(job, Finished([], {}))
         except BrokenExecutor as error:
@@ -245,11 +245,11 @@ class ExecutorBackend:
             self._end(job, Finished([], {}))
             self._refuse_for(error)
         else:
-            finished = Finished(answer.values, answer.failed, answer.times)
-            self._end(job, finished, answer.worker, answer.seconds)
-            self._stuck += answer.stuck
-            if answer.broken is not None:
-                self._workers, self._refusal = 0, answer.broken
+            finished = Finished(result.values, result.failed, result.times)
+            self._end(job, finished, result.worker, result.seconds)
+            self._stuck += result.stuck
+            if result.broken is not None:
+                self._workers, self._refusal = 0, result.broken
             elif self._stuck > self._plan.max_abandoned:
                 self._refuse(
                     f"has {self._stuck} tasks that were left running, more than "

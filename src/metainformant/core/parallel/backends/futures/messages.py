@@ -1,8 +1,9 @@
 """Chunks on their way to an executor, and their outcomes on the way back.
 
-Whether an executor pickles what it is given is its own business. An Order or an Answer that is
-pickled becomes a record of what can be, so that what can't costs only its own slot; and nothing in
-it is read before somebody asks for it, so that reading it never breaks a worker of the executor.
+Each executor decides whether to pickle what it is given. A ChunkRequest or a ChunkResult that is
+pickled becomes a record of what can be pickled, so that what can't costs only its own slot; and
+nothing in it is read before somebody asks for it, so that reading it never breaks a worker of the
+executor.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Refused:
         self.text = text
 
 
-class Order(NamedTuple):
+class ChunkRequest(NamedTuple):
     """A chunk to be run, and how."""
 
     caller: str
@@ -41,16 +42,16 @@ class Order(NamedTuple):
     timed: bool
     fail_fast: bool
 
-    def opened(self) -> Order:
+    def opened(self) -> ChunkRequest:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         func = packed_func(self.caller, self.func)
         items = dumps(self.items) if _is_plain(self.items) else list(map(_sealed, self.items))
-        return _SealedOrder, (self.caller, func, items, *self[3:])
+        return _SealedRequest, (self.caller, func, items, *self[3:])
 
 
-class _SealedOrder(NamedTuple):
+class _SealedRequest(NamedTuple):
     caller: str
     func: bytes
     items: bytes | list[bytes | Refused]
@@ -61,7 +62,7 @@ class _SealedOrder(NamedTuple):
     timed: bool
     fail_fast: bool
 
-    def opened(self) -> Order:
+    def opened(self) -> ChunkRequest:
         """Raises ParallelError if the function can't be read."""
         try:
             func = pickle.loads(self.func)
@@ -80,11 +81,11 @@ class _SealedOrder(NamedTuple):
             items = list(map(_unsealed, self.items))
             if any(type(item) is Refused for item in items):
                 func = _refusing(func)
-        return Order(self.caller, func, items, *self[3:])
+        return ChunkRequest(self.caller, func, items, *self[3:])
 
 
-class Answer(NamedTuple):
-    """What came of an Order."""
+class ChunkResult(NamedTuple):
+    """What came of a ChunkRequest."""
 
     values: list[Any]
     failed: dict[int, BaseException]
@@ -94,7 +95,7 @@ class Answer(NamedTuple):
     stuck: int = 0  # how many calls were left behind
     broken: ParallelError | None = None  # why nothing could be run
 
-    def opened(self) -> Answer:
+    def opened(self) -> ChunkResult:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -111,10 +112,10 @@ class Answer(NamedTuple):
                     failure.__cause__ = error
                     values[at], failed[at] = b"", pack(failure)
         broken = None if self.broken is None else pack(self.broken)
-        return _SealedAnswer, (values, failed, *self[2:6], broken)
+        return _SealedResult, (values, failed, *self[2:6], broken)
 
 
-class _SealedAnswer(NamedTuple):
+class _SealedResult(NamedTuple):
     values: bytes | list[bytes]
     failed: dict[int, bytes]
     times: list[float]
@@ -123,7 +124,7 @@ class _SealedAnswer(NamedTuple):
     stuck: int
     broken: bytes | None
 
-    def opened(self) -> Answer:
+    def opened(self) -> ChunkResult:
         failed = {at: unpack(record, self.worker) for at, record in self.failed.items()}
         if isinstance(self.values, bytes):
             values = pickle.loads(self.values)
@@ -141,7 +142,7 @@ class _SealedAnswer(NamedTuple):
         for at, failure in failed.items():
             values[at] = failure
         broken: Any = None if self.broken is None else unpack(self.broken, self.worker)
-        return Answer(values, dict(sorted(failed.items())), *self[2:6], broken)
+        return ChunkResult(values, dict(sorted(failed.items())), *self[2:6], broken)
 
 
 def packed_func(caller: str, func: Callable[..., Any]) -> bytes:

@@ -16,56 +16,58 @@ from ...options import make_plan
 from ..threads.backend import ThreadBackend
 from ..threads.job import ThreadJob
 from ..threads.thread_group import ThreadGroup
-from .messages import Answer, Order
+from .messages import ChunkRequest, ChunkResult
 
 # Seconds between two looks at items that are watched.
 _LOOK = 0.005
 
 
-def run_order(sent: Any) -> Answer:
-    """Run the items of an Order. Never fails: what goes wrong is in the Answer."""
+def run_request(sent: Any) -> ChunkResult:
+    """Run the items of a ChunkRequest. Never fails: what goes wrong is in the ChunkResult."""
     began = monotonic()
     worker = _worker()
     try:
-        order: Order = sent.opened()
+        request: ChunkRequest = sent.opened()
     except ParallelError as error:
-        return Answer([], {}, [], 0.0, worker, broken=error)
-    if order.timeout is None and order.slow_after is None:
-        values, failed, times, stuck = _run_here(order)
+        return ChunkResult([], {}, [], 0.0, worker, broken=error)
+    if request.timeout is None and request.slow_after is None:
+        values, failed, times, stuck = _run_here(request)
     else:
-        values, failed, times, stuck = _run_watched(order)
+        values, failed, times, stuck = _run_watched(request)
     times = [time - began for time in times]
-    return Answer(values, failed, times, monotonic() - began, worker, stuck)
+    return ChunkResult(values, failed, times, monotonic() - began, worker, stuck)
 
 
 _Outcomes = tuple[list[Any], dict[int, BaseException], list[float], int]
 
 
-def _run_here(order: Order) -> _Outcomes:
+def _run_here(request: ChunkRequest) -> _Outcomes:
     """In this thread, which may be the only one that can."""
-    job = ThreadJob(list(order.items), order.first, order.attempt, ThreadGroup(None), order.timed)
-    job.run(order.func, order.fail_fast)
+    job = ThreadJob(
+        list(request.items), request.first, request.attempt, ThreadGroup(None), request.timed
+    )
+    job.run(request.func, request.fail_fast)
     values, failed, times = job.finish()
     return values, failed, times, 0
 
 
-def _run_watched(order: Order) -> _Outcomes:
+def _run_watched(request: ChunkRequest) -> _Outcomes:
     """In a thread that can be left behind, while this one watches it."""
-    count = len(order.items)
+    count = len(request.items)
     plan = make_plan(
-        order.caller,
-        order.func,
+        request.caller,
+        request.func,
         {},
         max_workers=1,
         chunk_size=count,
-        timeout=order.timeout,
-        slow_after=order.slow_after,
+        timeout=request.timeout,
+        slow_after=request.slow_after,
         max_abandoned=sys.maxsize,
     )
     engine = Engine(
         plan,
-        ListSource(order.items, order.first, order.attempt),
-        ThreadBackend(plan, eager=True, keep_times=order.timed),
+        ListSource(request.items, request.first, request.attempt),
+        ThreadBackend(plan, eager=True, keep_times=request.timed),
         look_every=_LOOK,
     )
     slots: dict[int, Any] = {}
@@ -74,20 +76,20 @@ def _run_watched(order: Order) -> _Outcomes:
     pieces = engine.pieces()
     with contextlib.closing(pieces):
         for piece in pieces:
-            start = piece.start - order.first
+            start = piece.start - request.first
             slots.update(enumerate(piece.values, start))
             for index, error in piece.failed.items():
                 _unnote(error, index)
-                failed[index - order.first] = error
+                failed[index - request.first] = error
             for at in range(len(piece.values) if piece.times else 0):
                 spans[start + at] = (piece.times[at], piece.times[at + 1])
-            if failed and order.fail_fast:
+            if failed and request.fail_fast:
                 break
     done = next((at for at in range(count) if at not in slots), count)
     try:
         engine.raise_failure()
     except BaseException as error:  # a task wants to end the process
-        _unnote(error, order.first + done)
+        _unnote(error, request.first + done)
         slots[done] = failed[done] = error
         done += 1
     values = [slots[at] for at in range(done)]
@@ -100,7 +102,7 @@ def _run_watched(order: Order) -> _Outcomes:
 
 
 def _unnote(error: BaseException, index: int) -> None:
-    """Remove the note of our engine: that of whoever sent the order says more."""
+    """Remove the note of our engine: that of whoever sent the request says more."""
     notes = getattr(error, "__notes__", None)
     if notes and notes[-1].startswith(f"item {index} ("):
         notes.pop()

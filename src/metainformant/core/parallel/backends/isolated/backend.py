@@ -24,7 +24,7 @@ from .handle import WorkerHandle
 from .job import RemoteJob
 from .requests import pack_items
 from .result_buffer import CAPACITY
-from .worker import Assignment
+from .worker import RunChunk
 from .worker_group import WorkerGroup
 from .worker_pool import WorkerPool
 
@@ -177,7 +177,7 @@ class RemoteBackend:
         job.handle, job.worker, handle.job = handle, handle.name, job
         handle.buffer.prepare(job.sent)
         plan = self._plan
-        assignment = Assignment(
+        run_chunk = RunChunk(
             number=job.number,
             first=job.first,
             size=job.sent,
@@ -189,7 +189,7 @@ class RemoteBackend:
         )
         try:
             self._group.send_function(handle)
-            handle.channel.send_payload(payload, parts, "run", tuple(assignment))
+            handle.channel.send_payload(payload, parts, "run", tuple(run_chunk))
         except ConnectionError:  # it has died, which will be seen at once
             return
         except OSError as error:

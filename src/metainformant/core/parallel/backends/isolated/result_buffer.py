@@ -1,7 +1,7 @@
 """Shared memory in which a worker records the outcome of each item, readable at any time.
 
-A result buffer is shared memory in which a worker records the outcome of each item before it starts the next.
-So whoever looks sees how far it is, and if the worker dies, all that it had finished is there.
+The worker records an outcome before it starts the next item. So the engine's side sees at any time
+how far the worker is, and if the worker dies, all that it had finished is there.
 
 The layout, for the items of one job, by their position:
 

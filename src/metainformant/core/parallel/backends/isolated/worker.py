@@ -2,7 +2,7 @@
 
 Messages to it:    ("prepare", label, handle, payload of a Preparation), at first
                    ("function", label, handle, payload of the function to be called)
-                   ("run", Assignment, handle, payload of lists of items)
+                   ("run", RunChunk, handle, payload of lists of items)
                    ("end",)
 Messages from it:  ("ready",)           it is prepared
                    ("broken", error)    preparing it, or closing its state, has failed; it ends
@@ -34,7 +34,7 @@ from ..ipc.payload import LARGE, Payload, PayloadBuilder
 from .result_buffer import Header, Kind, ResultBuffer
 
 
-class Assignment(NamedTuple):
+class RunChunk(NamedTuple):
     """A job, as the worker gets it."""
 
     number: int
@@ -53,7 +53,7 @@ class Worker:
     def __init__(self, channel: Channel, buffer: ResultBuffer) -> None:
         self._channel = channel
         self._buffer = buffer
-        self._job: Assignment | None = None
+        self._job: RunChunk | None = None
         self._unread = b""  # why there is no function
         # Whether a message is on its way, of which the other side must not get one half.
         self._is_sending = False
@@ -112,7 +112,7 @@ class Worker:
     def _run(
         self, func: Callable[[Any], Any] | None, fields: tuple[Any, ...], handle: Any, payload: Any
     ) -> None:
-        job = Assignment(*fields)
+        job = RunChunk(*fields)
         buffer = self._buffer
         try:
             opened, memory = self._channel.open(handle, payload)
