@@ -187,9 +187,9 @@ class TestEnding:
         for wait in (60, seconds, seconds):
             thread = threading.Thread(target=release.wait, args=(wait,), daemon=True)
             thread.start()
-            group.lost(thread)
-        assert group.stuck(3) == 3  # few enough
-        assert group.stuck(1) == stuck
+            group.abandon(thread)
+        assert group.abandoned(3) == 3  # few enough
+        assert group.abandoned(1) == stuck
 
     def test_ended_tasks_do_not_count_as_stuck(self) -> None:
         def task(_: int) -> None:

@@ -402,7 +402,7 @@ BUSY = """
             import subprocess
             child = subprocess.Popen(["sleep", "1000"])
             tasks.note(os.environ["PIDS"], child.pid)
-        tasks.stuck((kind, "", 0))
+        tasks.abandoned((kind, "", 0))
         time.sleep(1000)
 
     if __name__ == "__main__":
@@ -753,11 +753,11 @@ def test_any_interleaving_of_runs_and_cuts(data: st.DataObject, count: int) -> N
     """The boundary that the engine's side computes after a cut is right in every interleaving."""
     handle = _hand
     buffer, job = handle.buffer, job_of(count, handle)
-    tape = buffer.tape(list(range(count)), timed=False)
+    tape = buffer.permitted(list(range(count)), timed=False)
     started: list[int] = []
     mine = count  # the engine's side owns what is from here on
     for step in data.draw(st.lists(st.sampled_from(["start", "finish", "cut"]), max_size=60)):
-        done = job.done()
+        done = job.completed()
         if step == "start" and len(started) == done:
             item = next(tape, None)
             if item is not None:
@@ -765,7 +765,7 @@ def test_any_interleaving_of_runs_and_cuts(data: st.DataObject, count: int) -> N
         elif step == "finish" and done < len(started):
             buffer.kinds[done] = 1
         elif step == "cut":
-            mine = min(mine, job.cut(data.draw(st.integers(0, count))))
+            mine = min(mine, job.truncate(data.draw(st.integers(0, count))))
         assert started == list(range(len(started)))
         assert len(started) <= mine
     for item in tape:
@@ -784,7 +784,7 @@ def test_nothing_is_run_behind_the_first_item_that_may_not_be(
     buffer = _hand.buffer
     buffer.permits[: len(permits)] = bytes(permits)
     stop = permits.index(False) if False in permits else len(permits)
-    assert list(buffer.tape(list(range(len(permits))), timed)) == list(range(stop))
+    assert list(buffer.permitted(list(range(len(permits))), timed)) == list(range(stop))
 
 
 def test_cuts_against_a_running_worker(handle: FakeHandle) -> None:
@@ -792,7 +792,7 @@ def test_cuts_against_a_running_worker(handle: FakeHandle) -> None:
     count = 5000
     for round_number in range(100):
         job, buffer = job_of(count, handle), handle.buffer
-        tape = buffer.tape(list(range(count)), timed=False)
+        tape = buffer.permitted(list(range(count)), timed=False)
         barrier = threading.Barrier(2)
         ran: list[int] = []
 
@@ -809,13 +809,13 @@ def test_cuts_against_a_running_worker(handle: FakeHandle) -> None:
         barrier.wait(30)
         mine = count
         for keep in sorted((1 + (round_number * n * 37) % count for n in (7, 3)), reverse=True):
-            while job.done() < keep // 2 and thread.is_alive():
+            while job.completed() < keep // 2 and thread.is_alive():
                 pass
-            mine = min(mine, job.cut(keep))
+            mine = min(mine, job.truncate(keep))
         thread.join(30)
         assert ran == list(range(len(ran)))
         assert mine - 1 <= len(ran) <= mine
-        assert job.done() == len(ran)
+        assert job.completed() == len(ran)
 
 
 # What is short: descriptors, and fork servers

@@ -37,10 +37,10 @@ def test_an_engine_that_waits_looks_into_a_step_that_begins_later() -> None:
         assert [take(source), take(source)] == [0, 1]  # all that the buffer takes
         assert source.take(1) is None  # now the engine waits
         woken.clear()
-        assert source.look_at(0.0) == math.inf
+        assert source.next_wakeup(0.0) == math.inf
         source.progressed(2, 0)  # a step of two items begins, the second of which blocks
         assert woken.wait(30)
-        assert source.look_at(0.0) < math.inf
+        assert source.next_wakeup(0.0) < math.inf
         assert take(source) == 2
         assert not release.is_set()
     finally:

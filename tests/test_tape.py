@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metainformant.core.parallel.backends.threads.truncatable_list import ListTape, PopTape
+from metainformant.core.parallel.backends.threads.truncatable_list import IteratingList, PoppingList
 
-Tapes = type[ListTape] | type[PopTape]
-both = pytest.mark.parametrize("tape_type", [ListTape, PopTape])
+Tapes = type[IteratingList] | type[PoppingList]
+both = pytest.mark.parametrize("tape_type", [IteratingList, PoppingList])
 
 
 @both
@@ -36,7 +36,7 @@ def test_any_interleaving_of_fetches_and_cuts(
             out.append(fetched[-1])
         elif step == "cut":
             keep = data.draw(st.integers(0, count))
-            tape.cut(keep)
+            tape.truncate(keep)
             done = len(out)
             mine = min(mine, keep if done < keep else done + 1)
         assert fetched == list(range(len(fetched)))
@@ -66,7 +66,7 @@ def test_a_cut_against_a_running_consumer(tape_type: Tapes) -> None:
         keep = 1 + (round_number * 7) % count
         while len(out) < keep // 2 and thread.is_alive():
             pass
-        tape.cut(keep)
+        tape.truncate(keep)
         done = len(out)
         mine = min(count, keep if done < keep else done + 1)
         thread.join(30)

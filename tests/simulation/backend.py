@@ -59,7 +59,7 @@ class SimJob:
         self._backend = backend
         self.started: float | None = None
         self.ended = math.inf
-        self.given_up = False
+        self.is_abandoned = False
         self._simulation = simulation
         self._items = items
         self._out: list[Any] = []
@@ -97,17 +97,17 @@ class SimJob:
             self._out.append(error)
         else:
             self._out.append(item)
-        if not self.given_up:
+        if not self.is_abandoned:
             self._simulation.ends[item] = now
         self._fetch(now)
 
     def will_expire(self, position: int, at: float) -> None:
         pass
 
-    def done(self) -> int:
+    def completed(self) -> int:
         return len(self._out)
 
-    def cut(self, keep: int) -> int:
+    def truncate(self, keep: int) -> int:
         self._simulation.race()
         del self._items[keep:]
         self._simulation.race()
@@ -122,17 +122,17 @@ class SimJob:
         assert self.is_over
         return Finished(self._out, self._failed)
 
-    def give_up(self) -> bool:
+    def abandon(self) -> bool:
         self._simulation.race()
         if self.is_over:
             return False
-        self.given_up = True
+        self.is_abandoned = True
         if self.started is not None:
             self._backend.lost()
         return True
 
     def interrupt(self) -> None:
-        assert self.given_up
+        assert self.is_abandoned
 
     def is_running(self) -> bool:
         return not self.is_over
@@ -190,8 +190,8 @@ class SimBackend:
     def wake(self) -> None:
         self._events = True
 
-    def stuck(self, most: int) -> int:
-        return sum(job.given_up for job in self._running())
+    def abandoned(self, most: int) -> int:
+        return sum(job.is_abandoned for job in self._running())
 
     def queued(self) -> int:
         return len(self.queue)
@@ -241,7 +241,7 @@ class SimBackend:
                 job.advance()
                 if job.is_over:
                     self.workers_jobs[worker] = None
-                    if job.given_up:
+                    if job.is_abandoned:
                         del self.workers_jobs[worker]
                     else:
                         heapq.heappush(self._ended, (job.ended, id(job), job))
@@ -262,7 +262,7 @@ class SimBackend:
                 continue
             job.begin(worker, self.simulation.now)
             if job.is_over:
-                if not job.given_up:
+                if not job.is_abandoned:
                     heapq.heappush(self._ended, (job.ended, id(job), job))
                 continue
             self.workers_jobs[idle.pop(0)] = job
@@ -271,14 +271,14 @@ class SimBackend:
             if self.parting:
                 for worker in idle:
                     del self.workers_jobs[worker]
-        working = [job for job in self.workers_jobs.values() if job and not job.given_up]
+        working = [job for job in self.workers_jobs.values() if job and not job.is_abandoned]
         self.most_working = max(self.most_working, len(working))
 
     def lost(self) -> None:
         self._seen_workers -= 1
 
     def _counted(self) -> int:
-        return sum(job is None or not job.given_up for job in self.workers_jobs.values())
+        return sum(job is None or not job.is_abandoned for job in self.workers_jobs.values())
 
     def _running(self) -> list[SimJob]:
         return [job for job in self.workers_jobs.values() if job is not None]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metainformant.core.parallel.engine.loop import Engine
-from metainformant.core.parallel.engine.outcome_batch import Piece
+from metainformant.core.parallel.engine.outcome_batch import OutcomeBatch
 from metainformant.core.parallel.engine.source import ListSource
 from metainformant.core.parallel.errors import ParallelError, TaskCancelledError, TaskTimeoutError
 from metainformant.core.parallel.options import Plan, make_plan
@@ -45,13 +45,15 @@ def plan_for(**arguments: Any) -> Plan:
 
 
 class Result:
-    def __init__(self, pieces: list[Piece], simulation: Simulation, backend: SimBackend) -> None:
-        self.pieces = pieces
+    def __init__(
+        self, batches: list[OutcomeBatch], simulation: Simulation, backend: SimBackend
+    ) -> None:
+        self.batches = batches
         self.simulation = simulation
         self.backend = backend
         self.slots: dict[int, Any] = {}
-        for piece in pieces:
-            for index, value in enumerate(piece.values, piece.start):
+        for batch in batches:
+            for index, value in enumerate(batch.values, batch.start):
                 assert index not in self.slots, f"item {index} has two outcomes"
                 self.slots[index] = value
 
@@ -70,12 +72,12 @@ def run(
         plan,
         ListSource(range(len(tasks))),
         backend,
-        look_every=None if plan.ordered else 0.005,
+        poll_interval=None if plan.ordered else 0.005,
         clock=simulation.clock,
     )
-    pieces = list(engine.pieces())
+    batches = list(engine.batches())
     engine.raise_failure()
-    return Result(pieces, simulation, backend)
+    return Result(batches, simulation, backend)
 
 
 def check_everything_ran_once(result: Result, tasks: list[Behaviour], timeout: float) -> None:
@@ -131,8 +133,8 @@ def test_a_timeout_is_neither_early_nor_late(
     simulation = Simulation(tasks, step)
     backend = SimBackend(simulation)
     engine = Engine(plan, ListSource(range(len(tasks))), backend, clock=simulation.clock)
-    for piece in engine.pieces():
-        for index, error in piece.failed.items():
+    for batch in engine.batches():
+        for index, error in batch.failed.items():
             if isinstance(error, TaskTimeoutError):
                 late = simulation.now - simulation.starts[index][0] - timeout
                 # The clock itself moves at each look, and there are some of those per item.
@@ -250,7 +252,7 @@ def test_what_is_due_again_runs_in_order_and_before_anything_new(
     engine = Engine(
         plan, ListSource(range(len(tasks))), SimBackend(simulated), clock=simulated.clock
     )
-    assert sum(len(piece.values) for piece in engine.pieces()) == len(tasks)
+    assert sum(len(batch.values) for batch in engine.batches()) == len(tasks)
     again = [simulated.starts[item][1] for item in range(failing)]
     assert again == sorted(again)
     ready = 2  # so many may have been handed out before
@@ -277,7 +279,7 @@ def test_starts_keep_to_the_rate_and_use_it(
     limit = RateLimit(rate, clock=simulated.clock)
     plan = plan_for(max_workers=workers, retries=1, backoff=0.0, rate=limit)
     engine = Engine(plan, ListSource(range(len(tasks))), backend, clock=simulated.clock)
-    assert sum(len(piece.values) for piece in engine.pieces()) == len(tasks)
+    assert sum(len(batch.values) for batch in engine.batches()) == len(tasks)
     starts = sorted(start for item in simulated.starts.values() for start in item)
     for first in range(len(starts)):
         for last in range(first, len(starts)):
@@ -319,10 +321,10 @@ def test_the_first_failure_is_raised_if_asked_for(tasks: list[Behaviour], worker
     backend = SimBackend(simulation)
     engine = Engine(plan, ListSource(range(len(tasks))), backend, clock=simulation.clock)
     if any(task.fails or task.seconds == math.inf for task in tasks):
-        list(engine.pieces())
+        list(engine.batches())
         with pytest.raises((ValueError, TaskTimeoutError)):
             engine.raise_failure()
         assert backend.closed is False
     else:
-        slots = collect(engine.pieces(), len(tasks), ordered=True, on_error="raise")
+        slots = collect(engine.batches(), len(tasks), ordered=True, on_error="raise")
         assert slots == list(range(len(tasks)))

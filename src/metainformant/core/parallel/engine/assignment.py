@@ -6,7 +6,7 @@ from .backend import Job
 from .source import Chunk
 
 
-class Run:
+class Assignment:
     """A chunk that was handed out, as the engine last saw it. Indices are those of the input."""
 
     __slots__ = ("chunk", "delivered", "job", "seen", "since", "stop", "told_slow")
@@ -22,7 +22,7 @@ class Run:
 
     def look(self, now: float) -> None:
         """Note which item is in flight, and since when: never too early, at most one look late."""
-        seen = self.chunk.start + self.job.done()
+        seen = self.chunk.start + self.job.completed()
         if seen != self.seen:
             self.seen = seen
             self.since = now

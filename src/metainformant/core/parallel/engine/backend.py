@@ -59,11 +59,11 @@ class Job(Protocol):
         """Learn when the item in flight is overdue, for tasks that ask how much time is left."""
         ...
 
-    def done(self) -> int:
+    def completed(self) -> int:
         """How many items are finished. This may be outdated at once, but only be too low."""
         ...
 
-    def cut(self, keep: int) -> int:
+    def truncate(self, keep: int) -> int:
         """Let no item from `keep` on be started; return the position from which on none was.
 
         That is `keep`, or a little more if the worker was faster: as far as the item in flight.
@@ -79,7 +79,7 @@ class Job(Protocol):
         """All outcomes, once the job has ended."""
         ...
 
-    def give_up(self) -> bool:
+    def abandon(self) -> bool:
         """Part with the job and the worker that runs it, for good.
 
         Return False if the job has just ended: then nothing changes, and `wait` returns it.
@@ -139,7 +139,7 @@ class Backend(Protocol):
         """Let `wait` return soon. Any thread may call this at any time."""
         ...
 
-    def stuck(self, most: int) -> int:
+    def abandoned(self, most: int) -> int:
         """How many jobs that were given up still run.
 
         If it is more than `most`, some may get a last moment to end.

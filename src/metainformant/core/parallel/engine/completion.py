@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 from ..describe import note_failure
 from ..errors import TaskTimeoutError
 from ..options import Plan
-from .assignment import Run
+from .assignment import Assignment
 from .backend import Finished
-from .outcome_batch import Piece
+from .outcome_batch import OutcomeBatch
 from .policies.retries import Retries
 from .policies.stopping import StopRule
 from .source import Chunk
 
 
-class Verdicts:
+class Completion:
     """Passes judgement on failures, notes and counts what is final.
 
     Attributes:
@@ -32,26 +32,26 @@ class Verdicts:
         self._rule = rule
         self._clock = clock
 
-    def overdue(self, run: Run, error: TaskTimeoutError) -> Iterator[Piece]:
+    def overdue(self, assignment: Assignment, error: TaskTimeoutError) -> Iterator[OutcomeBatch]:
         """The piece of an item that was given up, unless it gets another attempt."""
-        chunk, index, now = run.chunk, error.index, self._clock()
+        chunk, index, now = assignment.chunk, error.index, self._clock()
         if self._again(chunk, index, error, now):
             return
         self._rule.saw(1, 1, 1)
         if chunk.past:
             _note(chunk, index, error)
         if not self._ends_the_map(error):
-            times = [now if run.since is None else run.since, now]
-            yield Piece(chunk, index, [error], {index: error}, error.worker, times)
+            times = [now if assignment.since is None else assignment.since, now]
+            yield OutcomeBatch(chunk, index, [error], {index: error}, error.worker, times)
 
-    def pieces(self, run: Run, finished: Finished) -> Iterator[Piece]:
+    def batches(self, assignment: Assignment, finished: Finished) -> Iterator[OutcomeBatch]:
         """Those of the finished items that have not been delivered yet, if any.
 
         Items that are to be tried again are left out, so there may be several pieces.
         """
-        chunk, start = run.chunk, run.delivered
+        chunk, start = assignment.chunk, assignment.delivered
         values, failed, times = finished.since(start - chunk.start)
-        worker = run.job.worker
+        worker = assignment.job.worker
         final: dict[int, BaseException] = {}
         begin = 0  # position of the first value that is not in a piece yet
         for position, error in failed.items():
@@ -60,7 +60,7 @@ class Verdicts:
                 if begin < position:
                     self._rule.saw(position - begin, len(final))
                     part = values[begin:position]
-                    yield Piece(chunk, start + begin, part, final, worker, times[begin:])
+                    yield OutcomeBatch(chunk, start + begin, part, final, worker, times[begin:])
                 begin, final = position + 1, {}
                 continue
             final[index] = error
@@ -72,7 +72,7 @@ class Verdicts:
             self._rule.saw(len(values) - begin, len(final))
             if begin:
                 values, times = values[begin:], times[begin:]
-            yield Piece(chunk, start + begin, values, final, worker, times)
+            yield OutcomeBatch(chunk, start + begin, values, final, worker, times)
 
     def _again(self, chunk: Chunk, index: int, error: BaseException, now: float) -> bool:
         return self.retries is not None and self.retries.again(chunk, index, error, now)

@@ -10,7 +10,7 @@ from collections import deque
 
 from ..errors import ParallelError
 from ..rate import RateLimit
-from .assignment import Run
+from .assignment import Assignment
 from .backend import Backend, Job
 from .policies.schedule import Schedule
 from .policies.start_rate import Pace
@@ -28,19 +28,21 @@ class Dispatcher:
         *,
         retries: bool = False,
     ) -> None:
-        self.runs: dict[Job, Run] = {}  # every chunk that is handed out and has not ended
+        self.assignments: dict[
+            Job, Assignment
+        ] = {}  # every chunk that is handed out and has not ended
         # What is to be done before anything new, in this order: items whose time has come to be
         # tried again, and work taken back.
         self.due: deque[Chunk] = deque()
         self.again: deque[Chunk] = deque()
-        self.look_at = math.inf  # when all runs are to be looked at (again)
+        self.next_wakeup = math.inf  # when all runs are to be looked at (again)
         self._source = source
         self._backend = backend
         self._schedule = schedule
         self._max_workers = max_workers
         self._pace = None if rate is None else Pace(rate)
         self._retries = retries  # whether items may come back that were handed out
-        self._divisible: dict[Job, Run] = {}  # runs that may have items to take back
+        self._stealable: dict[Job, Assignment] = {}  # runs that may have items to take back
 
     @property
     def has_work(self) -> bool:
@@ -50,7 +52,7 @@ class Dispatcher:
     def hand_out(self, now: float) -> float:
         """Give every worker something to do; return when to try again if nobody wakes us."""
         while True:
-            owed = self._pace is not None and self._pace.is_owed(self.runs)
+            owed = self._pace is not None and self._pace.is_owed(self.assignments)
             wanted = self._wanted_workers(now, owed)
             if self._backend.workers() < wanted:
                 self._start_worker()
@@ -58,48 +60,48 @@ class Dispatcher:
                 is_more = self._backend.workers() < wanted or not self._is_last_wave()
                 return now if is_more else math.inf
             if owed and self._pace is not None:
-                return self._pace.look_at(now)
-            if len(self.runs) >= self._max_workers:
+                return self._pace.next_wakeup(now)
+            if len(self.assignments) >= self._max_workers:
                 self._fill_queue(now)
                 return math.inf
-            chunk = self._next_chunk() or self._take_back(now)
+            chunk = self._next_chunk() or self._steal(now)
             if chunk is not None:
                 early = self._pace.try_acquire(now) if self._pace is not None else 0
                 if early > 0:
                     (self.due if chunk.attempt > 1 else self.again).appendleft(chunk)
                     return now + early
                 self._submit(chunk, now)
-            elif self._divisible:
-                return now + self._schedule.worth
+            elif self._stealable:
+                return now + self._schedule.min_steal_seconds
             else:
                 if self._is_last_wave():
                     self._backend.dismiss()
-                return self._source.look_at(now)
+                return self._source.next_wakeup(now)
 
-    def cut(self, run: Run, index: int) -> Chunk | None:
+    def truncate(self, assignment: Assignment, index: int) -> Chunk | None:
         """Take the items from `index` on away from a worker; None if it was faster."""
-        first = run.chunk.start
-        stop = min(first + run.job.cut(index - first), run.stop)
-        rest = run.chunk._replace(start=stop, stop=run.stop)
-        run.stop = stop
+        first = assignment.chunk.start
+        stop = min(first + assignment.job.truncate(index - first), assignment.stop)
+        rest = assignment.chunk._replace(start=stop, stop=assignment.stop)
+        assignment.stop = stop
         return rest if rest.start < rest.stop else None
 
-    def give_up(self, run: Run) -> bool:
+    def abandon(self, assignment: Assignment) -> bool:
         """Part with a run and its worker; False if it has ended in the meantime."""
-        if not run.job.give_up():
+        if not assignment.job.abandon():
             return False
-        self.forget(run)
+        self.forget(assignment)
         return True
 
-    def forget(self, run: Run) -> None:
-        del self.runs[run.job]
-        self._divisible.pop(run.job, None)
+    def forget(self, assignment: Assignment) -> None:
+        del self.assignments[assignment.job]
+        self._stealable.pop(assignment.job, None)
 
     # Workers
 
     def _wanted_workers(self, now: float, owed: bool) -> int:
         """One for each run; and while one is waited for, as many as would be at work by now."""
-        wanted = len(self.runs)
+        wanted = len(self.assignments)
         if owed and self._pace is not None:
             missed = min(self._pace.missed(now), self._max_workers - wanted)
             while len(self.due) + len(self.again) < missed:
@@ -125,7 +127,7 @@ class Dispatcher:
 
         Where items are tried again anything can, and workers may be dear to make.
         """
-        return not (self._retries or self.has_work or self._divisible)
+        return not (self._retries or self.has_work or self._stealable)
 
     # Work
 
@@ -152,24 +154,24 @@ class Dispatcher:
             return self.again.popleft()
         return self._source.take(self._schedule.chunk_size(self._source.left))
 
-    def _take_back(self, now: float) -> Chunk | None:
+    def _steal(self, now: float) -> Chunk | None:
         """Half of the largest rest that some worker has not started."""
-        shared = self._schedule.share(self._divisible.values(), now)
-        for job in [job for job, run in self._divisible.items() if run.rest < 1]:
-            del self._divisible[job]
+        shared = self._schedule.choose_steal(self._stealable.values(), now)
+        for job in [job for job, assignment in self._stealable.items() if assignment.rest < 1]:
+            del self._stealable[job]
         if shared is None:
             return None
-        rest = self.cut(*shared)
+        rest = self.truncate(*shared)
         if rest is None:  # nothing is left of it, or nothing can be taken from it
-            self._divisible.pop(shared[0].job, None)
+            self._stealable.pop(shared[0].job, None)
         return rest
 
     def _submit(self, chunk: Chunk, now: float) -> None:
         job = self._backend.submit(chunk.items(), chunk.start, chunk.attempt)
-        run = self.runs[job] = Run(job, chunk)
-        if run.rest:
-            self._divisible[job] = run
-        self.look_at = min(self.look_at, self._schedule.first_look(run, now))
+        assignment = self.assignments[job] = Assignment(job, chunk)
+        if assignment.rest:
+            self._stealable[job] = assignment
+        self.next_wakeup = min(self.next_wakeup, self._schedule.first_wakeup(assignment, now))
         if self._pace is not None:
-            self._pace.handed_out(run, now)
+            self._pace.handed_out(assignment, now)
             self._backend.remind()  # once another is free, and so this one started

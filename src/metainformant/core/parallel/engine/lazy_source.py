@@ -123,7 +123,7 @@ class StreamSource:
             chunk = self._next(size)  # the reader may not have seen that in time
         return chunk
 
-    def look_at(self, now: float) -> float:
+    def next_wakeup(self, now: float) -> float:
         with self._lock:  # so that a step that begins later sees that we are hungry
             return now + _TICK if self._stepping else math.inf
 

@@ -1,6 +1,6 @@
 """The only loop: hand out chunks, watch the workers, deliver what they finish.
 
-It runs in the caller's thread (or in whichever thread consumes `pieces`), and that thread owns all
+It runs in the caller's thread (or in whichever thread consumes `batches`), and that thread owns all
 state here. Workers are observed and never ask: see `backend.py`. What to do is decided by
 `schedule.py`; this module does it.
 """
@@ -17,11 +17,11 @@ from ..errors import ParallelError, TaskTimeoutError
 from ..observe.progress_bar import Reporter
 from ..observe.slow_log import log_slow
 from ..options import Plan
-from .assignment import Run
+from .assignment import Assignment
 from .backend import Backend, Job
-from .completion import Verdicts
+from .completion import Completion
 from .dispatcher import Dispatcher
-from .outcome_batch import Piece
+from .outcome_batch import OutcomeBatch
 from .policies.schedule import Schedule
 from .policies.stopping import Stop, StopRule, Unfinished
 from .source import Source
@@ -50,7 +50,7 @@ class Engine:
         source: Source,
         backend: Backend,
         *,
-        look_every: float | None = None,
+        poll_interval: float | None = None,
         max_chunk: int | None = None,
         is_stream: bool = False,
         total: int | None = None,
@@ -60,19 +60,21 @@ class Engine:
         self._plan = plan
         self._source = source
         self._backend = backend
-        self._early = look_every is not None
+        self._early = poll_interval is not None
         self._clock = clock
         began = clock() if began is None else began
         self._rule = StopRule(plan, began)
-        self._verdicts = Verdicts(plan, self._rule, clock)
+        self._completion = Completion(plan, self._rule, clock)
         self._reporter = Reporter(plan, total, began) if plan.progress else None
-        self._is_left = False  # whether nobody wants more; set by any thread, read by the engine's
+        self._is_aborted = (
+            False  # whether nobody wants more; set by any thread, read by the engine's
+        )
         self._schedule = Schedule(
             workers=plan.max_workers,
             chunk_size=1 if plan.rate is not None else plan.chunk_size,
             timeout=plan.timeout,
             slow_after=plan.slow_after,
-            look_every=math.inf if look_every is None else look_every,
+            poll_interval=math.inf if poll_interval is None else poll_interval,
             max_chunk=max_chunk,
             is_stream=is_stream,
         )
@@ -84,55 +86,57 @@ class Engine:
             plan.rate,
             retries=plan.retries > 0,
         )
-        self._runs = self._dispatcher.runs
-        self._given_up: list[Job] = []  # overdue, and perhaps still to be ended
+        self._assignments = self._dispatcher.assignments
+        self._abandoned: list[Job] = []  # overdue, and perhaps still to be ended
         self.is_complete = False  # whether every item has its outcome
         self.stop: Stop | None = None  # why the map was stopped before its end
         self.unfinished: Unfinished | None = None  # the first item that was not finished then
         self._raises_stop = False  # whether that is the failure to be raised
 
-    def pieces(self) -> Generator[Piece, None, None]:
+    def batches(self) -> Generator[OutcomeBatch, None, None]:
         """Run the map, yielding outcomes as they come. Closing the iterator stops the map."""
         graceful = False
         try:
             while True:
                 now = self._clock()
                 self._take_due(now)
-                act_at = self._hand_out(now)
-                if act_at > now:
-                    self._end_given_up()  # only now: first of all their places were to be filled
-                if self._is_done() and not self._is_left:  # an input that was closed seems to end
+                next_wakeup = self._hand_out(now)
+                if next_wakeup > now:
+                    self._interrupt_abandoned()  # after their places were filled
+                if (
+                    self._is_done() and not self._is_aborted
+                ):  # an input that was closed seems to end
                     break
-                ended = self._wait(self._patience(now, act_at))
+                ended = self._wait(self._seconds_to_wait(now, next_wakeup))
                 now = self._clock()
                 # Nothing may be yielded before all this is done: time passes while the consumer has
                 # its turn, and what is seen in flight after it must not be taken for seen before.
-                pieces = [piece for job in ended for piece in self._settle(self._runs[job])]
-                if self._early or now >= self._dispatcher.look_at:
-                    pieces.extend(self._look(now))
+                batches = [batch for job in ended for batch in self._settle(self._assignments[job])]
+                if self._early or now >= self._dispatcher.next_wakeup:
+                    batches.extend(self._look(now))
                 self.stop = self._rule.stop(now)
                 self._report(now)
-                yield from pieces
-                if self._is_left:
+                yield from batches
+                if self._is_aborted:
                     return
-                if self.stop is not None and self._verdicts.failure is None:
+                if self.stop is not None and self._completion.failure is None:
                     yield from self._cancel_all(self.stop)
-                if self.stop is not None or self._verdicts.failure is not None:
+                if self.stop is not None or self._completion.failure is not None:
                     self._report(math.inf)
                     return
             graceful = self.is_complete = True
             self._report(math.inf)
         finally:
-            for run in self._runs.values():
-                run.job.cut(0)
-            self._end_given_up()
+            for assignment in self._assignments.values():
+                assignment.job.truncate(0)
+            self._interrupt_abandoned()
             self._close(self._is_over if graceful else None)
             if self._reporter is not None:
                 self._reporter.close()
 
-    def leave(self) -> None:
+    def abort(self) -> None:
         """Let the map end soon, without more outcomes. Any thread may call this."""
-        self._is_left = True
+        self._is_aborted = True
         self._backend.wake()
 
     def raise_failure(self, results: list[Any] | None = None) -> None:
@@ -140,7 +144,7 @@ class Engine:
 
         If the map was stopped as a whole, the error gets `results`, all that there is.
         """
-        failure, self._verdicts.failure = self._verdicts.failure, None
+        failure, self._completion.failure = self._completion.failure, None
         if failure is not None:
             if isinstance(failure, ParallelError) and self._raises_stop:
                 failure.results = results
@@ -174,128 +178,139 @@ class Engine:
         try:
             self._backend.close(enough)
         except ParallelError as error:
-            self._verdicts.failure = error.with_traceback(None)
+            self._completion.failure = error.with_traceback(None)
             self._raises_stop = True
 
     def _is_done(self) -> bool:
-        if self._runs or self._rule.broken is not None or self._verdicts.retries:
+        if self._assignments or self._rule.broken is not None or self._completion.retries:
             return False
         return not self._dispatcher.has_work
 
     def _take_due(self, now: float) -> None:
         """Let items be tried again whose time has come, before any other."""
-        retries = self._verdicts.retries
+        retries = self._completion.retries
         if retries is not None:
             self._dispatcher.due.extend(retries.take_due(now))
             self._source.waiting(len(retries))
 
     def _report(self, now: float) -> None:
         reporter = self._reporter
-        if reporter is None or now < reporter.look_at:
+        if reporter is None or now < reporter.next_wakeup:
             return
-        retried = 0 if self._verdicts.retries is None else self._verdicts.retries.count
-        unseen = sum(run.seen - run.delivered for run in self._runs.values())
-        running = sum(run.job.started is not None for run in self._runs.values())
+        retried = 0 if self._completion.retries is None else self._completion.retries.count
+        unseen = sum(
+            assignment.seen - assignment.delivered for assignment in self._assignments.values()
+        )
+        running = sum(
+            assignment.job.started is not None for assignment in self._assignments.values()
+        )
         reporter.report(self._clock(), self._rule, unseen, retried, running)
 
     # Watching
 
-    def _patience(self, now: float, act_at: float) -> float | None:
+    def _seconds_to_wait(self, now: float, next_wakeup: float) -> float | None:
         """For how long to wait if nobody wakes us; None: for ever."""
-        at = min(self._dispatcher.look_at, self._rule.look_at(now), act_at)
-        if self._verdicts.retries:
-            at = min(at, self._verdicts.retries.next_due)
+        at = min(self._dispatcher.next_wakeup, self._rule.next_wakeup(now), next_wakeup)
+        if self._completion.retries:
+            at = min(at, self._completion.retries.next_due)
         if self._reporter is not None:
-            at = min(at, self._reporter.look_at)
+            at = min(at, self._reporter.next_wakeup)
         return None if at == math.inf else max(0.0, at - now)
 
-    def _look(self, now: float) -> Iterator[Piece]:
+    def _look(self, now: float) -> Iterator[OutcomeBatch]:
         """See how far every run is; deliver early if asked to; give up on overdue items."""
-        for run in list(self._runs.values()):
-            run.look(now)
+        for assignment in list(self._assignments.values()):
+            assignment.look(now)
             if self._early:
-                yield from self._deliver(run, run.seen)
-            overdue_at = self._schedule.overdue_at(run)
+                yield from self._deliver(assignment, assignment.seen)
+            overdue_at = self._schedule.overdue_at(assignment)
             if now >= overdue_at:
-                yield from self._expire(run)
+                yield from self._expire(assignment)
                 continue
             if overdue_at < math.inf:
-                run.job.will_expire(run.seen - run.chunk.start, overdue_at)
-            if self._schedule.slow(run, now):
-                log_slow(self._plan.caller, run, now)
-        self._dispatcher.look_at = self._schedule.look_again(self._runs.values(), now)
+                assignment.job.will_expire(assignment.seen - assignment.chunk.start, overdue_at)
+            if self._schedule.slow(assignment, now):
+                log_slow(self._plan.caller, assignment, now)
+        self._dispatcher.next_wakeup = self._schedule.next_wakeup(self._assignments.values(), now)
 
-    def _settle(self, run: Run) -> Iterator[Piece]:
+    def _settle(self, assignment: Assignment) -> Iterator[OutcomeBatch]:
         """Deliver what is left of a run that ended."""
-        self._dispatcher.forget(run)
-        job, first = run.job, run.chunk.start
+        self._dispatcher.forget(assignment)
+        job, first = assignment.job, assignment.chunk.start
         finished = job.finish()
         done = len(finished.values)
         self._schedule.measured(done, job.ended - (job.started or job.ended))
-        if first + done < run.stop:  # cut so late that it was not clear what would be run
-            self._dispatcher.again.append(run.chunk._replace(start=first + done, stop=run.stop))
-        yield from self._verdicts.pieces(run, finished)
+        if first + done < assignment.stop:  # cut so late that it was not clear what would be run
+            self._dispatcher.again.append(
+                assignment.chunk._replace(start=first + done, stop=assignment.stop)
+            )
+        yield from self._completion.batches(assignment, finished)
 
-    def _deliver(self, run: Run, stop: int) -> Iterator[Piece]:
+    def _deliver(self, assignment: Assignment, stop: int) -> Iterator[OutcomeBatch]:
         """Deliver the finished items before the index `stop`."""
-        if run.delivered < stop:
-            yield from self._verdicts.pieces(run, run.job.peek(stop - run.chunk.start))
-            run.delivered = stop
+        if assignment.delivered < stop:
+            yield from self._completion.batches(
+                assignment, assignment.job.peek(stop - assignment.chunk.start)
+            )
+            assignment.delivered = stop
 
-    def _expire(self, run: Run) -> Iterator[Piece]:
+    def _expire(self, assignment: Assignment) -> Iterator[OutcomeBatch]:
         """Give up on the item in flight, unless it has just finished after all."""
-        index = run.seen
-        rest = self._dispatcher.cut(run, index + 1)
+        index = assignment.seen
+        rest = self._dispatcher.truncate(assignment, index + 1)
         if rest is not None:
             self._dispatcher.again.appendleft(rest)
-        if run.chunk.start + run.job.done() == index and self._dispatcher.give_up(run):
-            job, timeout = run.job, self._plan.timeout or 0.0
+        if (
+            assignment.chunk.start + assignment.job.completed() == index
+            and self._dispatcher.abandon(assignment)
+        ):
+            job, timeout = assignment.job, self._plan.timeout or 0.0
             stack = job.stack()
-            self._given_up.append(job)
-            yield from self._deliver(run, index)
-            item = describe(run.chunk.item(index))
+            self._abandoned.append(job)
+            yield from self._deliver(assignment, index)
+            item = describe(assignment.chunk.item(index))
             error = TaskTimeoutError(index, item, timeout, job.worker, stack, job.is_running)
-            yield from self._verdicts.overdue(run, error)
+            yield from self._completion.overdue(assignment, error)
 
-    def _end_given_up(self) -> None:
-        if self._given_up:
-            while self._given_up:
-                self._given_up.pop().interrupt()
-            self._rule.stuck = self._backend.stuck(self._plan.max_abandoned)
+    def _interrupt_abandoned(self) -> None:
+        if self._abandoned:
+            while self._abandoned:
+                self._abandoned.pop().interrupt()
+            self._rule.abandoned = self._backend.abandoned(self._plan.max_abandoned)
 
     # Stopping
 
-    def _cancel_all(self, stop: Stop) -> Iterator[Piece]:
+    def _cancel_all(self, stop: Stop) -> Iterator[OutcomeBatch]:
         """Turn everything that is not finished into `TaskCancelledError`."""
         self._source.close()
         leftovers: list[Leftover] = []
-        for run in list(self._runs.values()):
-            job = run.job
-            job.cut(0)
-            running = self._dispatcher.give_up(run)
+        for assignment in list(self._assignments.values()):
+            job = assignment.job
+            job.truncate(0)
+            running = self._dispatcher.abandon(assignment)
             if not running:
-                self._dispatcher.forget(run)
-            finished = job.peek(job.done()) if running else job.finish()
-            yield from self._verdicts.pieces(run, finished)
-            at = run.chunk.start + len(finished.values)
-            if running and job.started is not None and at < run.stop:
+                self._dispatcher.forget(assignment)
+            finished = job.peek(job.completed()) if running else job.finish()
+            yield from self._completion.batches(assignment, finished)
+            at = assignment.chunk.start + len(finished.values)
+            if running and job.started is not None and at < assignment.stop:
                 job.interrupt()
-                began = finished.times[-1] if finished.times else run.since or job.started
-                item = run.chunk._replace(start=at, stop=at + 1)
+                began = finished.times[-1] if finished.times else assignment.since or job.started
+                item = assignment.chunk._replace(start=at, stop=at + 1)
                 leftovers.append(Leftover(item, job.worker, [began, self._clock()]))
                 at += 1
-            leftovers.append(Leftover(run.chunk._replace(start=at, stop=run.stop)))
-        waiting = self._verdicts.retries.take_all() if self._verdicts.retries else []
+            leftovers.append(Leftover(assignment.chunk._replace(start=at, stop=assignment.stop)))
+        waiting = self._completion.retries.take_all() if self._completion.retries else []
         chunks = [*self._dispatcher.due, *self._dispatcher.again, *waiting]
         while (chunk := self._source.rest()) is not None:
             chunks.append(chunk)
         for leftover in (*leftovers, *map(Leftover, chunks)):
-            for unfinished, piece in leftover.cancelled(stop.reason):
+            for unfinished, batch in leftover.cancelled(stop.reason):
                 if self.unfinished is None or unfinished.index < self.unfinished.index:
                     self.unfinished = unfinished
-                yield piece
+                yield batch
         # What is cancelled takes a slot only if failures do. Without one, it would be missed.
         must_raise = stop.always_raises or self._plan.on_error != "return"
-        if must_raise and self._verdicts.failure is None:
-            self._verdicts.failure = stop.error(self.unfinished)
+        if must_raise and self._completion.failure is None:
+            self._completion.failure = stop.error(self.unfinished)
             self._raises_stop = True

@@ -9,7 +9,7 @@ from ..outcome import Outcome
 from .source import Chunk
 
 
-class Piece(NamedTuple):
+class OutcomeBatch(NamedTuple):
     """Outcomes of consecutive items, the first of which has the index `start`.
 
     `failed` holds the failures by index; their exceptions stand among the values too.

@@ -41,7 +41,7 @@ class Source(Protocol):
         """The next chunk, of at most `size` items; None if there is none (for now)."""
         ...
 
-    def look_at(self, now: float) -> float:
+    def next_wakeup(self, now: float) -> float:
         """When to try again after `take` had nothing, if nobody wakes the engine."""
         ...
 
@@ -86,7 +86,7 @@ class ListSource:
         self._next = stop
         return Chunk(self._base, self._first, start, stop, self._attempt)
 
-    def look_at(self, now: float) -> float:
+    def next_wakeup(self, now: float) -> float:
         return float("inf")
 
     def close(self) -> None:

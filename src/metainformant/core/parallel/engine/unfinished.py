@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..describe import describe, note_failure
-from .outcome_batch import Piece
+from .outcome_batch import OutcomeBatch
 from .policies.stopping import Unfinished
 from .source import Chunk
 
@@ -18,7 +18,7 @@ class Leftover(NamedTuple):
     worker: str = ""
     times: list[float] = []  # noqa: RUF012  # never changed
 
-    def cancelled(self, reason: str) -> Iterator[tuple[Unfinished, Piece]]:
+    def cancelled(self, reason: str) -> Iterator[tuple[Unfinished, OutcomeBatch]]:
         """Turn each item into a failure that says how far it was."""
         chunk, worker, times = self
         running = bool(worker)
@@ -31,4 +31,4 @@ class Leftover(NamedTuple):
             error = unfinished.error(reason)
             if chunk.past:
                 note_failure(error, index, item, chunk.attempt, chunk.past)
-            yield unfinished, Piece(chunk, index, [error], {index: error}, worker, times)
+            yield unfinished, OutcomeBatch(chunk, index, [error], {index: error}, worker, times)

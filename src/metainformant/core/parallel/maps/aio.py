@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from time import monotonic
 from typing import Any, Literal, TypeVar, overload
 
-from ..engine.outcome_batch import Piece
+from ..engine.outcome_batch import OutcomeBatch
 from ..runner.stream_map import End, Stream
 from .streams import make_stream
 
@@ -89,16 +89,16 @@ def aimap(
 
 async def _values(stream: Stream, skip: bool) -> AsyncGenerator[Any, None]:
     loop = asyncio.get_running_loop()
-    received: deque[Piece | End] = deque()  # filled by the driver, emptied here; both atomic
+    received: deque[OutcomeBatch | End] = deque()  # filled by the driver, emptied here; both atomic
     arrived = asyncio.Event()
     guard = _Guard(stream)
 
-    def send(piece: Piece | End) -> None:
-        received.append(piece)
+    def send(batch: OutcomeBatch | End) -> None:
+        received.append(batch)
         try:
             loop.call_soon_threadsafe(arrived.set)
         except RuntimeError:  # the loop was closed, and nobody waits any more
-            stream.leave()
+            stream.abort()
 
     try:
         stream.start(send)
@@ -107,11 +107,11 @@ async def _values(stream: Stream, skip: bool) -> AsyncGenerator[Any, None]:
             await arrived.wait()
             arrived.clear()
             while received:
-                piece = received.popleft()
-                if isinstance(piece, End):
-                    stream.finish(piece)
+                batch = received.popleft()
+                if isinstance(batch, End):
+                    stream.finish(batch)
                     return
-                for ready in stream.take(piece):
+                for ready in stream.take(batch):
                     values = ready.successes() if skip else ready.values
                     values.reverse()
                     while values:
@@ -121,7 +121,7 @@ async def _values(stream: Stream, skip: bool) -> AsyncGenerator[Any, None]:
                             await asyncio.sleep(0)
                             turn_ends = monotonic() + _TURN
     finally:
-        guard.leave()
+        guard.abort()
 
 
 class _Guard:
@@ -131,7 +131,7 @@ class _Guard:
     """
 
     def __init__(self, stream: Stream) -> None:
-        self.leave = stream.leave
+        self.abort = stream.abort
 
     def __del__(self) -> None:
-        self.leave()
+        self.abort()

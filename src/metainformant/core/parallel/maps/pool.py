@@ -211,7 +211,7 @@ class Pool:
             return
         self._is_closed = True
         for stream in list(self._streams):
-            stream.leave()
+            stream.abort()
         pool = self._arguments.get("pool")
         if pool is not None and self._finalizer.detach():
             pool.close(lambda: False)

@@ -46,15 +46,15 @@ class Results(Iterator[R], Generic[R]):
         Any thread may call this. If another one is asking for results, or is going to, it gets a
         `ParallelError` instead of the next ones.
         """
-        self._stream.leave()
+        self._stream.abort()
         is_running = getattr(self._results, "gi_running", False)  # it may be what called us
         if not (self._stream.is_consumed_elsewhere or is_running):
             self._results.close()
         self._stream.join()
 
-    def leave(self) -> None:
+    def abort(self) -> None:
         """Stop the map, as `close()` does, but let whoever asks for more results have an error."""
-        self._stream.leave()
+        self._stream.abort()
         self._stream.join()
 
     def keep(self, owner: object) -> None:
@@ -226,23 +226,23 @@ def make_stream(
 
 
 def _values(stream: Stream, skip: bool) -> Generator[Any, None, None]:
-    pieces = stream.pieces()
+    batches = stream.batches()
     try:
-        for piece in pieces:
-            values = piece.successes() if skip else piece.values
+        for batch in batches:
+            values = batch.successes() if skip else batch.values
             values.reverse()
             pop = values.pop
             while values:
                 yield pop()  # nothing here may refer to a result that was delivered
     finally:
-        pieces.close()
+        batches.close()
 
 
 def _outcomes(stream: Stream) -> Generator[Outcome[Any, Any], None, None]:
     epoch = time.time() - time.monotonic()
-    pieces = stream.pieces()
+    batches = stream.batches()
     try:
-        for piece in pieces:
-            yield from piece.outcomes(epoch)
+        for batch in batches:
+            yield from batch.outcomes(epoch)
     finally:
-        pieces.close()
+        batches.close()

@@ -25,11 +25,11 @@ class Reporter:
         self._tell: Callable[[Progress], Any] = tell if callable(tell) else _display(label, total)
         self._total = total
         self._began = began
-        self.look_at = began  # when to report again
+        self.next_wakeup = began  # when to report again
 
     def report(self, now: float, rule: StopRule, unseen: int, retried: int, running: int) -> None:
         """Report; `unseen` finished items are not counted in `rule` yet."""
-        self.look_at = now + _REPORT_EVERY
+        self.next_wakeup = now + _REPORT_EVERY
         done = rule.finished + unseen
         self._tell(
             Progress(

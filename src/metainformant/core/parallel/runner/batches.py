@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from .. import validate
 from ..describe import describe
-from ..engine.outcome_batch import Piece
+from ..engine.outcome_batch import OutcomeBatch
 from ..options import make_plan
 from ..validate import OnError
-from .delivery import in_order
+from .delivery import reordered
 from .list_map import run_list
 
 
@@ -60,11 +60,11 @@ def of_batch(
     return lambda index, batch, results: tell(index, batch.items, results)
 
 
-def flatten(pieces: Iterable[Piece], on_error: OnError) -> list[Any]:
+def flatten(batches: Iterable[OutcomeBatch], on_error: OnError) -> list[Any]:
     """All results of all batches; a failed batch stands for each of its items."""
     results: list[Any] = []
-    for piece in pieces:
-        for outcome in piece.outcomes():
+    for batch in batches:
+        for outcome in batch.outcomes():
             if outcome.ok:
                 results.extend(outcome.value)
             elif on_error != "skip":
@@ -86,7 +86,7 @@ def run_batches(
     plan = make_plan(caller, PerBatch(func), options, **arguments)
     plan = plan._replace(on_complete=of_batch(plan.on_complete))
 
-    def gather(pieces: Iterable[Piece], _: int) -> list[Any]:
-        return flatten(in_order(pieces) if plan.ordered else pieces, plan.on_error)
+    def gather(batches: Iterable[OutcomeBatch], _: int) -> list[Any]:
+        return flatten(reordered(batches) if plan.ordered else batches, plan.on_error)
 
     return run_list(plan, batched(validate.check_items(caller, items), size), gather)

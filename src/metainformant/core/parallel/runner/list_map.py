@@ -9,20 +9,20 @@ from typing import Any
 from .. import validate
 from ..backends.registry import make_backend, watched
 from ..engine.loop import Engine
-from ..engine.outcome_batch import Piece
+from ..engine.outcome_batch import OutcomeBatch
 from ..engine.source import ListSource
 from ..observe.progress_bar import check_display
 from ..options import Plan
-from .delivery import collect, told
+from .delivery import collect, notify
 
 # Seconds between two looks at unfinished chunks: where users see when an item is finished, and
 # where they only see a count.
-LOOK = 0.005
+POLL_INTERVAL = 0.005
 _GLANCE = 0.1
 
 
 def run_list(
-    plan: Plan, items: Iterable[Any], gather: Callable[[Iterable[Piece], int], list[Any]]
+    plan: Plan, items: Iterable[Any], gather: Callable[[Iterable[OutcomeBatch], int], list[Any]]
 ) -> list[Any]:
     """Run a map over items that are read whole, and `gather` its pieces to its results."""
     began = monotonic()
@@ -34,16 +34,16 @@ def run_list(
         watched(plan),
         source,
         backend,
-        look_every=_look_every(plan),
+        poll_interval=_poll_interval(plan),
         max_chunk=backend.max_chunk,
         total=total,
         began=began,
     )
-    pieces = engine.pieces()
+    batches = engine.batches()
     try:
-        results = gather(told(pieces, plan.on_complete), total)
+        results = gather(notify(batches, plan.on_complete), total)
     finally:
-        pieces.close()
+        batches.close()
     engine.raise_failure(results)
     return results
 
@@ -51,14 +51,14 @@ def run_list(
 def run_map(plan: Plan, items: Iterable[Any]) -> list[Any]:
     """Run a map over items that are read whole; return its results."""
 
-    def gather(pieces: Iterable[Piece], total: int) -> list[Any]:
-        return collect(pieces, total, ordered=plan.ordered, on_error=plan.on_error)
+    def gather(batches: Iterable[OutcomeBatch], total: int) -> list[Any]:
+        return collect(batches, total, ordered=plan.ordered, on_error=plan.on_error)
 
     return run_list(plan, validate.check_items(plan.caller, items), gather)
 
 
-def _look_every(plan: Plan) -> float | None:
+def _poll_interval(plan: Plan) -> float | None:
     # Failures are counted and retried as they come: those of a chunk must not wait for its end.
     if not plan.ordered or plan.max_failures is not None or plan.retries or plan.on_complete:
-        return LOOK
+        return POLL_INTERVAL
     return None if plan.progress is None else _GLANCE

@@ -19,14 +19,14 @@ from typing import Any
 from ..backends.registry import make_backend, watched
 from ..engine.lazy_source import StreamSource
 from ..engine.loop import Engine
-from ..engine.outcome_batch import Piece
+from ..engine.outcome_batch import OutcomeBatch
 from ..engine.policies.stopping import Unfinished
 from ..errors import ParallelError
 from ..host.threads import DAEMON, launch
 from ..observe.progress_bar import check_display
 from ..options import Plan
-from .delivery import InOrder, tell_of
-from .list_map import LOOK
+from .delivery import ReorderBuffer, notify_batch
+from .list_map import POLL_INTERVAL
 
 # No wait is longer than this: elsewhere than on Linux a signal may not end one.
 _LONGEST_WAIT = 0.1
@@ -70,35 +70,37 @@ class Stream:
         # Both are made at the start. Written by the consumer, read by whoever closes.
         self._engine: Engine | None = None
         self._driver: threading.Thread | None = None
-        self._is_left = False  # whether nobody wants more; set by any thread, read by the consumer
+        self._is_aborted = (
+            False  # whether nobody wants more; set by any thread, read by the consumer
+        )
         self._consumer: int | None = None  # the thread that asked for results last
         # Owned by the consumer:
-        self._order = InOrder() if plan.ordered else None
+        self._order = ReorderBuffer() if plan.ordered else None
         self._delivered = 0
 
     # The consumer's side
 
-    def pieces(self) -> Generator[Piece, None, None]:
+    def batches(self) -> Generator[OutcomeBatch, None, None]:
         """Run the map in threads of its own, and yield what comes, in order if that is asked."""
-        received: queue.SimpleQueue[Piece | End] = queue.SimpleQueue()
+        received: queue.SimpleQueue[OutcomeBatch | End] = queue.SimpleQueue()
         try:
             self._consumer = threading.get_ident()
             self.start(received.put)
             while True:
                 self._consumer = threading.get_ident()
                 try:
-                    piece = received.get(timeout=_LONGEST_WAIT)
+                    batch = received.get(timeout=_LONGEST_WAIT)
                 except queue.Empty:
                     continue
-                if isinstance(piece, End):
+                if isinstance(batch, End):
                     self.join()
-                    self.finish(piece)
+                    self.finish(batch)
                     return
-                yield from self.take(piece)
+                yield from self.take(batch)
         finally:
-            self.leave()  # and wait for nothing: it may be the garbage collector that closes us
+            self.abort()  # and wait for nothing: it may be the garbage collector that closes us
 
-    def start(self, send: Callable[[Piece | End], object]) -> None:
+    def start(self, send: Callable[[OutcomeBatch | End], object]) -> None:
         """Start reading and running; all that comes of it goes through `send`, in the driver.
 
         Raises:
@@ -109,13 +111,13 @@ class Stream:
             watched(self._plan),
             self._source,
             self._backend,
-            look_every=LOOK,
+            poll_interval=POLL_INTERVAL,
             max_chunk=self._source.max_chunk,
             is_stream=True,
             total=self._total,
         )
-        if self._is_left:  # it may not have seen the engine
-            engine.leave()
+        if self._is_aborted:  # it may not have seen the engine
+            engine.abort()
         driver = threading.Thread(
             target=self._context.run,
             args=(self._drive, engine, send),
@@ -126,10 +128,10 @@ class Stream:
         launch(driver, caller)
         self._driver = driver
 
-    def take(self, piece: Piece) -> Iterator[Piece]:
+    def take(self, batch: OutcomeBatch) -> Iterator[OutcomeBatch]:
         """The consumer's part: yield what can be delivered now that this piece has come."""
-        tell_of(piece, self._plan.on_complete)
-        for ready in (piece,) if self._order is None else self._order.add(piece):
+        notify_batch(batch, self._plan.on_complete)
+        for ready in (batch,) if self._order is None else self._order.add(batch):
             self._tell_progress()
             count = len(ready.values)  # the list may be consumed
             yield ready
@@ -174,11 +176,11 @@ class Stream:
 
     # From any thread
 
-    def leave(self) -> None:
+    def abort(self) -> None:
         """Let the map end soon, without more outcomes."""
-        self._is_left = True
+        self._is_aborted = True
         if self._engine is not None:
-            self._engine.leave()
+            self._engine.abort()
         self._source.close()
 
     def join(self) -> None:
@@ -196,11 +198,11 @@ class Stream:
 
     # The driver
 
-    def _drive(self, engine: Engine, send: Callable[[Piece | End], object]) -> None:
+    def _drive(self, engine: Engine, send: Callable[[OutcomeBatch | End], object]) -> None:
         crash: BaseException | None = None
         try:
-            for piece in engine.pieces():
-                send(piece)
+            for batch in engine.batches():
+                send(batch)
         except BaseException as error:
             crash = error
         finally:

@@ -70,7 +70,7 @@ class Interruptible:
             _wake(ident)
         return True
 
-    def leave(self) -> None:
+    def settle(self) -> None:
         """Called by the worker after its call: returns when nothing can arrive any more."""
         try:
             self._tokens.pop()

@@ -21,7 +21,7 @@ class Preparation(NamedTuple):
     worker_state: Callable[[], Any] | None = None
 
     @contextmanager
-    def done(self) -> Iterator[Bind]:
+    def performed(self) -> Iterator[Bind]:
         """Prepare the worker; clean up at the end.
 
         Gives a function that turns what the user passed into what is to be called with an item.

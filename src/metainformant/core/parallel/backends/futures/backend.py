@@ -40,7 +40,7 @@ class ExecutorJob:
         self.attempt = attempt
         self.future: Future[Any] | None = None  # once it is handed over
         self.is_ended = False
-        self.is_given_up = False
+        self.is_abandoned = False
         self.ended = 0.0
         self.worker = ""  # at first the kind of executor, in the end the worker
         self._place = place
@@ -58,13 +58,13 @@ class ExecutorJob:
     def will_expire(self, position: int, at: float) -> None:
         pass  # the watch on the far side tells the task
 
-    def done(self) -> int:
+    def completed(self) -> int:
         return len(self._finished.values)
 
-    def cut(self, keep: int) -> int:
+    def truncate(self, keep: int) -> int:
         future = self.future
         if self.is_ended:
-            return keep if self.done() < keep else self.done() + 1
+            return keep if self.completed() < keep else self.completed() + 1
         if future is not None:
             if not future.cancel():
                 return len(self.items)
@@ -79,10 +79,10 @@ class ExecutorJob:
     def finish(self) -> Finished:
         return self._finished
 
-    def give_up(self) -> bool:
+    def abandon(self) -> bool:
         if not self.is_ended:
-            self.is_given_up = True
-        return self.is_given_up
+            self.is_abandoned = True
+        return self.is_abandoned
 
     def interrupt(self) -> None:
         pass
@@ -138,7 +138,7 @@ class ExecutorBackend:
         self._ended: list[ExecutorJob] = []
         self._workers = 0  # how many the engine counts on
         self._refusal: ParallelError | None = None  # why nothing more can be handed over
-        self._stuck = 0
+        self._abandoned_calls = 0
 
     def spawn(self) -> None:
         if self._refusal is not None:
@@ -147,7 +147,7 @@ class ExecutorBackend:
 
     def submit(self, items: list[Any], first: int, attempt: int) -> ExecutorJob:
         place = type(self._executor).__name__
-        job = ExecutorJob(items, first, attempt, place, self._take_back)
+        job = ExecutorJob(items, first, attempt, place, self._steal)
         self._queue.append(job)
         return job
 
@@ -177,8 +177,8 @@ class ExecutorBackend:
     def wake(self) -> None:
         self._events.put(None)
 
-    def stuck(self, most: int) -> int:
-        return self._stuck
+    def abandoned(self, most: int) -> int:
+        return self._abandoned_calls
 
     def workers(self) -> int:
         return self._workers
@@ -192,14 +192,14 @@ class ExecutorBackend:
             if job.future is not None:
                 job.future.cancel()
 
-    def _take_back(self, job: ExecutorJob) -> None:
+    def _steal(self, job: ExecutorJob) -> None:
         self._given.discard(job)
         self._queue.appendleft(job)
 
     def _hand_over(self) -> None:
         while self._queue and len(self._given) < self._workers:
             job = self._queue.popleft()
-            if job.is_given_up:
+            if job.is_abandoned:
                 continue
             if not job.items:  # all of it was taken back
                 self._end(job, Finished([], {}))
@@ -247,12 +247,12 @@ class ExecutorBackend:
         else:
             finished = Finished(result.values, result.failed, result.times)
             self._end(job, finished, result.worker, result.seconds)
-            self._stuck += result.stuck
+            self._abandoned_calls += result.abandoned
             if result.broken is not None:
                 self._workers, self._refusal = 0, result.broken
-            elif self._stuck > self._plan.max_abandoned:
+            elif self._abandoned_calls > self._plan.max_abandoned:
                 self._refuse(
-                    f"has {self._stuck} tasks that were left running, more than "
+                    f"has {self._abandoned_calls} tasks that were left running, more than "
                     f"max_abandoned={self._plan.max_abandoned}. Give the calls limits of their own "
                     "(socket timeouts, say), or raise max_abandoned"
                 )
@@ -261,7 +261,7 @@ class ExecutorBackend:
         self, job: ExecutorJob, finished: Finished, worker: str = "", seconds: float = 0.0
     ) -> None:
         job.end(finished, worker, seconds)
-        if not job.is_given_up:
+        if not job.is_abandoned:
             self._ended.append(job)
 
     def _loss(self, job: ExecutorJob, error: BaseException) -> Finished:

@@ -92,7 +92,7 @@ class ChunkResult(NamedTuple):
     times: list[float]  # since it was begun; empty if nobody wants to know
     seconds: float  # that it took
     worker: str
-    stuck: int = 0  # how many calls were left behind
+    abandoned: int = 0  # how many calls were left behind
     broken: ParallelError | None = None  # why nothing could be run
 
     def opened(self) -> ChunkResult:
@@ -121,7 +121,7 @@ class _SealedResult(NamedTuple):
     times: list[float]
     seconds: float
     worker: str
-    stuck: int
+    abandoned: int
     broken: bytes | None
 
     def opened(self) -> ChunkResult:

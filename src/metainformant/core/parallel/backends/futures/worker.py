@@ -19,7 +19,7 @@ from ..threads.thread_group import ThreadGroup
 from .messages import ChunkRequest, ChunkResult
 
 # Seconds between two looks at items that are watched.
-_LOOK = 0.005
+_POLL_INTERVAL = 0.005
 
 
 def run_request(sent: Any) -> ChunkResult:
@@ -31,11 +31,11 @@ def run_request(sent: Any) -> ChunkResult:
     except ParallelError as error:
         return ChunkResult([], {}, [], 0.0, worker, broken=error)
     if request.timeout is None and request.slow_after is None:
-        values, failed, times, stuck = _run_here(request)
+        values, failed, times, abandoned = _run_here(request)
     else:
-        values, failed, times, stuck = _run_watched(request)
+        values, failed, times, abandoned = _run_watched(request)
     times = [time - began for time in times]
-    return ChunkResult(values, failed, times, monotonic() - began, worker, stuck)
+    return ChunkResult(values, failed, times, monotonic() - began, worker, abandoned)
 
 
 _Outcomes = tuple[list[Any], dict[int, BaseException], list[float], int]
@@ -68,21 +68,21 @@ def _run_watched(request: ChunkRequest) -> _Outcomes:
         plan,
         ListSource(request.items, request.first, request.attempt),
         ThreadBackend(plan, eager=True, keep_times=request.timed),
-        look_every=_LOOK,
+        poll_interval=_POLL_INTERVAL,
     )
     slots: dict[int, Any] = {}
     failed: dict[int, BaseException] = {}
     spans: dict[int, tuple[float, float]] = {}
-    pieces = engine.pieces()
-    with contextlib.closing(pieces):
-        for piece in pieces:
-            start = piece.start - request.first
-            slots.update(enumerate(piece.values, start))
-            for index, error in piece.failed.items():
+    batches = engine.batches()
+    with contextlib.closing(batches):
+        for batch in batches:
+            start = batch.start - request.first
+            slots.update(enumerate(batch.values, start))
+            for index, error in batch.failed.items():
                 _unnote(error, index)
                 failed[index - request.first] = error
-            for at in range(len(piece.values) if piece.times else 0):
-                spans[start + at] = (piece.times[at], piece.times[at + 1])
+            for at in range(len(batch.values) if batch.times else 0):
+                spans[start + at] = (batch.times[at], batch.times[at + 1])
             if failed and request.fail_fast:
                 break
     done = next((at for at in range(count) if at not in slots), count)
@@ -97,8 +97,8 @@ def _run_watched(request: ChunkRequest) -> _Outcomes:
     times = [spans[at][0] for at in range(done) if at in spans]
     if times:
         times.append(spans[len(times) - 1][1])
-    stuck = [error for error in failed.values() if isinstance(error, TaskTimeoutError)]
-    return values, failed, times, sum(error.running for error in stuck)
+    abandoned = [error for error in failed.values() if isinstance(error, TaskTimeoutError)]
+    return values, failed, times, sum(error.running for error in abandoned)
 
 
 def _unnote(error: BaseException, index: int) -> None:

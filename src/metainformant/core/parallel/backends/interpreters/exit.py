@@ -60,7 +60,7 @@ def _end_all() -> None:
     if not (left := [handle for handle in _living if handle.is_alive()]):
         return
     for handle in left:
-        handle.leave()
+        handle.request_exit()
     until = monotonic() + _LAST_GRACE
     while any(handle.is_alive() and handle.is_busy() for handle in left) and monotonic() < until:
         sleep(0.001)

@@ -141,8 +141,8 @@ class InterpreterHandle:
         """Whether there is something that can be ended."""
         return self.job is not None or not self.is_ready
 
-    def leave(self) -> None:
-        self._ask("leave")
+    def request_exit(self) -> None:
+        self._ask("exit")
 
     def part(self) -> bool:
         """Say farewell; return whether the interpreter can do nothing any more."""

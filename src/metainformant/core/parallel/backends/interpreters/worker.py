@@ -3,7 +3,7 @@
 Besides the thread that works there is one that listens to what concerns the call in flight:
 
 Messages to it:    ("end", number)      end the call of that job
-                   ("leave",)           end the call, whichever it is, and then the worker
+                   ("exit",)           end the call, whichever it is, and then the worker
                    ("stack",)           it answers with where the call is
                    ("part",)            the last one; it answers with whether the worker is blocked
 """
@@ -43,20 +43,22 @@ class InterpreterWorker(Worker):
         self._thread = threading.current_thread()
         # What is in flight: number of the job, and what ends its call. Set by the worker.
         self._flight = (0, Interruptible(self._thread))
-        self._is_leaving = False  # set by the listener
+        self._exit_requested = False  # set by the listener
 
-    def _run_items(self, func: Callable[[Any], Any], tape: Iterator[Any], fail_fast: bool) -> None:
+    def _run_items(
+        self, func: Callable[[Any], Any], permitted: Iterator[Any], fail_fast: bool
+    ) -> None:
         self._allow_end()
         header = self._buffer.header
-        if self._is_leaving or header[Header.END_JOB] == header[Header.JOB]:
+        if self._exit_requested or header[Header.END_JOB] == header[Header.JOB]:
             raise TaskEnded  # the listener may have looked before there was something to end
-        super()._run_items(func, tape, fail_fast)
-        self._flight[1].leave()
+        super()._run_items(func, permitted, fail_fast)
+        self._flight[1].settle()
 
     def _send_out_of_band(
         self, position: int, kind: int, payload: Payload, parts: list[Any]
     ) -> None:
-        self._flight[1].leave()  # or half a message might be sent
+        self._flight[1].settle()  # or half a message might be sent
         super()._send_out_of_band(position, kind, payload, parts)
         self._allow_end()
 
@@ -75,9 +77,9 @@ class InterpreterWorker(Worker):
                     control.send(self._is_blocked())
                     return
                 else:
-                    self._is_leaving = what == "leave"
+                    self._exit_requested = what == "exit"
                     number, call = self._flight
-                    if self._is_leaving or number == message[0]:
+                    if self._exit_requested or number == message[0]:
                         call.send()
 
     def _is_blocked(self) -> bool:

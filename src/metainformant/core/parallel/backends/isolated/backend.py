@@ -82,7 +82,7 @@ class RemoteBackend:
             first,
             attempt,
             number,
-            self._group.parted,
+            self._group.worker_abandoned,
             self._hear_all,
             timed=self._keep_times,
         )
@@ -117,8 +117,8 @@ class RemoteBackend:
     def workers(self) -> int:
         return self._group.wanted
 
-    def stuck(self, most: int) -> int:
-        return self._group.stuck()
+    def abandoned(self, most: int) -> int:
+        return self._group.abandoned()
 
     def dismiss(self) -> None:
         pass  # a worker is too dear to be ended before the map is
@@ -128,9 +128,9 @@ class RemoteBackend:
         try:
             for handle in self._group.handles:
                 if handle.job is not None:
-                    handle.job.cut(0)
-                    handle.job.is_given_up = True
-                    handle.end_call(handle.job.number, handle.job.done())
+                    handle.job.truncate(0)
+                    handle.job.is_abandoned = True
+                    handle.end_call(handle.job.number, handle.job.completed())
                     self._group.kill_after_grace(handle)
             while any(handle.job is not None for handle in self._group.handles):
                 try:
@@ -160,10 +160,10 @@ class RemoteBackend:
                 job = self._queue.popleft()
                 if job is None:
                     self._news = True
-                elif not job.is_given_up and job.items:
+                elif not job.is_abandoned and job.items:
                     self._send(handle, job)
                     break
-                elif not job.is_given_up:  # all of it was taken back
+                elif not job.is_abandoned:  # all of it was taken back
                     job.is_ended = self._news = True
                     self._ended.append(job)
             else:
@@ -247,14 +247,14 @@ class RemoteBackend:
             raise unpack(message[0], handle.name)
         elif what == "out_of_band":
             read = handle.channel.later(*message[1:])
-            if job is not None and not job.is_given_up:
+            if job is not None and not job.is_abandoned:
                 job.out_of_band[message[0]] = read
         elif job is not None and job.number == message[0]:
             handle.job = None
             handle.overdue_at = math.inf
             handle.tasks += job.sent
             self._news = True
-            if job.is_given_up:
+            if job.is_abandoned:
                 job.part()
             elif what == "no function":
                 handle.function = None  # it may be readable the next time
@@ -287,12 +287,12 @@ class RemoteBackend:
                 "for what it printed."
             )
         job: RemoteJob | None = handle.job
-        if job is None or not job.is_given_up:
+        if job is None or not job.is_abandoned:
             self._group.wanted -= 1
         self._news = True
         if job is None:
             return
-        if job.is_given_up:
+        if job.is_abandoned:
             job.part()
             return
         if not job.has_begun() and not job.one_by_one:

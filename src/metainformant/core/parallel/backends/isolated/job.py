@@ -16,7 +16,7 @@ from .handle import WorkerHandle
 from .result_buffer import Header, Kind, ResultBuffer, ResultSlice
 
 # A worker that is so many items away from a cut can't have got there unseen.
-_FAR = 1000
+_SAFE_DISTANCE_ITEMS = 1000
 
 
 class RemoteJob:
@@ -28,7 +28,7 @@ class RemoteJob:
         first: int,
         attempt: int,
         number: int,
-        parted: Callable[[WorkerHandle], None],
+        worker_abandoned: Callable[[WorkerHandle], None],
         hear: Callable[[WorkerHandle], None],
         *,
         timed: bool,
@@ -37,15 +37,19 @@ class RemoteJob:
         self.first = first
         self.attempt = attempt
         self.number = number
-        self._parted = parted  # to be told when the job is given up while a worker has it
+        self._on_abandon = (
+            worker_abandoned  # to be told when the job is given up while a worker has it
+        )
         self._hear = hear  # takes all that a worker has said
         self.timed = timed
         self.handle: WorkerHandle | None = None  # who runs it now
-        self._left_by: weakref.ref[WorkerHandle] | None = None  # who had it when it was parted with
+        self._abandoned_by: weakref.ref[WorkerHandle] | None = (
+            None  # who had it when it was parted with
+        )
         self.worker = ""  # the name of who runs or has run it
         self.sent = 0  # how many of the items the worker has got
         self.one_by_one = False  # whether each item is to be pickled on its own
-        self.is_given_up = False
+        self.is_abandoned = False
         self.is_ended = False
         self.ended = 0.0
         self.out_of_band: dict[int, Callable[[], Any]] = {}  # results that came beside the buffer
@@ -76,12 +80,12 @@ class RemoteJob:
         """Whether its worker has read its items. False once it has no worker."""
         return self.handle is not None and self.handle.buffer.header[Header.JOB] == self.number
 
-    def done(self) -> int:
+    def completed(self) -> int:
         if self.handle is not None:
             self._seen = self.handle.buffer.finished(self._seen, self.sent)
         return self._seen
 
-    def cut(self, keep: int) -> int:
+    def truncate(self, keep: int) -> int:
         if self.handle is None:
             if not self.is_ended:
                 del self.items[keep:]
@@ -90,15 +94,15 @@ class RemoteJob:
             buffer = self.handle.buffer
             buffer.forbid(keep, self.sent)
             self._cut_at = min(self._cut_at, keep)
-            if self.done() + _FAR >= keep:
+            if self.completed() + _SAFE_DISTANCE_ITEMS >= keep:
                 buffer.fence()
-        done = self.done()
+        done = self.completed()
         taken_from = keep if done < keep else done + 1
         self._taken_from = min(self._taken_from, taken_from)
         return taken_from
 
     def peek(self, stop: int) -> Finished:
-        self.done()
+        self.completed()
         if self.handle is not None:
             self.handle.buffer.fence(ordered=True)
             if self._lacks_results(self.handle.buffer, stop):
@@ -113,13 +117,13 @@ class RemoteJob:
         count = len(self._values)
         return Finished(self._values, self._failed, self._times_until(count, self.ended))
 
-    def give_up(self) -> bool:
+    def abandon(self) -> bool:
         if self.is_ended:
             return False
-        self.is_given_up = True
+        self.is_abandoned = True
         if self.handle is not None:
             self.handle.buffer.header[Header.CANCELLED] = self.number
-            self._parted(self.handle)
+            self._on_abandon(self.handle)
         return True
 
     def interrupt(self) -> None:
@@ -127,7 +131,7 @@ class RemoteJob:
             self.handle.end_call(self.number, self._seen)
 
     def is_running(self) -> bool:
-        handle = self.handle if self._left_by is None else self._left_by()
+        handle = self.handle if self._abandoned_by is None else self._abandoned_by()
         return handle is not None and handle.runs(self.number)
 
     def stack(self) -> tuple[Frame, ...]:
@@ -147,11 +151,11 @@ class RemoteJob:
 
         Who was told of that may still ask how it is, and must not keep the worker alive for that.
         """
-        self._left_by = None if self.handle is None else weakref.ref(self.handle)
+        self._abandoned_by = None if self.handle is None else weakref.ref(self.handle)
         self.handle = None
         self.items = []
         self.out_of_band.clear()
-        self._parted = self._hear = _nothing
+        self._on_abandon = self._hear = _nothing
 
     def end(self, loss: Callable[[int, Any], BaseException] | None = None) -> None:
         """The job is over: copy all that was noted, and let go of the worker.
@@ -160,7 +164,7 @@ class RemoteJob:
         """
         handle = self.handle
         assert handle is not None  # noqa: S101
-        done = self.done()
+        done = self.completed()
         self._copy(done)
         _ = self.started
         self.ended = monotonic()

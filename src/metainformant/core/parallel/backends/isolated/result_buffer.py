@@ -15,10 +15,10 @@ The layout, for the items of one job, by their position:
 Taking work back. The engine's side first clears permits, then counts finished items. The worker
 records that an item is finished before it looks at the permit of the next. So, if both saw each
 other's writes in one order, a count below the first cleared permit proves that nothing behind it
-was or will be started, and otherwise one item is in doubt: the argument is that of `tape.py`. No
-lock is involved, and processors delay writes: what another one has written may be seen late, by
-some nanoseconds, and at the very most by microseconds. So whenever it matters, `fence` lets that
-time pass between writing and counting, many times over.
+was or will be started, and otherwise one item is in doubt: the argument is that of
+`truncatable_list.py`. No lock is involved, and processors delay writes: what another one has
+written may be seen late, by some nanoseconds, and at the very most by microseconds. So whenever it
+matters, `fence` lets that time pass between writing and counting, many times over.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class ResultBuffer:
 
     # The worker's side
 
-    def tape(self, items: list[Any], timed: bool) -> Iterator[Any]:
+    def permitted(self, items: list[Any], timed: bool) -> Iterator[Any]:
         """The items up to the first that may not be started, whatever is to be seen behind it.
 
         While permits are being cleared, any part of them may be seen to be cleared already.

@@ -68,7 +68,7 @@ class Worker:
             if preparation is None:
                 _, *message = self._channel.receive()
                 preparation = Preparation(*self._read("initializer", *message))
-            with preparation.done() as bind:
+            with preparation.performed() as bind:
                 self._channel.send("ready")
                 self._follow(bind, func)
             self._channel.send("closed")
@@ -134,7 +134,7 @@ class Worker:
             func = unwrapping(func)
         try:
             try:
-                self._run_items(func, buffer.tape(items, job.timed), job.fail_fast)
+                self._run_items(func, buffer.permitted(items, job.timed), job.fail_fast)
             finally:  # a call that was just over may be ended even here, but only once
                 self._job = None
         except TaskEnded:
@@ -144,13 +144,15 @@ class Worker:
         self._channel.send("done", job.number)
 
     @own_frame
-    def _run_items(self, func: Callable[[Any], Any], tape: Iterator[Any], fail_fast: bool) -> None:
+    def _run_items(
+        self, func: Callable[[Any], Any], permitted: Iterator[Any], fail_fast: bool
+    ) -> None:
         """The loop that all speed depends on. After a failure it is entered again."""
         column, kinds, note = self._buffer.column, self._buffer.kinds, self._note
         position = 0
         while True:
             try:
-                for item in tape:
+                for item in permitted:
                     value = func(item)
                     if type(value) is int:
                         try:

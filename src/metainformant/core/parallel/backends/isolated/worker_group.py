@@ -31,7 +31,7 @@ class WorkerGroup:
         self.handles: list[WorkerHandle] = []
         self.wanted = 0  # how many the engine counts on; some may have to be started yet
         self.poller: Any = Poller()  # on all that the workers say
-        self._left_behind: list[WorkerHandle] = []  # those that can't be killed
+        self._abandoned: list[WorkerHandle] = []  # those that can't be killed
 
     def acquire(self) -> None:
         while len(self.handles) < self.wanted:
@@ -58,7 +58,7 @@ class WorkerGroup:
                 raise
             self.wanted = len(self.handles)
 
-    def parted(self, handle: WorkerHandle) -> None:
+    def worker_abandoned(self, handle: WorkerHandle) -> None:
         """A job was given up while this worker had it. It may come back soon.
 
         The engine no longer counts on the worker. If it then asks for another, that is this one if
@@ -86,7 +86,7 @@ class WorkerGroup:
             elif used > limit and not handle.must_be_replaced:
                 handle.must_be_replaced = True
                 if handle.job is not None:
-                    handle.job.cut(handle.job.done() + 1)
+                    handle.job.truncate(handle.job.completed() + 1)
         for handle in [
             handle for handle in self.handles if handle.must_be_replaced and handle.job is None
         ]:
@@ -107,7 +107,7 @@ class WorkerGroup:
         """End what is left of a worker, and what it has started; return how it ended."""
         handle.kill()
         if handle.is_alive():
-            self._left_behind.append(handle)
+            self._abandoned.append(handle)
         handle.channel.close()
         self._pool.lost()
         return handle.exit_reason()
@@ -122,7 +122,7 @@ class WorkerGroup:
             if now >= handle.overdue_at:
                 handle.kill()
 
-    def stuck(self) -> int:
+    def abandoned(self) -> int:
         """How many could not be killed, and still run."""
-        self._left_behind = [handle for handle in self._left_behind if handle.is_alive()]
-        return len(self._left_behind)
+        self._abandoned = [handle for handle in self._abandoned if handle.is_alive()]
+        return len(self._abandoned)

@@ -93,7 +93,7 @@ class ThreadBackend:
         except queue.Empty:
             pass
         while self._left:
-            self._group.left(self._left.popleft())
+            self._group.remove(self._left.popleft())
         ended = []
         while self._ended:
             ended.append(self._ended.popleft())
@@ -105,8 +105,8 @@ class ThreadBackend:
     def workers(self) -> int:
         return len(self._group.threads)
 
-    def stuck(self, most: int) -> int:
-        return self._group.stuck(most)
+    def abandoned(self, most: int) -> int:
+        return self._group.abandoned(most)
 
     def dismiss(self) -> None:
         if not self._group.parting:
@@ -148,7 +148,7 @@ class ThreadBackend:
     def _work(self) -> None:
         """Run jobs until there are no more. What fails here is ours: the engine must hear of it."""
         try:
-            with self._preparation.done() as bind:
+            with self._preparation.performed() as bind:
                 func = bind(self._func)
                 while self._work_once(func):
                     pass
@@ -177,7 +177,7 @@ class ThreadBackend:
             self._events.put(None)
             return True
         urgent = job.run(func, self._fail_fast)
-        ours = job.fate.acquire(blocking=False)  # else the engine has given up on this worker
+        ours = job.claim.acquire(blocking=False)  # else the engine has given up on this worker
         if ours:
             if urgent:
                 self._group.closed = True  # nobody starts anything before the engine knows
@@ -185,6 +185,6 @@ class ThreadBackend:
             if urgent or self._eager:
                 self._events.put(None)
         elif job.exit is not None:
-            job.exit.leave()
+            job.exit.settle()
         del job  # see ThreadJob.run
         return ours

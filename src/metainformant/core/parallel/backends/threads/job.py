@@ -16,7 +16,7 @@ from ...worker.frames import own_code, own_frame
 from ...worker.interrupt import Interruptible, TaskEnded
 from ...worker.stacks import stack_of
 from .thread_group import ThreadGroup
-from .truncatable_list import Tape
+from .truncatable_list import TruncatableList
 
 
 class ThreadJob:
@@ -30,12 +30,12 @@ class ThreadJob:
     __slots__ = (
         "_expires",
         "_group",
-        "_tape",
+        "_items",
         "attempt",
+        "claim",
         "ended",
         "exit",
         "failed",
-        "fate",
         "first",
         "out",
         "started",
@@ -56,12 +56,12 @@ class ThreadJob:
         self.failed: dict[int, BaseException] = {}
         # When each item was fetched, if that is to be known; it may be one ahead of `out`.
         self.times: list[float] | None = [] if keep_times else None
-        self._tape = Tape(items)
+        self._items = TruncatableList(items)
         self._group = group
         # Whoever acquires it decides what becomes of the job: the worker that has run it, or the
         # engine that gives up on it. It is never released.
-        self.fate = threading.Lock()
-        self.exit: Interruptible | None = None  # made by the engine before it takes `fate`
+        self.claim = threading.Lock()
+        self.exit: Interruptible | None = None  # made by the engine before it takes `claim`
 
     # The worker's side
 
@@ -70,11 +70,11 @@ class ThreadJob:
         self.thread = threading.current_thread()
         self.started = monotonic()
         set_current(self.describe)
-        tape = iter(self._tape) if self.times is None else _timed(self._tape, self.times)
+        items = iter(self._items) if self.times is None else _timed(self._items, self.times)
         urgent = False
         while not urgent:
             try:
-                _run_items(func, tape, self.out)
+                _run_items(func, items, self.out)
                 break
             except TaskEnded:
                 raise
@@ -88,7 +88,7 @@ class ThreadJob:
         set_current(None)
         # The frames of a failed task lead back to this one for as long as its exception lives;
         # from here nothing may lead to the exception, or only the garbage collector frees it.
-        del self, tape
+        del self, items
         return urgent
 
     def describe(self) -> CurrentTask:
@@ -101,7 +101,7 @@ class ThreadJob:
         return CurrentTask(self.first + position, self.attempt, left, self.is_cancelled)
 
     def is_cancelled(self) -> bool:
-        return self._group.closed or self.fate.locked()
+        return self._group.closed or self.claim.locked()
 
     # The engine's side
 
@@ -112,12 +112,12 @@ class ThreadJob:
     def will_expire(self, position: int, at: float) -> None:
         self._expires = (position, at)
 
-    def done(self) -> int:
+    def completed(self) -> int:
         return len(self.out)
 
-    def cut(self, keep: int) -> int:
-        self._tape.cut(keep)
-        done = len(self.out)  # must be read after the cut, see tape.py
+    def truncate(self, keep: int) -> int:
+        self._items.truncate(keep)
+        done = len(self.out)  # must be read after the cut, see truncatable_list.py
         return keep if done < keep else done + 1
 
     def peek(self, stop: int) -> Finished:
@@ -135,13 +135,13 @@ class ThreadJob:
         times = self.times[: stop + 1]
         return times if len(times) > stop else [*times, now]
 
-    def give_up(self) -> bool:
+    def abandon(self) -> bool:
         if self.thread is not None:
             self.exit = Interruptible(self.thread)
-        if not self.fate.acquire(blocking=False):
+        if not self.claim.acquire(blocking=False):
             return False
         if self.thread is not None:
-            self._group.lost(self.thread)
+            self._group.abandon(self.thread)
         return True
 
     def interrupt(self) -> None:
@@ -156,20 +156,20 @@ class ThreadJob:
 
 
 @own_frame
-def _run_items(func: Callable[[Any], Any], tape: Iterator[Any], out: list[Any]) -> None:
+def _run_items(func: Callable[[Any], Any], items: Iterator[Any], out: list[Any]) -> None:
     """The loop that all speed depends on. After a failure it is entered again, on the same tape."""
     try:
-        for item in tape:
+        for item in items:
             out.append(func(item))  # noqa: PERF401  # extend() would lose StopIteration and lock `out`
     except BaseException:
-        del func, tape, out  # this frame lives as long as the exception, see ThreadJob.run
+        del func, items, out  # this frame lives as long as the exception, see ThreadJob.run
         item = None
         raise
 
 
-def _timed(tape: Iterable[Any], times: list[float]) -> Iterator[Any]:
+def _timed(items: Iterable[Any], times: list[float]) -> Iterator[Any]:
     note = times.append
-    for item in tape:
+    for item in items:
         note(monotonic())
         yield item
 

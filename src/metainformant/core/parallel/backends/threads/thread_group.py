@@ -31,21 +31,21 @@ class ThreadGroup:
         # whose job ended the map; never reset; read by all.
         self.closed = False
         self.sender = Sender()
-        self._given_up: list[threading.Thread] = []
+        self._abandoned: list[threading.Thread] = []
 
-    def lost(self, thread: threading.Thread) -> None:
+    def abandon(self, thread: threading.Thread) -> None:
         self.threads.discard(thread)
-        self._given_up.append(thread)
+        self._abandoned.append(thread)
 
-    def left(self, thread: threading.Thread) -> None:
+    def remove(self, thread: threading.Thread) -> None:
         self.threads.discard(thread)
         self.gone.append(thread)
 
-    def stuck(self, most: int) -> int:
+    def abandoned(self, most: int) -> int:
         """How many were given up and have not ended. If it is more than `most`, wait for some."""
         until = monotonic() + _LAST_MOMENT
         while True:
-            self._given_up = [thread for thread in self._given_up if thread.is_alive()]
-            if len(self._given_up) <= most or monotonic() >= until:
-                return len(self._given_up)
-            self._given_up[0].join(_LAST_TICK)
+            self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
+            if len(self._abandoned) <= most or monotonic() >= until:
+                return len(self._abandoned)
+            self._abandoned[0].join(_LAST_TICK)

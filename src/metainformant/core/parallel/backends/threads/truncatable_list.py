@@ -1,7 +1,7 @@
 """A list of items that one thread consumes while another may shorten it.
 
-The consumer iterates; the watcher calls `cut`. No lock is involved, because there are millions of
-items and hardly any cuts. What makes it right:
+The consumer iterates; the watcher calls `truncate`. No lock is involved, because there are millions
+of items and hardly any cuts. What makes it right:
 
 The consumer appends one outcome per item to a list `out` before it fetches the next item. The
 watcher first cuts the tape at `keep` and reads `len(out)` afterwards. To fetch the item at a
@@ -20,10 +20,10 @@ from typing import Any
 
 from ...host.gil import HAS_GIL
 
-_END: Any = object()  # marks the end of a PopTape
+_END: Any = object()  # marks the end of a PoppingList
 
 
-class ListTape:
+class IteratingList:
     """For builds with the GIL, under which every list operation happens at one point in time.
 
     A list iterator compares its position with the length of the list at each step (documented
@@ -37,11 +37,11 @@ class ListTape:
     def __iter__(self) -> Iterator[Any]:
         return iter(self._items)
 
-    def cut(self, keep: int) -> None:
+    def truncate(self, keep: int) -> None:
         del self._items[keep:]
 
 
-class PopTape:
+class PoppingList:
     """For free-threaded builds, where list iterators read without the list's lock.
 
     Fetching is `list.pop` here and cutting is `del`; both take the lock of the same list, so
@@ -61,10 +61,10 @@ class PopTape:
         while (item := pop()) is not _END:
             yield item
 
-    def cut(self, keep: int) -> None:
+    def truncate(self, keep: int) -> None:
         if keep < self._stop:
             del self._items[1 : self._stop - keep + 1]
             self._stop = keep
 
 
-Tape: type[ListTape] | type[PopTape] = ListTape if HAS_GIL else PopTape
+TruncatableList: type[IteratingList] | type[PoppingList] = IteratingList if HAS_GIL else PoppingList

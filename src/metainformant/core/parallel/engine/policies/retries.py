@@ -72,8 +72,12 @@ class Retries:
     def _worth(self, error: BaseException) -> bool:
         if isinstance(error, FATAL):
             return False
-        worth = self._plan.retry_on
-        return isinstance(error, worth) if isinstance(worth, tuple) else bool(worth(error))
+        min_steal_seconds = self._plan.retry_on
+        return (
+            isinstance(error, min_steal_seconds)
+            if isinstance(min_steal_seconds, tuple)
+            else bool(min_steal_seconds(error))
+        )
 
     def _delay(self, attempt: int, error: BaseException) -> float:
         backoff = self._plan.backoff

@@ -10,7 +10,7 @@ import math
 import sys
 from collections.abc import Iterable
 
-from ..assignment import Run
+from ..assignment import Assignment
 
 # The constants below were picked by measuring; none of them is critical, since work that was
 # handed out badly is taken back.
@@ -32,7 +32,7 @@ _MEMORY = 0.5
 # small (guided self-scheduling, Polychronopoulos and Kuck 1987).
 _SHARE = 0.5
 # Seconds below which it is not worth taking work back from a worker that is moving.
-_WORTH = 0.001
+MIN_STEAL_SECONDS = 0.001
 
 
 class Schedule:
@@ -43,7 +43,7 @@ class Schedule:
         chunk_size: int | None = None,
         timeout: float | None = None,
         slow_after: float | None = None,
-        look_every: float = math.inf,
+        poll_interval: float = math.inf,
         max_chunk: int | None = None,
         is_stream: bool = False,
     ) -> None:
@@ -55,12 +55,12 @@ class Schedule:
         self._fixed_size = chunk_size
         self._timeout = timeout
         self._slow_after = slow_after
-        self.worth = _WORTH
+        self.min_steal_seconds = MIN_STEAL_SECONDS
         # Seconds between two looks for items that are overdue. A timeout fires at most one tick
         # late, and it may be max(50 ms, 5 %) late.
         limit = min(timeout or math.inf, slow_after or math.inf)
         self.tick = max(0.05, limit * 0.05) / 4
-        self._look_every = look_every
+        self._poll_interval = poll_interval
         self._max_chunk = max_chunk or sys.maxsize
         self._largest = 0  # the largest chunk measured so far
         self._items = 0.0  # items and seconds measured, older ones weighing less
@@ -88,50 +88,56 @@ class Schedule:
             size = min(size, max(left * _SHARE / self._workers, _SMALL_SECONDS * speed))
         return max(1, int(min(size, self._largest * _GROWTH, self._max_chunk)))
 
-    def share(self, runs: Iterable[Run], now: float) -> tuple[Run, int] | None:
+    def choose_steal(
+        self, assignments: Iterable[Assignment], now: float
+    ) -> tuple[Assignment, int] | None:
         """Choose a run to take work from, and the index from which on: half of the largest rest.
 
         None if there is nothing to take, or if it is not worth it yet: the rest is done sooner
         than handed over, unless the item before it turns out to be slow.
         """
         best = None
-        for run in runs:
-            run.look(now)
-            if best is None or run.rest > best.rest:
-                best = run
+        for assignment in assignments:
+            assignment.look(now)
+            if best is None or assignment.rest > best.rest:
+                best = assignment
         if best is None or best.rest < 1:
             return None
-        stands = best.since is not None and now >= best.since + _WORTH
-        if not stands and best.rest * self.seconds_per_item < _WORTH:
+        stands = best.since is not None and now >= best.since + MIN_STEAL_SECONDS
+        if not stands and best.rest * self.seconds_per_item < MIN_STEAL_SECONDS:
             return None
         return best, best.stop - (best.rest + 1) // 2
 
-    def overdue_at(self, run: Run) -> float:
+    def overdue_at(self, assignment: Assignment) -> float:
         """When the item in flight will have been running for `timeout`, as far as was seen."""
-        if self._timeout is None or run.since is None or run.seen >= run.stop:
+        if self._timeout is None or assignment.since is None or assignment.seen >= assignment.stop:
             return math.inf
-        return run.since + self._timeout
+        return assignment.since + self._timeout
 
-    def slow(self, run: Run, now: float) -> bool:
+    def slow(self, assignment: Assignment, now: float) -> bool:
         """Whether the item in flight has become slow, and nobody was told yet."""
-        return run.told_slow != run.seen and now >= self._slow_at(run)
+        return assignment.told_slow != assignment.seen and now >= self._slow_at(assignment)
 
-    def _slow_at(self, run: Run) -> float:
-        if self._slow_after is None or run.since is None or run.seen >= run.stop:
+    def _slow_at(self, assignment: Assignment) -> float:
+        if (
+            self._slow_after is None
+            or assignment.since is None
+            or assignment.seen >= assignment.stop
+        ):
             return math.inf
-        return run.since + self._slow_after
+        return assignment.since + self._slow_after
 
-    def first_look(self, run: Run, now: float) -> float:
+    def first_wakeup(self, assignment: Assignment, now: float) -> float:
         """When to look at a run that was started just now."""
-        return now + (min(self.tick, self._look_every) if run.rest else self.tick)
+        return now + (min(self.tick, self._poll_interval) if assignment.rest else self.tick)
 
-    def look_again(self, runs: Iterable[Run], now: float) -> float:
+    def next_wakeup(self, assignments: Iterable[Assignment], now: float) -> float:
         """When to look at all runs again if no worker wakes us: in time for what is overdue."""
         at = math.inf
-        for run in runs:
-            if run.rest > 0 or run.since is None:  # may be further, unseen
-                at = min(at, self.first_look(run, now))
-            at = min(at, self.overdue_at(run))
-            if run.told_slow != run.seen:
-                at = min(at, self._slow_at(run))
+        for assignment in assignments:
+            if assignment.rest > 0 or assignment.since is None:  # may be further, unseen
+                at = min(at, self.first_wakeup(assignment, now))
+            at = min(at, self.overdue_at(assignment))
+            if assignment.told_slow != assignment.seen:
+                at = min(at, self._slow_at(assignment))
         return at

@@ -6,14 +6,14 @@ Owned by the thread that runs the engine.
 from __future__ import annotations
 
 from ...rate import RateLimit
-from ..assignment import Run
+from ..assignment import Assignment
 from ..backend import Job
 
 # Seconds between two looks at a job that a worker should start at once; they become fewer the
 # longer it takes, since the worker then has to get ready first.
-_SOON = 0.001
-_PATIENCE = 1 / 8
-_LONGEST = 0.05
+_MIN_POLL_SECONDS = 0.001
+_POLL_FRACTION = 1 / 8
+_MAX_POLL_SECONDS = 0.05
 
 
 class Pace:
@@ -24,23 +24,23 @@ class Pace:
 
     def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
-        self._owed: Run | None = None  # handed out, and not known to have been started
+        self._owed: Assignment | None = None  # handed out, and not known to have been started
         self._since = 0.0  # when it was
 
     def try_acquire(self, now: float) -> float:
         """Take one start if it is due; return 0 if so, and else the seconds until it will be."""
         return self._limit.try_acquire(now)
 
-    def handed_out(self, run: Run, now: float) -> None:
-        self._owed, self._since = run, now
+    def handed_out(self, assignment: Assignment, now: float) -> None:
+        self._owed, self._since = assignment, now
 
-    def is_owed(self, runs: dict[Job, Run]) -> bool:
-        """Whether the last job, if it is among the `runs`, still waits for its worker."""
-        run = self._owed
-        if run is None:
+    def is_owed(self, assignments: dict[Job, Assignment]) -> bool:
+        """Whether the last job, if it is among the `assignments`, still waits for its worker."""
+        assignment = self._owed
+        if assignment is None:
             return False
-        at = run.job.started
-        if at is None and run.job in runs:
+        at = assignment.job.started
+        if at is None and assignment.job in assignments:
             return True
         self._owed = None
         if at is not None:
@@ -51,6 +51,8 @@ class Pace:
         """How many more starts would have been due by now, had workers been ready for them."""
         return int((now - self._since) * self._limit.per_second)
 
-    def look_at(self, now: float) -> float:
+    def next_wakeup(self, now: float) -> float:
         """When to look again whether the owed start has happened."""
-        return now + min(_LONGEST, max(_SOON, (now - self._since) * _PATIENCE))
+        return now + min(
+            _MAX_POLL_SECONDS, max(_MIN_POLL_SECONDS, (now - self._since) * _POLL_FRACTION)
+        )

@@ -49,7 +49,7 @@ class StopRule:
         self.failures = 0
         self.timeouts = 0
         # Set by the engine: tasks that were given up and still run; what is wrong with workers.
-        self.stuck = 0
+        self.abandoned = 0
         self.broken: ParallelError | None = None
 
     def saw(self, finished: int, failures: int, timeouts: int = 0) -> None:
@@ -63,7 +63,7 @@ class StopRule:
         plan = self._plan
         return (plan.on_error == "raise" and plan.max_failures is None) or isinstance(error, FATAL)
 
-    def look_at(self, now: float) -> float:
+    def next_wakeup(self, now: float) -> float:
         """When to ask for `stop` again."""
         return min(self._stop_at, math.inf if self._plan.cancel is None else now + _CANCEL_TICK)
 
@@ -72,8 +72,8 @@ class StopRule:
         plan, broken = self._plan, self.broken
         if broken is not None:
             return Stop(str(broken), lambda _: broken, always_raises=True)
-        if self.stuck > plan.max_abandoned:
-            return self._too_many_stuck()
+        if self.abandoned > plan.max_abandoned:
+            return self._too_many_abandoned()
         if self._failed_too_often():
             return self._too_many_failures()
         if now >= self._stop_at:
@@ -100,8 +100,9 @@ class StopRule:
             lambda _: TooManyFailuresError(failures, finished, limit),
         )
 
-    def _too_many_stuck(self) -> Stop:
-        reason = f"{self.stuck} tasks are stuck, more than max_abandoned={self._plan.max_abandoned}"
+    def _too_many_abandoned(self) -> Stop:
+        most = self._plan.max_abandoned
+        reason = f"{self.abandoned} tasks are stuck, more than max_abandoned={most}"
         return Stop(
             reason,
             lambda _: ParallelError(
