@@ -8,6 +8,11 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
+
+from metainformant.core import parallel
+
+ROOT = Path(__file__).parent.parent  # of the project
 
 
 def without_coverage() -> dict[str, str]:
@@ -37,3 +42,12 @@ def wait_for_other_threads(before: set[threading.Thread]) -> None:
     while left := set(threading.enumerate()) - before:
         assert time.monotonic() < until, left
         time.sleep(0.001)
+
+
+def wait_until_ended(error: object) -> None:
+    """Wait until the call that timed out has ended."""
+    assert isinstance(error, parallel.TaskTimeoutError)
+    until = time.monotonic() + 30
+    while error.running and time.monotonic() < until:
+        time.sleep(0.001)
+    assert not error.running

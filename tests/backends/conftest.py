@@ -11,9 +11,10 @@ import pytest
 @pytest.fixture(autouse=True)
 def _no_interpreter_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Wait for interpreters that were left behind: beside any, a process can't safely be forked."""
+    kind = request.getfixturevalue("kind").name if "kind" in request.fixturenames else ""
     before = set(threading.enumerate())
     yield
-    if "interpreters" in request.node.name:
+    if kind == "interpreters":
         for thread in threading.enumerate():
             if thread not in before:
                 thread.join(20)

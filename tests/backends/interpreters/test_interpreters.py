@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-
-from . import interpreter_tasks as tasks
+from tests.backends.interpreters import tasks
 
 if sys.version_info < (3, 14):
     pytest.skip("subinterpreters need Python 3.14", allow_module_level=True)

@@ -12,8 +12,7 @@ import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.observe import progress_bar as reporting
-
-from .support import run_python
+from tests.support import run_python
 
 
 def test_a_function_gets_snapshots_and_the_end() -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Any
 
-from .backends.tasks import LONG, NeverPickled, note
+from tests.backends.tasks import LONG, NeverPickled, note
 
 
 def die(how: str) -> None:

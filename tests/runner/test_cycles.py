@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-
-from .support import wait_for_other_threads
+from tests.support import wait_for_other_threads
 
 
 class EndError(Exception):

@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-
-from . import executor_tasks as tasks
-from .support import run_python
+from tests.backends.futures import tasks
+from tests.support import run_python
 
 
 class Inline(Executor):

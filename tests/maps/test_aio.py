@@ -12,8 +12,7 @@ from contextlib import aclosing
 import pytest
 
 from metainformant.core import parallel
-
-from .support import wait_for_other_threads
+from tests.support import wait_for_other_threads
 
 
 def test_results_come_in_order_and_failures_in_their_place() -> None:

@@ -7,25 +7,15 @@ import gc
 import itertools
 import threading
 import time
-import traceback
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.host.gil import HAS_GIL
-
-
-def double(number: int) -> int:
-    return 2 * number
-
-
-def fail_on_odd(number: int) -> int:
-    if number % 2:
-        raise ValueError(f"odd: {number}")
-    return number
+from tests.runner.tasks import double, fail_on_odd
 
 
 class TestOrder:
@@ -131,166 +121,6 @@ class TestInput:
             lambda _: threading.current_thread().name, range(2), max_workers=50
         )
         assert set(names) <= {"thread_map-1", "thread_map-2"}
-
-
-class TestFailures:
-    def test_a_failure_is_the_value_of_its_slot(self) -> None:
-        results = parallel.thread_map(fail_on_odd, range(5))
-        assert results[0::2] == [0, 2, 4]
-        for index in (1, 3):
-            error = results[index]
-            assert isinstance(error, ValueError)
-            assert str(error) == f"odd: {index}"
-            assert error.__notes__ == [f"item {index} ({index}), attempt 1"]
-
-    def test_a_failure_keeps_the_traceback_of_the_task_alone(self) -> None:
-        (error,) = parallel.thread_map(fail_on_odd, [1])
-        assert isinstance(error, ValueError)
-        frames = traceback.extract_tb(error.__traceback__)
-        names = [frame.name for frame in frames]
-        assert names[-1] == "fail_on_odd"
-        if HAS_GIL:
-            assert len(names) == 1
-
-    def test_a_failure_in_a_function_of_c_has_a_traceback(self) -> None:
-        (error,) = parallel.thread_map(int, ["x"])
-        assert isinstance(error, ValueError)
-        assert error.__traceback__ is not None
-
-    def test_a_cause_is_kept(self) -> None:
-        def task(_: int) -> None:
-            try:
-                raise KeyError("inner")
-            except KeyError as error:
-                raise ValueError("outer") from error
-
-        (error,) = parallel.thread_map(task, [1])
-        assert isinstance(error, ValueError)
-        assert isinstance(error.__cause__, KeyError)
-
-    def test_returning_an_exception_is_not_failing(self) -> None:
-        value = ValueError("a value")
-        assert parallel.thread_map(lambda _: value, [1], on_error="raise") == [value]
-        assert not hasattr(value, "__notes__")
-
-    def test_skip_leaves_failures_out(self) -> None:
-        assert parallel.thread_map(fail_on_odd, range(6), on_error="skip") == [0, 2, 4]
-        unordered = parallel.thread_map_unordered(fail_on_odd, range(6), on_error="skip")
-        assert sorted(unordered) == [0, 2, 4]
-
-    def test_raise_stops_and_raises_the_failure(self) -> None:
-        started = []
-
-        def task(number: int) -> None:
-            started.append(number)
-            raise ValueError("first")
-
-        with pytest.raises(ValueError, match="first") as caught:
-            parallel.thread_map(task, range(1000), max_workers=1, on_error="raise")
-        assert caught.value.__notes__ == ["item 0 (0), attempt 1"]
-        assert started == [0]
-
-    def test_raise_does_not_wait_for_tasks_in_flight(self) -> None:
-        release = threading.Event()
-        running = threading.Event()
-
-        def task(number: int) -> None:
-            if number == 0:
-                running.set()
-                release.wait(30)
-            else:
-                assert running.wait(30)
-                raise ValueError("now")
-
-        try:
-            with pytest.raises(ValueError, match="now"):
-                parallel.thread_map(task, range(2), on_error="raise")
-            assert not release.is_set()
-        finally:
-            release.set()
-
-    def test_raise_without_failures_returns_all(self) -> None:
-        assert parallel.thread_map(double, range(50), on_error="raise") == [
-            2 * number for number in range(50)
-        ]
-
-    @pytest.mark.parametrize(
-        "error",
-        [StopIteration("stop"), GeneratorExit(), TimeoutError("mine"), MemoryError()],
-        ids=lambda error: type(error).__name__,
-    )
-    @pytest.mark.parametrize("chunk_size", [None, 5])
-    def test_odd_exceptions_are_failures_like_any_other(
-        self, error: BaseException, chunk_size: int | None
-    ) -> None:
-        def task(number: int) -> int:
-            if number == 2:
-                raise error
-            return number
-
-        results = parallel.thread_map(task, range(5), chunk_size=chunk_size, timeout=60)
-        assert results[2] is error
-        assert [results[index] for index in (0, 1, 3, 4)] == [0, 1, 3, 4]
-        assert not isinstance(error, parallel.TaskTimeoutError)
-
-    @pytest.mark.parametrize("fatal", [KeyboardInterrupt, SystemExit])
-    @pytest.mark.parametrize("on_error", ["return", "raise", "skip"])
-    def test_an_exit_stops_the_map(self, fatal: type[BaseException], on_error: Any) -> None:
-        started = []
-
-        def task(number: int) -> None:
-            started.append(number)
-            raise fatal
-
-        with pytest.raises(fatal):
-            parallel.thread_map(task, range(100), max_workers=1, on_error=on_error)
-        assert started == [0]
-
-    def test_an_exception_that_refuses_notes(self) -> None:
-        class RefusesNotesError(Exception):
-            def add_note(self, note: str) -> None:
-                raise RuntimeError(note)
-
-        (error,) = parallel.thread_map(_raiser(RefusesNotesError()), [1])
-        assert isinstance(error, RefusesNotesError)
-
-    def test_an_item_that_refuses_to_be_shown(self) -> None:
-        class Hidden:
-            def __repr__(self) -> str:
-                raise RuntimeError("no")
-
-        (error,) = parallel.thread_map(_raiser(ValueError("x")), [Hidden()])
-        assert isinstance(error, ValueError)
-        assert "Hidden" in error.__notes__[0]
-
-    def test_one_exception_object_for_all_items_gathers_few_notes(self) -> None:
-        same = ValueError("same")
-        results = parallel.thread_map(_raiser(same), range(100))
-        assert all(result is same for result in results)
-        assert len(same.__notes__) == 6
-        assert "further items" in same.__notes__[-1]
-
-    @pytest.mark.skipif(
-        not HAS_GIL, reason="crashes CPython 3.13 without the GIL, also in bare threads"
-    )
-    def test_one_exception_object_raised_by_many_threads_at_once(self) -> None:
-        same = ValueError("same")
-        for _ in range(20):
-            results = parallel.thread_map(_raiser(same), range(2000), 8, chunk_size=50)
-            assert all(result is same for result in results)
-            same.__traceback__ = None
-
-    def test_a_long_item_is_shortened(self) -> None:
-        (error,) = parallel.thread_map(_raiser(ValueError("x")), ["A" * 10_000])
-        assert isinstance(error, ValueError)
-        assert len(error.__notes__[0]) < 120
-
-
-def _raiser(error: BaseException) -> Callable[[object], None]:
-    def task(_: object) -> None:
-        raise error
-
-    return task
 
 
 class TestBalance:
@@ -472,71 +302,6 @@ class TestDeadline:
             hang.set()
         assert all(isinstance(result, parallel.TaskCancelledError) for result in results)
         assert "cancel was set" in str(results[0])
-
-
-class TestBatch:
-    def test_batches_are_lists_and_results_are_flattened(self) -> None:
-        sizes = []
-
-        def task(batch: list[int]) -> list[int]:
-            assert type(batch) is list
-            sizes.append(len(batch))
-            return [2 * number for number in batch]
-
-        results = parallel.parallel_batch(task, iter(range(25)), batch_size=10)
-        assert results == [2 * number for number in range(25)]
-        assert sorted(sizes) == [5, 10, 10]
-
-    def test_a_failed_batch_stands_for_each_of_its_items(self) -> None:
-        def task(batch: list[int]) -> list[int]:
-            if 3 in batch:
-                raise ValueError("three")
-            return batch
-
-        results = parallel.parallel_batch(task, range(6), batch_size=2)
-        assert results[:2] == [0, 1]
-        assert results[4:] == [4, 5]
-        assert isinstance(results[2], ValueError)
-        assert results[2] is results[3]
-        assert results[2].__notes__ == ["item 1 (batch of items 2 to 3), attempt 1"]
-        assert parallel.parallel_batch(task, range(6), 2, on_error="skip") == [0, 1, 4, 5]
-        with pytest.raises(ValueError, match="three"):
-            parallel.parallel_batch(task, range(6), 2, on_error="raise")
-
-    def test_results_may_be_more_or_fewer_than_items(self) -> None:
-        assert parallel.parallel_batch(lambda batch: [sum(batch)], range(4), 2) == [1, 5]
-        assert parallel.parallel_batch(lambda _: [], range(4), 2) == []
-
-    def test_a_generator_that_fails_fails_its_batch(self) -> None:
-        def task(batch: list[int]) -> Iterator[int]:
-            yield 1
-            raise ValueError("late")
-
-        results = parallel.parallel_batch(task, range(2), 2)
-        assert [type(result) for result in results] == [ValueError, ValueError]
-
-    @pytest.mark.parametrize("wrong", [None, "text", b"bytes", {"a": 1}, 7])
-    def test_a_result_that_is_no_list_is_a_clear_failure(self, wrong: Any) -> None:
-        results = parallel.parallel_batch(lambda _: wrong, range(3), 2)
-        assert len(results) == 3
-        assert all(isinstance(result, TypeError) for result in results)
-        assert "must return a list" in str(results[0])
-
-    def test_common_options(self) -> None:
-        hang = threading.Event()
-
-        def task(batch: list[int]) -> list[int]:
-            if 0 in batch:
-                hang.wait(30)
-            return batch
-
-        try:
-            results = parallel.parallel_batch(task, range(4), 2, timeout=0.1, ordered=False)
-        finally:
-            hang.set()
-        assert results[:2] == [2, 3]
-        assert isinstance(results[2], parallel.TaskTimeoutError)
-        assert "batch of items 0 to 1" in str(results[2])
 
 
 def test_time_is_not_wasted_on_waiting() -> None:

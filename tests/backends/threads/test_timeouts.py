@@ -7,22 +7,12 @@ import pickle
 import sys
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.host.gil import HAS_GIL
-
-from .support import run_python
-
-
-@pytest.fixture
-def release() -> Iterator[threading.Event]:
-    """What hung tasks wait for; set at the end, so that their threads end too."""
-    event = threading.Event()
-    yield event
-    event.set()
+from tests.support import run_python
 
 
 def test_a_hung_task_becomes_an_error_in_its_slot(release: threading.Event) -> None:

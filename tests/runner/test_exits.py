@@ -1,0 +1,128 @@
+"""Interrupts, exits and forks in the middle of a map."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.support import run_python
+
+
+class TestInterruptsAndExits:
+    @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+    @pytest.mark.parametrize(
+        "where", ["while reading", "while waiting", "while delivering", "with hung tasks"]
+    )
+    def test_ctrl_c_gets_through_in_every_phase(self, where: str) -> None:
+        process = run_python(
+            f"""
+            import itertools, os, signal, threading, time
+            from metainformant.core import parallel
+            where = {where!r}
+            hang = threading.Event()
+            times = []
+            def strike():
+                times.append(time.monotonic())
+                os.kill(os.getpid(), signal.SIGINT)
+            def reading():
+                for number in itertools.count():
+                    if number == 500:
+                        threading.Timer(0.05, strike).start()
+                    if number > 500:
+                        time.sleep(0.01)
+                    yield number
+            try:
+                if where == "while reading":
+                    for _ in parallel.outcomes(abs, reading()):
+                        pass
+                elif where == "while waiting":
+                    threading.Timer(0.2, strike).start()
+                    parallel.thread_map(hang.wait, [60])
+                elif where == "while delivering":
+                    threading.Timer(0.2, strike).start()
+                    for _ in parallel.outcomes(abs, itertools.count()):
+                        pass
+                else:
+                    threading.Timer(0.5, strike).start()
+                    parallel.thread_map(lambda _: hang.wait(), range(900), 100, timeout=0.2)
+            except KeyboardInterrupt:
+                print(time.monotonic() - times[0] < 1.5)
+            """
+        )
+        assert (process.stdout, process.stderr, process.returncode) == ("True\n", "", 0)
+
+    def test_a_map_at_exit_works_or_says_why_not(self) -> None:
+        process = run_python(
+            """
+            import atexit
+            from metainformant.core import parallel
+            def late():
+                try:
+                    print(parallel.thread_map(abs, [-1, -2]))
+                except parallel.ParallelError as error:
+                    print("can't start another thread" in str(error))
+            atexit.register(late)
+            """
+        )
+        assert process.stdout in ("[1, 2]\n", "True\n")
+        assert (process.stderr, process.returncode) == ("", 0)
+
+    @pytest.mark.parametrize("how", ["thread_map", "imap"])
+    def test_a_map_in_a_finaliser_at_exit_never_hangs(self, how: str) -> None:
+        process = run_python(
+            f"""
+            from metainformant.core import parallel
+            from metainformant.core.parallel import {how}
+            class Late:
+                def __init__(self):
+                    self.map, self.error_type, self.say = {how}, parallel.ParallelError, print
+                def __del__(self):
+                    try:
+                        list(self.map(abs, [-1, -2]))
+                    except self.error_type as error:
+                        self.say("can't start a" in str(error))
+            list({how}(abs, [-1]))  # brings in all that is imported only when it is needed
+            late = Late()
+            """
+        )
+        assert (process.stdout, process.stderr, process.returncode) == ("True\n", "", 0)
+
+    @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+    def test_a_map_works_in_a_forked_child(self) -> None:
+        process = run_python(
+            """
+            import os, threading, warnings
+            warnings.simplefilter("ignore")
+            from metainformant.core import parallel
+            def task(number):
+                if number == 1:
+                    child = os.fork()
+                    if child == 0:
+                        values = parallel.thread_map(abs, [-1, -2])
+                        os._exit(0 if values == [1, 2] else 1)
+                    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+                return number
+            print(parallel.thread_map(task, [0, 1, 2]))
+            """
+        )
+        assert (process.stdout, process.stderr) == ("[0, 0, 2]\n", "")
+
+    def test_a_daemon_thread_may_be_in_a_map_at_exit(self) -> None:
+        process = run_python(
+            """
+            import threading
+            from metainformant.core import parallel
+            started = threading.Event()
+            def task(_):
+                started.set()
+                threading.Event().wait()
+            def caller():
+                parallel.thread_map(task, range(3), timeout=30)
+            threading.Thread(target=caller, daemon=True).start()
+            started.wait()
+            print("leaving")
+            """
+        )
+        assert (process.stdout, process.stderr, process.returncode) == ("leaving\n", "", 0)

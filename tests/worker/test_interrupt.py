@@ -1,0 +1,178 @@
+"""Calls that take too long are ended, where CPython allows it, or abandoned."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import threading
+import time
+
+import pytest
+
+from metainformant.core import parallel
+from metainformant.core.parallel.backends.threads.thread_group import ThreadGroup
+from tests.support import run_python, wait_for_other_threads, wait_until_ended
+
+
+class TestEnding:
+    """A task that is overdue is ended if CPython allows it, and nothing else ever is."""
+
+    def test_a_busy_loop_is_ended(self) -> None:
+        cleaned_up = threading.Event()
+
+        def task(number: int) -> int:
+            try:
+                while number == 1:
+                    time.monotonic()
+            finally:
+                if number == 1:
+                    cleaned_up.set()
+            return number
+
+        before = set(threading.enumerate())
+        results = parallel.thread_map(task, range(3), timeout=0.1)
+        assert (results[0], results[2]) == (0, 2)
+        wait_until_ended(results[1])
+        if sys.version_info[:2] != (3, 13):  # where the jump back of a loop is outside of its `try`
+            assert cleaned_up.is_set()
+        assert "The call was ended." in str(results[1])
+        wait_for_other_threads(before)
+
+    def test_a_loop_that_only_compares_is_ended_too(self) -> None:
+        """CPython 3.11 makes one instruction of the comparison and the jump, once they are hot."""
+
+        def task(number: int) -> int:
+            while number == 20:
+                pass
+            return number
+
+        before = set(threading.enumerate())
+        results = parallel.thread_map(task, range(21), timeout=0.1)
+        wait_until_ended(results[20])
+        wait_for_other_threads(before)
+
+    def test_a_call_that_cannot_be_ended_is_said_to_run(self, release: threading.Event) -> None:
+        def task(_: int) -> None:
+            lock = threading.Lock()
+            with lock:
+                release.wait(60)
+
+        (error,) = parallel.thread_map(task, [0], timeout=0.05)
+        assert isinstance(error, parallel.TaskTimeoutError)
+        assert error.running
+        assert f"The call still runs on {error.worker!r}" in str(error)
+        copy = pickle.loads(pickle.dumps(error))
+        assert copy.running
+        assert str(copy) == str(error)
+        release.set()
+        wait_until_ended(error)
+        assert copy.running  # as it was when it was copied
+
+    @pytest.mark.skipif(sys.version_info < (3, 15), reason="needs CPython 3.15")
+    @pytest.mark.skipif(sys.platform == "win32", reason="needs directed signals")
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "time.sleep(60)",
+            "(lambda pair: pair[0].recv(1))(socket.socketpair())",
+            "select.select([], [], [], 60)",
+            "subprocess.run(['sleep', '60'])",
+        ],
+    )
+    def test_blocked_calls_are_ended_too(self, call: str) -> None:
+        process = run_python(
+            f"""
+            import select, socket, subprocess, threading, time
+            from metainformant.core import parallel
+            (error,) = parallel.thread_map(lambda _: {call}, [0], timeout=0.1)
+            until = time.monotonic() + 10
+            while error.running and time.monotonic() < until:
+                time.sleep(0.001)
+            print(error.running)
+            """
+        )
+        assert (process.stdout, process.stderr) == ("False\n", "")
+
+    def test_a_users_signal_handler_is_never_replaced(self) -> None:
+        process = run_python(
+            """
+            import signal
+            from metainformant.core import parallel
+            def mine(number, frame): ...
+            signal.signal(signal.SIGURG, mine)
+            def task(_):
+                while True: pass
+            parallel.thread_map(task, [0], timeout=0.05)
+            print(signal.getsignal(signal.SIGURG) is mine)
+            """
+        )
+        assert process.stdout == "True\n"
+
+    def test_nothing_but_the_overdue_call_is_hit(self) -> None:
+        """Tasks that end just as their time is up: each has its own outcome, and none another's."""
+        strays: list[object] = []
+
+        def task(number: int) -> int:
+            until = time.monotonic() + 0.0495 + (number % 8) / 4000
+            while time.monotonic() < until:
+                pass
+            return number
+
+        hook, threading.excepthook = threading.excepthook, strays.append
+        try:
+            for _ in range(6):
+                results = parallel.thread_map(task, range(24), max_workers=2, timeout=0.05)
+                for number, result in enumerate(results):
+                    assert result == number or isinstance(result, parallel.TaskTimeoutError)
+                    if isinstance(result, parallel.TaskTimeoutError):
+                        assert result.index == number
+        finally:
+            threading.excepthook = hook
+        assert strays == []
+
+    def test_a_task_that_catches_everything_goes_on_and_ends_by_itself(self) -> None:
+        stop = threading.Event()
+
+        def task(_: int) -> None:
+            while not stop.is_set():
+                try:
+                    while not stop.is_set():
+                        pass
+                except BaseException:  # what a careless task does
+                    pass
+
+        (error,) = parallel.thread_map(task, [0], timeout=0.05)
+        assert isinstance(error, parallel.TaskTimeoutError)
+        stop.set()
+        wait_until_ended(error)
+
+    def test_stuck_tasks_are_capped(self, release: threading.Event) -> None:
+        # More than 4 if a busy machine has started the last worker after the first were replaced.
+        with pytest.raises(parallel.ParallelError, match=r"[4-9] tasks are stuck") as caught:
+            parallel.thread_map(
+                lambda _: release.wait(60), range(20), 4, timeout=0.05, max_abandoned=3
+            )
+        assert "max_abandoned" in str(caught.value)
+        assert caught.value.results is not None
+        assert len(caught.value.results) == 20
+
+    @pytest.mark.parametrize(("seconds", "stuck"), [(0.2, 1), (60, 3)])
+    def test_calls_that_were_given_up_get_a_last_moment_to_end(
+        self, seconds: float, stuck: int, release: threading.Event
+    ) -> None:
+        group = ThreadGroup(timeout=None)
+        for wait in (60, seconds, seconds):
+            thread = threading.Thread(target=release.wait, args=(wait,), daemon=True)
+            thread.start()
+            group.abandon(thread)
+        assert group.abandoned(3) == 3  # few enough
+        assert group.abandoned(1) == stuck
+
+    def test_ended_tasks_do_not_count_as_stuck(self) -> None:
+        def task(_: int) -> None:
+            while True:
+                pass
+
+        # A busy machine may need some tenths of a second to end one, while others come to be stuck.
+        results = parallel.thread_map(task, range(6), 1, timeout=0.2, max_abandoned=3)
+        assert [type(result) for result in results] == [parallel.TaskTimeoutError] * 6
