@@ -61,7 +61,6 @@ def nothing(_: object) -> list[int]:
         ("max_workers", 0, ValueError, "max_workers=0 must be a whole number, at least 1"),
         ("max_workers", -2, ValueError, "max_workers=-2 must be"),
         ("max_workers", 2.5, TypeError, "max_workers=2.5 must be a whole number"),
-        ("max_workers", None, TypeError, "max_workers=None must be a whole number"),
         ("max_workers", True, TypeError, "max_workers=True must be a whole number"),
         ("max_workers", "4", TypeError, "max_workers='4' must be a whole number"),
         ("chunk_size", 0, ValueError, "chunk_size=0 must be a whole number, at least 1"),

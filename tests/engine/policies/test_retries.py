@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from metainformant.core import parallel
 from metainformant.core.parallel.engine.policies.retries import Retries
 from metainformant.core.parallel.engine.source import Chunk
-from metainformant.core.parallel.options import make_plan
+from metainformant.core.parallel.options import choose_workers, make_call
 
 
 class Flaky:
@@ -227,8 +227,9 @@ class TestDelays:
             most.append(high)
             return high
 
-        plan = make_plan("test", abs, {"retries": 5000, **options}, max_workers=1)
-        return Retries(plan, uniform), most
+        workers = choose_workers("test", 1)
+        call = make_call("test", abs, workers, {"retries": 5000, **options})
+        return Retries(call, uniform), most
 
     def test_they_double_up_to_a_minute(self) -> None:
         retries, most = self.retries(backoff=1)
@@ -277,8 +278,8 @@ class TestDelays:
         assert not any(kept)
 
     def test_random_delays_spread(self) -> None:
-        plan = make_plan("test", abs, {"retries": 1, "backoff": 1}, max_workers=1)
-        retries = Retries(plan)
+        call = make_call("test", abs, choose_workers("test", 1), {"retries": 1, "backoff": 1})
+        retries = Retries(call)
         for index in range(200):
             retries.again(Chunk(range(200), 0, index, index + 1), index, OSError(), 0.0)  # type: ignore[arg-type]
         assert len(retries.take_due(0.5)) in range(50, 150)

@@ -146,6 +146,7 @@ class SimBackend:
 
     max_chunk: int | None = None
     has_queue = True
+    can_watch = True
 
     def __init__(
         self,
@@ -283,5 +284,8 @@ class SimBackend:
     def _running(self) -> list[SimJob]:
         return [job for job in self.workers_jobs.values() if job is not None]
 
-    def close(self, enough: Callable[[], bool] | None) -> None:
-        self.closed = enough is not None
+    def close(self, is_over: Callable[[], bool]) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
+        self.closed = False

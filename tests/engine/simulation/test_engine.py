@@ -14,9 +14,10 @@ from metainformant.core.parallel.engine.loop import Engine
 from metainformant.core.parallel.engine.outcome_batch import OutcomeBatch
 from metainformant.core.parallel.engine.source import ListSource
 from metainformant.core.parallel.errors import ParallelError, TaskCancelledError, TaskTimeoutError
-from metainformant.core.parallel.options import Plan, make_plan
+from metainformant.core.parallel.options import MapCall, choose_workers, make_call
 from metainformant.core.parallel.rate import RateLimit
-from metainformant.core.parallel.runner.delivery import collect
+from metainformant.core.parallel.runner.delivery import SlotCollector
+from metainformant.core.parallel.runner.ending import raise_failure, raise_stop
 
 from .backend import NEVER, Behaviour, SimBackend, Simulation
 
@@ -39,9 +40,10 @@ steps = st.sampled_from([0.0, 1e-7, 1e-4, 2e-3])
 _OPTIONS = ("deadline", "cancel", "retries", "backoff", "rate")
 
 
-def plan_for(**arguments: Any) -> Plan:
+def call_of(*, max_workers: int, **arguments: Any) -> MapCall:
     options: dict[str, Any] = {name: arguments.pop(name) for name in _OPTIONS if name in arguments}
-    return make_plan("simulated", abs, options, **arguments)
+    workers = choose_workers("simulated", max_workers)
+    return make_call("simulated", abs, workers, options, **arguments)
 
 
 class Result:
@@ -59,7 +61,7 @@ class Result:
 
 
 def run(
-    plan: Plan,
+    call: MapCall,
     tasks: list[Behaviour],
     *,
     step: float = 1e-7,
@@ -69,15 +71,24 @@ def run(
     simulation = Simulation(tasks, step, race)
     backend = SimBackend(simulation, max_spawns=max_spawns)
     engine = Engine(
-        plan,
+        call,
         ListSource(range(len(tasks))),
         backend,
-        poll_interval=None if plan.ordered else 0.005,
+        poll_interval=None if call.options.ordered else 0.005,
         clock=simulation.clock,
     )
-    batches = list(engine.batches())
-    engine.raise_failure()
+    batches: list[OutcomeBatch] = []
+    ending = engine.run(batches.append)
+    raise_failure(ending)
+    raise_stop(ending, call.options.on_error, [])
     return Result(batches, simulation, backend)
+
+
+def values_of(engine: Engine) -> int:
+    """Run the map; return how many outcomes it delivered."""
+    counts: list[int] = []
+    engine.run(lambda batch: counts.append(len(batch.values)))
+    return sum(counts)
 
 
 def check_everything_ran_once(result: Result, tasks: list[Behaviour], timeout: float) -> None:
@@ -115,8 +126,8 @@ def test_every_item_gets_exactly_one_outcome(
     step: float,
     race: float,
 ) -> None:
-    plan = plan_for(max_workers=workers, chunk_size=chunk_size, timeout=timeout, ordered=ordered)
-    result = run(plan, tasks, step=step, race=race)
+    call = call_of(max_workers=workers, chunk_size=chunk_size, timeout=timeout, ordered=ordered)
+    result = run(call, tasks, step=step, race=race)
     check_everything_ran_once(result, tasks, timeout)
     assert result.backend.most_working <= workers
     assert result.backend.closed is True
@@ -129,16 +140,19 @@ def test_a_timeout_is_neither_early_nor_late(
 ) -> None:
     """Every hung task is given up within max(50 ms, 5 %) after its limit."""
     timeout = 0.5
-    plan = plan_for(max_workers=workers, timeout=timeout)
+    call = call_of(max_workers=workers, timeout=timeout)
     simulation = Simulation(tasks, step)
     backend = SimBackend(simulation)
-    engine = Engine(plan, ListSource(range(len(tasks))), backend, clock=simulation.clock)
-    for batch in engine.batches():
+    engine = Engine(call, ListSource(range(len(tasks))), backend, clock=simulation.clock)
+
+    def deliver(batch: OutcomeBatch) -> None:
         for index, error in batch.failed.items():
             if isinstance(error, TaskTimeoutError):
                 late = simulation.now - simulation.starts[index][0] - timeout
                 # The clock itself moves at each look, and there are some of those per item.
                 assert -1e-9 <= late <= 0.05 + 100 * step
+
+    assert engine.run(deliver).kind == "completed"
 
 
 @given(
@@ -148,8 +162,8 @@ def test_a_map_of_nothing_but_hung_tasks_ends(
     hung: int, workers: int, chunk_size: int | None
 ) -> None:
     tasks = [Behaviour(math.inf)] * hung
-    plan = plan_for(max_workers=workers, timeout=0.2, chunk_size=chunk_size)
-    result = run(plan, tasks)
+    call = call_of(max_workers=workers, timeout=0.2, chunk_size=chunk_size)
+    result = run(call, tasks)
     check_everything_ran_once(result, tasks, 0.2)
     rounds = math.ceil(hung / workers)
     assert result.simulation.now <= rounds * (0.2 + 0.05) + 0.01
@@ -165,8 +179,8 @@ def test_no_worker_idles_while_an_item_waits(
     seconds: list[float], workers: int, chunk_size: int | None
 ) -> None:
     """So the map takes no longer than any greedy schedule may (Graham 1966)."""
-    plan = plan_for(max_workers=workers, chunk_size=chunk_size)
-    result = run(plan, [Behaviour(task) for task in seconds])
+    call = call_of(max_workers=workers, chunk_size=chunk_size)
+    result = run(call, [Behaviour(task) for task in seconds])
     greedy = sum(seconds) / workers + (1 - 1 / workers) * max(seconds)
     # An idle worker may wait one millisecond for each share that it takes from another.
     assert max(result.simulation.ends.values()) <= greedy + 0.002 * (len(seconds) + 2)
@@ -182,8 +196,8 @@ def test_no_worker_idles_while_an_item_waits(
 def test_a_deadline_ends_everything_and_keeps_what_was_finished(
     tasks: list[Behaviour], workers: int, deadline: float, race: float
 ) -> None:
-    plan = plan_for(max_workers=workers, deadline=deadline)
-    result = run(plan, tasks, race=race)
+    call = call_of(max_workers=workers, deadline=deadline)
+    result = run(call, tasks, race=race)
     assert sorted(result.slots) == list(range(len(tasks)))
     assert result.simulation.now <= deadline + 0.1
     for index, value in result.slots.items():
@@ -218,10 +232,10 @@ def test_no_more_attempts_than_asked_for_and_no_fewer(
     backoff: float,
     race: float,
 ) -> None:
-    plan = plan_for(
+    call = call_of(
         max_workers=workers, chunk_size=chunk_size, timeout=1.0, retries=retries, backoff=backoff
     )
-    result = run(plan, tasks, race=race)
+    result = run(call, tasks, race=race)
     assert sorted(result.slots) == list(range(len(tasks)))
     assert result.backend.most_working <= workers
     for index, task in enumerate(tasks):
@@ -246,13 +260,13 @@ def test_what_is_due_again_runs_in_order_and_before_anything_new(
     tasks += [Behaviour(1.0)] + [Behaviour(0.001)] * 10
     simulated = Simulation(tasks)
     limit = None if rate is None else RateLimit(rate, clock=simulated.clock)
-    plan = plan_for(
+    call = call_of(
         max_workers=1, chunk_size=1, retries=1, backoff=lambda attempt, error: 0.5, rate=limit
     )
     engine = Engine(
-        plan, ListSource(range(len(tasks))), SimBackend(simulated), clock=simulated.clock
+        call, ListSource(range(len(tasks))), SimBackend(simulated), clock=simulated.clock
     )
-    assert sum(len(batch.values) for batch in engine.batches()) == len(tasks)
+    assert values_of(engine) == len(tasks)
     again = [simulated.starts[item][1] for item in range(failing)]
     assert again == sorted(again)
     ready = 2  # so many may have been handed out before
@@ -277,9 +291,9 @@ def test_starts_keep_to_the_rate_and_use_it(
     simulated = Simulation(tasks)
     backend = SimBackend(simulated, preparation=preparation)
     limit = RateLimit(rate, clock=simulated.clock)
-    plan = plan_for(max_workers=workers, retries=1, backoff=0.0, rate=limit)
-    engine = Engine(plan, ListSource(range(len(tasks))), backend, clock=simulated.clock)
-    assert sum(len(batch.values) for batch in engine.batches()) == len(tasks)
+    call = call_of(max_workers=workers, retries=1, backoff=0.0, rate=limit)
+    engine = Engine(call, ListSource(range(len(tasks))), backend, clock=simulated.clock)
+    assert values_of(engine) == len(tasks)
     starts = sorted(start for item in simulated.starts.values() for start in item)
     for first in range(len(starts)):
         for last in range(first, len(starts)):
@@ -296,7 +310,7 @@ def test_starts_keep_to_the_rate_and_use_it(
 def test_cancel_is_seen_soon(tasks: list[Behaviour]) -> None:
     cancel = threading.Event()
     cancel.set()
-    result = run(plan_for(max_workers=2, cancel=cancel), tasks)
+    result = run(call_of(max_workers=2, cancel=cancel), tasks)
     assert all(isinstance(value, (int, TaskCancelledError)) for value in result.slots.values())
     assert result.simulation.now <= 0.06
 
@@ -304,27 +318,28 @@ def test_cancel_is_seen_soon(tasks: list[Behaviour]) -> None:
 @given(spawns=st.integers(1, 5), count=st.integers(0, 30))
 def test_a_map_goes_on_with_the_workers_it_can_get(spawns: int, count: int) -> None:
     tasks = [Behaviour(0.01)] * count
-    result = run(plan_for(max_workers=8), tasks, max_spawns=spawns)
+    result = run(call_of(max_workers=8), tasks, max_spawns=spawns)
     check_everything_ran_once(result, tasks, math.inf)
     assert result.backend.most_working <= spawns
 
 
 def test_a_map_that_gets_no_worker_raises() -> None:
     with pytest.raises(ParallelError, match="no more workers"):
-        run(plan_for(max_workers=8), [Behaviour(0.01)], max_spawns=0)
+        run(call_of(max_workers=8), [Behaviour(0.01)], max_spawns=0)
 
 
 @given(tasks=behaviours, workers=st.integers(1, 6))
 def test_the_first_failure_is_raised_if_asked_for(tasks: list[Behaviour], workers: int) -> None:
-    plan = plan_for(max_workers=workers, timeout=10.0, on_error="raise")
+    call = call_of(max_workers=workers, timeout=10.0, on_error="raise")
     simulation = Simulation(tasks, 1e-7)
     backend = SimBackend(simulation)
-    engine = Engine(plan, ListSource(range(len(tasks))), backend, clock=simulation.clock)
+    engine = Engine(call, ListSource(range(len(tasks))), backend, clock=simulation.clock)
     if any(task.fails or task.seconds == math.inf for task in tasks):
-        list(engine.batches())
+        ending = engine.run(lambda batch: None)
         with pytest.raises((ValueError, TaskTimeoutError)):
-            engine.raise_failure()
+            raise_failure(ending)
         assert backend.closed is False
     else:
-        slots = collect(engine.batches(), len(tasks), ordered=True, on_error="raise")
-        assert slots == list(range(len(tasks)))
+        collector = SlotCollector(len(tasks), "raise")
+        assert engine.run(collector.add).kind == "completed"
+        assert collector.results() == list(range(len(tasks)))

@@ -1,79 +1,73 @@
-"""The options of one call, validated once and then frozen.
+"""The options of one call: checked once, then frozen.
 
-Whatever comes after may rely on a Plan: nothing else validates, but for arguments that only one
-function has.
+What comes after relies on them: nothing else checks options, except arguments that only one
+function has. `OPTIONS` is the one table of them; a test compares it with the types below, the
+signatures, the documents and the command line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple, TypedDict, TypeVar
 
 from . import validate
-from .host.cpus import cpu_count
-from .rate import RateLimit
-from .validate import BackendName, OnError, RetryOn, StartMethod
 from .worker.setup import Preparation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
+    from typing import Any, NoReturn, TypedDict, TypeVar
 
     from .progress import Progress
+    from .rate import RateLimit
+    from .validate import BackendName, OnError, RetryOn, StartMethod
+
+    T = TypeVar("T")
+    R = TypeVar("R")
+    # What is called with an item, and with the worker's state if there is one.
+    Task = Callable[[T], R] | Callable[[T, Any], R]
+
+    class PoolOptions(TypedDict, total=False):
+        """The options that all maps share, also those of a pool."""
+
+        deadline: float | None
+        cancel: threading.Event | None
+        max_failures: float | None
+        slow_after: float | None
+        max_abandoned: int
+        retries: int
+        retry_on: (
+            type[BaseException]
+            | tuple[type[BaseException], ...]
+            | list[type[BaseException]]
+            | Callable[[BaseException], object]
+        )
+        backoff: float | Callable[[int, BaseException], float]
+        rate: float | RateLimit | None
+        on_complete: Callable[[int, Any, Any], object] | None
+        progress: bool | str | Callable[[Progress], object] | None
+
+    class MapOptions(PoolOptions, total=False):
+        """What maps take besides that start their own workers."""
+
+        initializer: Callable[..., object] | None
+        initargs: Iterable[Any]
+        worker_state: Callable[[], Any] | None
+
+    class ProcessOptions(MapOptions, total=False):
+        """What maps in processes take besides."""
+
+        start_method: StartMethod | None
+        inner_threads: int | None
+        max_tasks_per_worker: int | None
+        memory_limit: int | None
 
 
-T = TypeVar("T")
-R = TypeVar("R")
-# For type checkers: what is called with an item, and with the worker's state if there is one.
-Task = Callable[[T], R] | Callable[[T, Any], R]
+class Options:
+    """The values of all options of one call. Times are in seconds."""
 
-
-class PoolOptions(TypedDict, total=False):
-    """For type checkers: the options that all maps share, also those of a pool."""
-
-    deadline: float | None
-    cancel: threading.Event | None
-    max_failures: float | None
-    slow_after: float | None
-    max_abandoned: int
-    retries: int
-    retry_on: (
-        type[BaseException]
-        | tuple[type[BaseException], ...]
-        | list[type[BaseException]]
-        | Callable[[BaseException], object]
-    )
-    backoff: float | Callable[[int, BaseException], float]
-    rate: float | RateLimit | None
-    on_complete: Callable[[int, Any, Any], object] | None
-    progress: bool | str | Callable[[Progress], object] | None
-
-
-class Options(PoolOptions, total=False):
-    """For type checkers: what maps have besides that start their own workers."""
-
-    initializer: Callable[..., object] | None
-    initargs: Iterable[Any]
-    worker_state: Callable[[], Any] | None
-
-
-class ProcessOptions(Options, total=False):
-    """For type checkers: the options that maps in processes have besides."""
-
-    start_method: StartMethod | None
-    inner_threads: int | None
-    max_tasks_per_worker: int | None
-    memory_limit: int | None
-
-
-class Plan(NamedTuple):
-    """What one call was asked to do. Times are in seconds."""
-
-    caller: str  # name of the public function, for messages and worker names
-    func: Callable[..., Any]
-    max_workers: int
     chunk_size: int | None
     timeout: float | None
     ordered: bool
@@ -92,14 +86,20 @@ class Plan(NamedTuple):
     initializer: Callable[..., object] | None
     initargs: tuple[Any, ...]
     worker_state: Callable[[], Any] | None
-    backend: BackendName = "thread"
-    # For processes only:
-    start_method: StartMethod | None = None
-    inner_threads: int | None = None
-    max_tasks_per_worker: int | None = None
-    memory_limit: int | None = None  # in bytes
-    pool: Any = None  # where workers come from that are kept; None to start some for this call
-    executor: Executor | None = None  # whose workers are used, if that is the backend
+    start_method: StartMethod | None
+    inner_threads: int | None
+    max_tasks_per_worker: int | None
+    memory_limit: int | None  # in bytes
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"options are frozen; use replace({name}=...)")
+
+    def replace(self, **changes: Any) -> Options:
+        """Return a copy in which some values are others."""
+        return Options({**self.__dict__, **changes})
 
     @property
     def fails_fast(self) -> bool:
@@ -112,7 +112,56 @@ class Plan(NamedTuple):
         return Preparation(self.initializer, self.initargs, self.worker_state)
 
 
+class Workers:
+    """Where a map runs.
+
+    Attributes:
+        kind: the kind of workers.
+        count: how many at most.
+        executor: whose workers are used, if they are an executor's.
+        pool: what keeps the workers, if they outlive the map: a WorkerPool of the backends.
+    """
+
+    __slots__ = ("count", "executor", "kind", "pool")
+
+    def __init__(
+        self, kind: BackendName, count: int, executor: Executor | None = None, pool: Any = None
+    ) -> None:
+        self.kind: BackendName = kind
+        self.count = count
+        self.executor = executor
+        self.pool = pool
+
+
+class MapCall:
+    """One call of a map: the function, its options, and where it runs.
+
+    Attributes:
+        caller: name of the public function, for messages and names of workers.
+    """
+
+    __slots__ = ("caller", "func", "options", "workers")
+
+    def __init__(
+        self, caller: str, func: Callable[..., Any], options: Options, workers: Workers
+    ) -> None:
+        self.caller = caller
+        self.func = func
+        self.options = options
+        self.workers = workers
+
+    def with_options(self, options: Options) -> MapCall:
+        """Return the same call with other options."""
+        return MapCall(self.caller, self.func, options, self.workers)
+
+    def in_threads(self, count: int) -> MapCall:
+        """Return the same call with threads for workers."""
+        return MapCall(self.caller, self.func, self.options, Workers("thread", count))
+
+
 def _rate(caller: str, name: str, value: object) -> RateLimit | None:
+    from .rate import RateLimit  # needed only by those who ask for it
+
     if value is None or isinstance(value, RateLimit):
         return value
     fix = (
@@ -128,98 +177,123 @@ def _arguments(caller: str, name: str, value: object) -> tuple[Any, ...]:
     raise TypeError(f"{caller}: {name}={value!r} must be a tuple of arguments for initializer")
 
 
-class _Option(NamedTuple):
-    """What a call means that leaves an option out, and what is said against a value."""
+class Option:
+    """The value that an option has if it is left out, and what checks another."""
 
-    default: object
-    check: Callable[[str, str, Any], Any]
+    __slots__ = ("check", "default", "for_processes", "of_workers")
+
+    def __init__(
+        self,
+        default: object,
+        check: Callable[[str, str, Any], Any],
+        *,
+        of_workers: bool = False,
+        for_processes: bool = False,
+    ) -> None:
+        self.default = default
+        self.check = check
+        self.of_workers = of_workers  # whether it is about workers, so that a pool has it
+        self.for_processes = for_processes  # whether only processes can have it
 
 
-# In the order in which they are checked; `max_workers` has no common default.
-_COMMON: dict[str, _Option] = {
-    "chunk_size": _Option(None, validate.optional_whole),
-    "timeout": _Option(None, validate.limit),
-    "ordered": _Option(True, validate.flag),
-    "on_error": _Option("return", validate.on_error),
-    "deadline": _Option(None, validate.limit),
-    "cancel": _Option(None, validate.event),
-    "max_failures": _Option(None, validate.failures),
-    "slow_after": _Option(None, validate.limit),
-    "max_abandoned": _Option(1000, validate.whole),
-    "retries": _Option(0, partial(validate.whole, least=0)),
-    "retry_on": _Option((Exception,), validate.retry_on),
-    "backoff": _Option(0.1, validate.backoff),
-    "rate": _Option(None, _rate),
-    "on_complete": _Option(
+# In the order in which they are checked.
+OPTIONS: dict[str, Option] = {
+    "chunk_size": Option(None, validate.optional_whole),
+    "timeout": Option(None, validate.limit),
+    "ordered": Option(True, validate.flag),
+    "on_error": Option("return", validate.on_error),
+    "deadline": Option(None, validate.limit),
+    "cancel": Option(None, validate.event),
+    "max_failures": Option(None, validate.failures),
+    "slow_after": Option(None, validate.limit),
+    "max_abandoned": Option(1000, validate.whole),
+    "retries": Option(0, partial(validate.whole, least=0)),
+    "retry_on": Option((Exception,), validate.retry_on),
+    "backoff": Option(0.1, validate.backoff),
+    "rate": Option(None, _rate),
+    "on_complete": Option(
         None, partial(validate.optional_callable, takes="index, item and result")
     ),
-    "progress": _Option(None, validate.progress),
-    "initializer": _Option(None, partial(validate.optional_callable, takes="`initargs`")),
-    "initargs": _Option((), _arguments),
-    "worker_state": _Option(None, partial(validate.optional_callable, takes="nothing")),
+    "progress": Option(None, validate.progress),
+    "initializer": Option(
+        None, partial(validate.optional_callable, takes="`initargs`"), of_workers=True
+    ),
+    "initargs": Option((), _arguments, of_workers=True),
+    "worker_state": Option(
+        None, partial(validate.optional_callable, takes="nothing"), of_workers=True
+    ),
+    "start_method": Option(None, validate.start_method, of_workers=True, for_processes=True),
+    "inner_threads": Option(None, validate.optional_whole, of_workers=True, for_processes=True),
+    "max_tasks_per_worker": Option(
+        None, validate.optional_whole, of_workers=True, for_processes=True
+    ),
+    "memory_limit": Option(None, validate.optional_whole, of_workers=True, for_processes=True),
 }
-_FOR_PROCESSES: dict[str, _Option] = {
-    "start_method": _Option(None, validate.start_method),
-    "inner_threads": _Option(None, validate.optional_whole),
-    "max_tasks_per_worker": _Option(None, validate.optional_whole),
-    "memory_limit": _Option(None, validate.optional_whole),
-}
-_ALL = {**_COMMON, **_FOR_PROCESSES}
-_DEFAULTS = {name: option.default for name, option in _ALL.items()}
+_DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 _MAX_THREADS = 8
 
 
-def make_plan(
+def choose_workers(caller: str, max_workers: object, backend: object = "thread") -> Workers:
+    """Check `backend` and `max_workers`; None is for as many as the backend has by default."""
+    kind = validate.backend(caller, backend)
+    executor: Any = backend if kind == "executor" else None
+    if max_workers is None:
+        if kind == "thread":
+            max_workers = _MAX_THREADS
+        else:
+            from .host.cpus import cpu_count
+
+            own = getattr(executor, "_max_workers", None)
+            max_workers = own if isinstance(own, int) and own > 0 else cpu_count()
+    return Workers(kind, validate.whole(caller, "max_workers", max_workers), executor)
+
+
+def make_call(
     caller: str,
     func: Callable[..., Any],
+    workers: Workers,
     options: Mapping[str, object],
-    *,
-    max_workers: object,
-    default_workers: bool = False,
-    backend: object = "thread",
-    pool: object = None,
+    /,
     **arguments: object,
-) -> Plan:
-    """Check everything and return the Plan; raise TypeError or ValueError that names the fix.
+) -> MapCall:
+    """Check everything and return the call; raise TypeError or ValueError that names the fix.
 
-    `arguments` are the caller's own parameters, `options` what its users passed beyond them. If
-    `default_workers`, `max_workers` may be None for as many as the backend has by default.
+    Args:
+        caller: name of the public function.
+        func: what is called with each item.
+        workers: where.
+        options: what the user passed beyond the function's own parameters.
+        arguments: those parameters that are options, and what a pool has of `options`.
     """
-    kind = validate.backend(caller, backend)
-    allowed = _ALL if kind == "process" else _COMMON
+    kind = workers.kind
     for name in options:
-        if name in _FOR_PROCESSES and name not in allowed:
+        known = OPTIONS.get(name)
+        if known is None or name in arguments:
+            raise TypeError(validate.unknown(caller, name, _names(kind, name)))
+        if known.for_processes and kind != "process":
             raise TypeError(f"{caller}: {name} is an option for processes; the backend is {kind!r}")
-        if name not in allowed or name in arguments:
-            known = [option for option in ("max_workers", *allowed) if option != name]
-            raise TypeError(validate.unknown(caller, name, known))
     validate.check_function(caller, func)
     chosen: dict[str, Any] = {**_DEFAULTS, **arguments, **options}
-    executor: Any = backend if kind == "executor" else None
-    for name in ("initializer", "worker_state") if executor is not None else ():
+    if kind == "executor":
+        _check_executor(caller, chosen)
+    for name, default in _DEFAULTS.items():
+        value = chosen[name]
+        # Nothing is said against what is left out; checking it would take longer than a small map.
+        if value is not default:
+            chosen[name] = OPTIONS[name].check(caller, name, value)
+    return MapCall(caller, func, Options(chosen), workers)
+
+
+def _names(kind: BackendName, wrong: str) -> list[str]:
+    """Return the names of the options that workers of this kind can have."""
+    names = (n for n, option in OPTIONS.items() if kind == "process" or not option.for_processes)
+    return [name for name in ("max_workers", *names) if name != wrong]
+
+
+def _check_executor(caller: str, chosen: Mapping[str, object]) -> None:
+    for name in ("initializer", "worker_state"):
         if chosen[name] is not None:
             raise TypeError(
                 f"{caller}: {name} is for workers that are started for the map; those of an "
                 "executor are prepared by whoever makes it, so pass it its own initializer"
             )
-    if max_workers is None and default_workers:
-        if kind == "thread":
-            max_workers = _MAX_THREADS
-        else:
-            its_own = getattr(executor, "_max_workers", None)
-            max_workers = its_own if isinstance(its_own, int) and its_own > 0 else cpu_count()
-    workers = validate.whole(caller, "max_workers", max_workers)
-    for name, default in _DEFAULTS.items():
-        value = chosen[name]
-        # Nothing is said against what is left out; checking it would take longer than a small map.
-        if value is not default:
-            chosen[name] = _ALL[name].check(caller, name, value)
-    return Plan(
-        caller=caller,
-        func=func,
-        max_workers=workers,
-        backend=kind,
-        pool=pool,
-        executor=executor,
-        **chosen,
-    )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     # What users pass as `backend`.
-    Workers = Literal["thread", "process", "interpreter"] | Executor
+    BackendOption = Literal["thread", "process", "interpreter"] | Executor
 
 T = TypeVar("T")
 

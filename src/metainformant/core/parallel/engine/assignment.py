@@ -9,7 +9,7 @@ from .source import Chunk
 class Assignment:
     """A chunk that was handed out, as the engine last saw it. Indices are those of the input."""
 
-    __slots__ = ("chunk", "delivered", "job", "seen", "since", "stop", "told_slow")
+    __slots__ = ("chunk", "delivered", "job", "reported_slow", "seen", "since", "stop")
 
     def __init__(self, job: Job, chunk: Chunk) -> None:
         self.job = job
@@ -18,7 +18,7 @@ class Assignment:
         self.delivered = chunk.start  # items before this one have been delivered
         self.seen = chunk.start  # the item in flight when last looked
         self.since: float | None = None  # when that item was first seen in flight
-        self.told_slow = -1  # the last item of which was told that it is slow
+        self.reported_slow = -1  # the last item of which was told that it is slow
 
     def look(self, now: float) -> None:
         """Note which item is in flight, and since when: never too early, at most one look late."""

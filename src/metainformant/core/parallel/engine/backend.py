@@ -2,7 +2,7 @@
 
 Workers do nothing but run. Everything else (timeouts, balancing, ordering, stopping) is done by
 the engine, which hands out jobs and looks at how far they are. All methods but `Backend.wake` are
-called by the one thread that runs the engine, and none blocks but `Backend.wait` and `close`.
+called by the one thread that runs the engine, and none blocks except `Backend.wait` and `close`.
 """
 
 from __future__ import annotations
@@ -103,6 +103,8 @@ class Backend(Protocol):
     """A kind of worker, for one map."""
 
     max_chunk: int | None  # the most items that a job should have; None for any number
+    # Whether the engine can see how far jobs are. If not, whoever runs them watches their items.
+    can_watch: bool
     # Whether workers take the next job by themselves, so that there should always be one: else it
     # is cut just when one is free, by what is known of the speed then.
     has_queue: bool
@@ -157,9 +159,14 @@ class Backend(Protocol):
         """Let workers end that find the queue empty, until something is submitted again."""
         ...
 
-    def close(self, enough: Callable[[], bool] | None) -> None:
-        """Let no queued job be started and every worker end.
+    def close(self, is_over: Callable[[], bool]) -> None:
+        """End all workers. Wait until they have ended, except abandoned ones, or until it is over.
 
-        With `enough`, wait until they have, but for those that were given up, or until it is.
+        Raises:
+            ParallelError: if a worker could not clean up.
         """
+        ...
+
+    def abort(self) -> None:
+        """End all workers: let no queued job be started, wait for nothing, and raise nothing."""
         ...

@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
-from ..outcome import Outcome
-from .source import Chunk
+    from ..outcome import Outcome
+    from .source import Chunk
 
 
-class OutcomeBatch(NamedTuple):
-    """Outcomes of consecutive items, the first of which has the index `start`.
+class OutcomeBatch:
+    """Outcomes of consecutive items.
 
-    `failed` holds the failures by index; their exceptions stand among the values too.
+    Attributes:
+        chunk: has the items.
+        start: index of the first item.
+        values: one per item; a failed item's exception stands among them.
+        failed: the failures, by index. A function may return an exception that it never raised.
+        worker: name of the worker that ran the items.
+        times: when each item was started, and when the last one ended, if the run keeps times.
+        names_items: whether the failures are the engine's own, whose text names the item.
     """
 
-    chunk: Chunk  # which has the items
-    start: int
-    values: list[Any]
-    failed: dict[int, BaseException]
-    worker: str = ""
-    # When each item was started, and when the last one ended, if the map keeps times; else empty.
-    times: list[float] = []  # noqa: RUF012  # never changed
+    __slots__ = ("chunk", "failed", "names_items", "start", "times", "values", "worker")
+
+    def __init__(
+        self,
+        chunk: Chunk,
+        start: int,
+        values: list[Any],
+        failed: dict[int, BaseException],
+        worker: str = "",
+        times: list[float] | None = None,
+        *,
+        names_items: bool = False,
+    ) -> None:
+        self.chunk = chunk
+        self.start = start
+        self.values = values
+        self.failed = failed
+        self.worker = worker
+        self.times = times or []
+        self.names_items = names_items
 
     def outcomes(self, epoch: float = 0.0) -> Iterator[Outcome[Any, Any]]:
-        """One record per item; `epoch` is added to the times."""
-        chunk, _, _, failed, worker, times = self
-        item, attempts = chunk.item, chunk.attempt
+        """Yield one record per item; `epoch` is added to the times."""
+        from ..outcome import Outcome  # needed only by those who ask for it
+
+        failed, times, worker = self.failed, self.times, self.worker
+        item, attempts = self.chunk.item, self.chunk.attempt
         started = seconds = None
         for position, value in enumerate(self.values):
             index = self.start + position
@@ -46,7 +70,7 @@ class OutcomeBatch(NamedTuple):
             base[first : first + count] = [None] * count
 
     def successes(self) -> list[Any]:
-        """The values without those of failed items."""
+        """Return the values without those of failed items."""
         if not self.failed:
             return self.values
         return [value for _, value in self.successes_by_index()]

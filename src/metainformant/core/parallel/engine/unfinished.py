@@ -1,34 +1,35 @@
-"""What is left of a map that is stopped: which items are not finished, and how far they were."""
+"""What is left of a run that is stopped: which items are not finished, and how far they were."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
-from ..describe import describe, note_failure
+from ..describe import describe
 from .outcome_batch import OutcomeBatch
 from .policies.stopping import Unfinished
-from .source import Chunk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .source import Chunk
 
 
-class Leftover(NamedTuple):
-    """Consecutive items that are not finished; or one that is in flight, if it has a worker."""
+def cancelled(
+    chunk: Chunk, reason: str, worker: str = "", times: tuple[float, ...] = ()
+) -> Iterator[tuple[Unfinished, OutcomeBatch]]:
+    """Turn each item of a chunk into a failure that says how far it was.
 
-    chunk: Chunk
-    worker: str = ""
-    times: list[float] = []  # noqa: RUF012  # never changed
-
-    def cancelled(self, reason: str) -> Iterator[tuple[Unfinished, OutcomeBatch]]:
-        """Turn each item into a failure that says how far it was."""
-        chunk, worker, times = self
-        running = bool(worker)
-        waiting = not running and chunk.attempt > 1
-        if not running:  # the attempt that it waits for was never made
-            chunk = chunk._replace(attempt=chunk.attempt - 1)
-        for index in range(chunk.start, chunk.stop):
-            item = chunk.item(index)
-            unfinished = Unfinished(index, describe(item), running or waiting, waiting)
-            error = unfinished.error(reason)
-            if chunk.past:
-                note_failure(error, index, item, chunk.attempt, chunk.past)
-            yield unfinished, OutcomeBatch(chunk, index, [error], {index: error}, worker, times)
+    With the name of a `worker`, the chunk is one item in flight, and `times` are when it was
+    started and now.
+    """
+    running = bool(worker)
+    waiting = not running and chunk.attempt > 1
+    if not running:  # the attempt that it waits for was never made
+        chunk = chunk._replace(attempt=chunk.attempt - 1)
+    for index in range(chunk.start, chunk.stop):
+        item = describe(chunk.item(index))
+        unfinished = Unfinished(index, item, running or waiting, waiting)
+        error = unfinished.error(reason)
+        batch = OutcomeBatch(
+            chunk, index, [error], {index: error}, worker, list(times), names_items=True
+        )
+        yield unfinished, batch

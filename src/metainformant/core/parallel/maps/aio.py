@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
 from time import monotonic
-from typing import Any, Literal, TypeVar, overload
 
-from ..engine.outcome_batch import OutcomeBatch
-from ..runner.stream_map import End, Stream
-from .streams import make_stream
+from ..public import overload, public
+from ..runner.stream_map import End, make_stream
+from .streams import pop_workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Unpack
+    from collections.abc import AsyncGenerator, Callable, Iterable
+    from typing import Any, Literal, TypeVar, Unpack
 
+    from ..engine.outcome_batch import OutcomeBatch
     from ..options import ProcessOptions, Task
-    from ..validate import Workers
+    from ..runner.stream_map import Stream
+    from ..validate import BackendOption
 
-T = TypeVar("T")
-R = TypeVar("R")
+    T = TypeVar("T")
+    R = TypeVar("R")
 
 # Seconds for which the loop may be kept from others by results that are there already.
 _TURN = 0.005
@@ -31,7 +32,7 @@ def aimap(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: Workers = "thread",
+    backend: BackendOption = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
@@ -45,7 +46,7 @@ def aimap(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: Workers = "thread",
+    backend: BackendOption = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
@@ -54,6 +55,7 @@ def aimap(
     on_error: Literal["raise", "skip"],
     **options: Unpack[ProcessOptions],
 ) -> AsyncGenerator[R, None]: ...
+@public
 def aimap(
     func: Callable[..., Any],
     items: Iterable[Any],
@@ -83,11 +85,11 @@ def aimap(
     3
     7
     """
-    stream, on_error = make_stream("aimap", func, items, buffer_size, options)
-    return _values(stream, on_error == "skip")
+    workers = pop_workers("aimap", options)
+    return _values(make_stream("aimap", func, items, workers, options, buffer_size=buffer_size))
 
 
-async def _values(stream: Stream, skip: bool) -> AsyncGenerator[Any, None]:
+async def _values(stream: Stream) -> AsyncGenerator[Any, None]:
     loop = asyncio.get_running_loop()
     received: deque[OutcomeBatch | End] = deque()  # filled by the driver, emptied here; both atomic
     arrived = asyncio.Event()
@@ -112,7 +114,7 @@ async def _values(stream: Stream, skip: bool) -> AsyncGenerator[Any, None]:
                     stream.finish(batch)
                     return
                 for ready in stream.take(batch):
-                    values = ready.successes() if skip else ready.values
+                    values = ready.successes() if stream.skips_failures else ready.values
                     values.reverse()
                     while values:
                         yield values.pop()

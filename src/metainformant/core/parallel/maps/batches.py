@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeVar, overload
-
+from ..options import choose_workers
+from ..public import overload, public
 from ..runner.batches import run_batches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Unpack
+    from collections.abc import Callable, Iterable
+    from typing import Any, Literal, TypeVar, Unpack
 
-    from ..options import Options, Task
-T = TypeVar("T")
-R = TypeVar("R")
+    from ..options import MapOptions, Task
+
+    T = TypeVar("T")
+    R = TypeVar("R")
 
 
 @overload
@@ -21,13 +22,13 @@ def parallel_batch(
     func: Task[list[T], Iterable[R]],
     items: Iterable[T],
     batch_size: int = 10,
-    max_workers: int = 4,
+    max_workers: int | None = 4,
     *,
     on_error: Literal["return"] = "return",
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
-    **options: Unpack[Options],
+    **options: Unpack[MapOptions],
 ) -> list[R | BaseException]: ...
 
 
@@ -36,21 +37,22 @@ def parallel_batch(
     func: Task[list[T], Iterable[R]],
     items: Iterable[T],
     batch_size: int = 10,
-    max_workers: int = 4,
+    max_workers: int | None = 4,
     *,
     on_error: Literal["raise", "skip"],
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
-    **options: Unpack[Options],
+    **options: Unpack[MapOptions],
 ) -> list[R]: ...
 
 
+@public
 def parallel_batch(
     func: Callable[..., Iterable[Any]],
     items: Iterable[Any],
     batch_size: int = 10,
-    max_workers: int = 4,
+    max_workers: int | None = 4,
     **options: Any,
 ) -> list[Any]:
     """Call `func` with lists of items, in threads, and return all that it returns as one list.
@@ -76,4 +78,5 @@ def parallel_batch(
     >>> parallel.parallel_batch(sorted, [3, 1, 2, 5, 4], batch_size=2)
     [1, 3, 2, 5, 4]
     """
-    return run_batches("parallel_batch", func, items, batch_size, options, max_workers=max_workers)
+    workers = choose_workers("parallel_batch", max_workers)
+    return run_batches("parallel_batch", func, items, batch_size, workers, options)

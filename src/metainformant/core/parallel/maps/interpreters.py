@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeVar, overload
-
-from ..options import make_plan
+from ..options import choose_workers, make_call
+from ..public import overload, public
 from ..runner.list_map import run_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Unpack
+    from collections.abc import Callable, Iterable
+    from typing import Any, Literal, TypeVar, Unpack
 
-    from ..options import Options, Task
-T = TypeVar("T")
-R = TypeVar("R")
+    from ..options import MapOptions, Task
+
+    T = TypeVar("T")
+    R = TypeVar("R")
 
 
 @overload
@@ -27,7 +27,7 @@ def interpreter_map(
     ordered: bool = True,
     *,
     on_error: Literal["return"] = "return",
-    **options: Unpack[Options],
+    **options: Unpack[MapOptions],
 ) -> list[R | BaseException]: ...
 
 
@@ -41,10 +41,11 @@ def interpreter_map(
     ordered: bool = True,
     *,
     on_error: Literal["raise", "skip"],
-    **options: Unpack[Options],
+    **options: Unpack[MapOptions],
 ) -> list[R]: ...
 
 
+@public
 def interpreter_map(
     func: Callable[..., Any],
     items: Iterable[Any],
@@ -95,15 +96,13 @@ def interpreter_map(
     >>> if sys.version_info >= (3, 14):
     ...     assert parallel.interpreter_map(len, ["ATG", "GATTACA"], max_workers=2) == [3, 7]
     """
-    plan = make_plan(
+    call = make_call(
         "interpreter_map",
         func,
+        choose_workers("interpreter_map", max_workers, "interpreter"),
         options,
-        max_workers=max_workers,
-        default_workers=True,
-        backend="interpreter",
         chunk_size=chunk_size,
         timeout=timeout,
         ordered=ordered,
     )
-    return run_map(plan, items)
+    return run_map(call, items)

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypeVar, overload
 
 from ..backends.registry import make_worker_pool
 from ..errors import ParallelError
-from ..options import make_plan
+from ..options import OPTIONS, choose_workers, make_call
+from ..public import overload, public
 from ..runner.batches import run_batches
 from ..runner.list_map import run_map
-from .streams import Results, imap_of, outcomes_of
+from ..runner.stream_map import make_stream
+from .streams import outcomes_of, values_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
-    from typing import Unpack
+    from typing import Any, Literal, TypeVar, Unpack
 
     from ..options import PoolOptions, Task
     from ..outcome import Outcome
-    from ..validate import StartMethod, Workers
+    from ..validate import BackendOption, StartMethod
+    from .streams import Results
 
-T = TypeVar("T")
-R = TypeVar("R")
+    T = TypeVar("T")
+    R = TypeVar("R")
 
 
+@public
 class Pool:
     """Workers that are kept from one map to the next, so that only the first map has to start them.
 
@@ -60,7 +63,7 @@ class Pool:
 
     def __init__(
         self,
-        backend: Workers = "thread",
+        backend: BackendOption = "thread",
         max_workers: int | None = None,
         *,
         initializer: Callable[..., object] | None = None,
@@ -71,29 +74,34 @@ class Pool:
         max_tasks_per_worker: int | None = None,
         memory_limit: int | None = None,
     ) -> None:
-        self._arguments: dict[str, Any] = {
-            "backend": backend,
-            "max_workers": max_workers,
-            "default_workers": True,
-            "initializer": initializer,
-            "initargs": tuple(initargs),
-            "worker_state": worker_state,
-        }
-        for_processes = {
+        given = {
             "start_method": start_method,
             "inner_threads": inner_threads,
             "max_tasks_per_worker": max_tasks_per_worker,
             "memory_limit": memory_limit,
         }
-        given = {name: value for name, value in for_processes.items() if value is not None}
-        plan = make_plan("Pool", _nothing, given, **self._arguments)
-        self._arguments.update(for_processes, max_workers=plan.max_workers)
+        call = make_call(
+            "Pool",
+            _nothing,
+            choose_workers("Pool", max_workers, backend),
+            {name: value for name, value in given.items() if value is not None},
+            initializer=initializer,
+            initargs=initargs,
+            worker_state=worker_state,
+        )
+        self._workers = call.workers
+        # What belongs to the workers, for the maps that start some of their own.
+        self._options: dict[str, Any] = {
+            name: getattr(call.options, name)
+            for name, option in OPTIONS.items()
+            if option.of_workers
+        }
         self._is_closed = False  # set once, by whoever closes the pool
         self._streams: weakref.WeakSet[Results[Any]] = weakref.WeakSet()
-        if plan.backend in ("process", "interpreter"):
-            pool = make_worker_pool(plan, kept=True)
+        if call.workers.kind in ("process", "interpreter"):
+            pool = make_worker_pool(call, kept=True)
             if pool is not None:
-                self._arguments["pool"] = pool
+                self._workers.pool = pool
                 # Also at exit, and when nobody has the pool any more.
                 self._finalizer = weakref.finalize(self, pool.close, None)
 
@@ -131,9 +139,18 @@ class Pool:
         **options: Any,
     ) -> list[Any]:
         """Call `func` with each item and return the results: see `thread_map` and `process_map`."""
-        own: dict[str, Any] = {"chunk_size": chunk_size, "timeout": timeout, "ordered": ordered}
-        plan = make_plan("Pool.map", func, options, **own, **self._use("map", options))
-        return run_map(plan, items)
+        self._check("map", options)
+        call = make_call(
+            "Pool.map",
+            func,
+            self._workers,
+            options,
+            chunk_size=chunk_size,
+            timeout=timeout,
+            ordered=ordered,
+            **self._options,
+        )
+        return run_map(call, items)
 
     @overload
     def imap(
@@ -170,8 +187,17 @@ class Pool:
         **options: Any,
     ) -> Results[Any]:
         """Call `func` with each item, and iterate over the results: see the function `imap`."""
-        arguments = self._use("imap", options)
-        return self._watch(imap_of("Pool.imap", func, items, buffer_size, options, **arguments))
+        self._check("imap", options)
+        stream = make_stream(
+            "Pool.imap",
+            func,
+            items,
+            self._workers,
+            options,
+            buffer_size=buffer_size,
+            **self._options,
+        )
+        return self._keep(values_of(stream))
 
     def outcomes(
         self,
@@ -182,10 +208,19 @@ class Pool:
         **options: Any,
     ) -> Results[Outcome[T, R]]:
         """Call `func` with each item, and iterate over outcomes: see the function `outcomes`."""
-        arguments = self._use("outcomes", options)
-        return self._watch(
-            outcomes_of("Pool.outcomes", func, items, buffer_size, options, **arguments)
+        self._check("outcomes", options)
+        stream = make_stream(
+            "Pool.outcomes",
+            func,
+            items,
+            self._workers,
+            options,
+            buffer_size=buffer_size,
+            keep_times=True,
+            on_error="return",
+            **self._options,
         )
+        return self._keep(outcomes_of(stream))
 
     def batch(
         self,
@@ -195,8 +230,9 @@ class Pool:
         **options: Any,
     ) -> list[Any]:
         """Call `func` with lists of items, and return all results: see `parallel_batch`."""
+        self._check("batch", options)
         return run_batches(
-            "Pool.batch", func, items, batch_size, options, **self._use("batch", options)
+            "Pool.batch", func, items, batch_size, self._workers, options, **self._options
         )
 
     def close(self) -> None:
@@ -212,7 +248,7 @@ class Pool:
         self._is_closed = True
         for stream in list(self._streams):
             stream.abort()
-        pool = self._arguments.get("pool")
+        pool = self._workers.pool
         if pool is not None and self._finalizer.detach():
             pool.close(lambda: False)
 
@@ -227,18 +263,17 @@ class Pool:
     ) -> None:
         self.close()
 
-    def _use(self, name: str, options: Mapping[str, object]) -> dict[str, Any]:
+    def _check(self, name: str, options: Mapping[str, object]) -> None:
         if self._is_closed:
             raise ParallelError(f"Pool.{name}: the pool is closed; make another")
         for option in options:
-            if option in self._arguments:
+            if option in ("backend", "max_workers", *self._options):
                 raise TypeError(
                     f"Pool.{name}() takes no {option}: that belongs to the workers, which the "
                     "pool has; pass it to Pool"
                 )
-        return self._arguments
 
-    def _watch(self, results: Results[R]) -> Results[R]:
+    def _keep(self, results: Results[R]) -> Results[R]:
         self._streams.add(results)
         results.keep(self)
         return results

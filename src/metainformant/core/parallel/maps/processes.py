@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeVar, overload
-
-from ..options import make_plan
+from ..options import choose_workers, make_call
+from ..public import overload, public
 from ..runner.list_map import run_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Unpack
+    from collections.abc import Callable, Iterable
+    from typing import Any, Literal, TypeVar, Unpack
 
     from ..options import ProcessOptions, Task
 
-T = TypeVar("T")
-R = TypeVar("R")
+    T = TypeVar("T")
+    R = TypeVar("R")
 
 
 @overload
@@ -42,6 +41,7 @@ def process_map(
     on_error: Literal["raise", "skip"],
     **options: Unpack[ProcessOptions],
 ) -> list[R]: ...
+@public
 def process_map(
     func: Callable[..., Any],
     items: Iterable[Any],
@@ -102,18 +102,16 @@ def process_map(
     >>> parallel.process_map(int, ["1", "two", "3"], max_workers=2, on_error="skip")
     [1, 3]
     """
-    plan = make_plan(
+    call = make_call(
         "process_map",
         func,
+        choose_workers("process_map", max_workers, "process"),
         options,
-        max_workers=max_workers,
-        default_workers=True,
-        backend="process",
         chunk_size=chunk_size,
         timeout=timeout,
         ordered=ordered,
     )
-    return run_map(plan, items)
+    return run_map(call, items)
 
 
 @overload
@@ -138,6 +136,7 @@ def process_map_unordered(
     chunk_size: int | None = None,
     **options: Unpack[ProcessOptions],
 ) -> list[R]: ...
+@public
 def process_map_unordered(
     func: Callable[..., Any],
     items: Iterable[Any],
@@ -157,14 +156,12 @@ def process_map_unordered(
     >>> sorted(parallel.process_map_unordered(len, ["ATG", "GATTACA"], max_workers=2))
     [3, 7]
     """
-    plan = make_plan(
+    call = make_call(
         "process_map_unordered",
         func,
+        choose_workers("process_map_unordered", max_workers, "process"),
         options,
-        max_workers=max_workers,
-        default_workers=True,
-        backend="process",
         timeout=timeout,
         ordered=False,
     )
-    return run_map(plan, items)
+    return run_map(call, items)

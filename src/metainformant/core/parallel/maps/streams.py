@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Generic, TypeVar
 
-from .. import validate
-from ..options import make_plan
-from ..outcome import Outcome
-from ..runner.stream_map import Stream
+from ..options import choose_workers
+from ..public import overload, public
+from ..runner.stream_map import make_stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from types import TracebackType
-    from typing import Unpack
+    from typing import Any, Literal, Unpack
 
-    from ..options import ProcessOptions, Task
-    from ..validate import Workers
+    from ..options import ProcessOptions, Task, Workers
+    from ..outcome import Outcome
+    from ..runner.stream_map import Stream
+    from ..validate import BackendOption
 
-T = TypeVar("T")
+    T = TypeVar("T")
+
 R = TypeVar("R")
 
 
-class Results(Iterator[R], Generic[R]):
+@public
+class Results(Generic[R]):
     """What `imap` and `outcomes` return: an iterator that can be closed.
 
     Nothing is started before the first result is asked for. `close()`, the end of a `with` block
@@ -78,7 +81,7 @@ def imap(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: Workers = "thread",
+    backend: BackendOption = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
@@ -92,7 +95,7 @@ def imap(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: Workers = "thread",
+    backend: BackendOption = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
@@ -101,6 +104,7 @@ def imap(
     on_error: Literal["raise", "skip"],
     **options: Unpack[ProcessOptions],
 ) -> Results[R]: ...
+@public
 def imap(
     func: Callable[..., Any],
     items: Iterable[Any],
@@ -152,14 +156,16 @@ def imap(
     6
     14
     """
-    return imap_of("imap", func, items, buffer_size, options)
+    workers = pop_workers("imap", options)
+    return values_of(make_stream("imap", func, items, workers, options, buffer_size=buffer_size))
 
 
+@public
 def outcomes(
     func: Task[T, R],
     items: Iterable[T],
     *,
-    backend: Workers = "thread",
+    backend: BackendOption = "thread",
     max_workers: int | None = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
@@ -182,51 +188,40 @@ def outcomes(
     0 1 1
     1 two failed
     """
-    named: dict[str, Any] = {
-        "backend": backend,
-        "max_workers": max_workers,
-        "chunk_size": chunk_size,
-        "timeout": timeout,
-        "ordered": ordered,
-    }
-    return outcomes_of("outcomes", func, items, buffer_size, {**named, **options})
+    stream = make_stream(
+        "outcomes",
+        func,
+        items,
+        choose_workers("outcomes", max_workers, backend),
+        options,
+        buffer_size=buffer_size,
+        keep_times=True,
+        chunk_size=chunk_size,
+        timeout=timeout,
+        ordered=ordered,
+        on_error="return",
+    )
+    return outcomes_of(stream)
 
 
-def imap_of(caller: str, *call: Any, **arguments: Any) -> Results[Any]:
-    """What `imap` returns; see `make_stream` for the arguments."""
-    stream, on_error = make_stream(caller, *call, **arguments)
-    return Results(_values(stream, on_error == "skip"), stream)
+def values_of(stream: Stream) -> Results[Any]:
+    """Return the iterator over the values of a stream."""
+    return Results(_values(stream), stream)
 
 
-def outcomes_of(caller: str, *call: Any, **arguments: Any) -> Results[Any]:
-    """What `outcomes` returns; see `make_stream` for the arguments."""
-    stream, _ = make_stream(caller, *call, keep_times=True, on_error="return", **arguments)
+def outcomes_of(stream: Stream) -> Results[Any]:
+    """Return the iterator over the outcomes of a stream."""
     return Results(_outcomes(stream), stream)
 
 
-def make_stream(
-    caller: str,
-    func: Callable[..., Any],
-    items: Iterable[Any],
-    buffer_size: object,
-    options: dict[str, Any],
-    *,
-    keep_times: bool = False,
-    **arguments: Any,
-) -> tuple[Stream, str]:
-    """Check the arguments; return the map, not started, and its `on_error`."""
-    if "backend" not in arguments:  # else the workers are not to be chosen
-        arguments["backend"] = options.pop("backend", "thread")
-        arguments["max_workers"] = options.pop("max_workers", None)
-        arguments["default_workers"] = True
-    plan = make_plan(caller, func, options, **arguments)
-    items = validate.check_items(caller, items)
-    size = validate.optional_whole(caller, "buffer_size", buffer_size)
-    return Stream(plan, items, size, keep_times=keep_times), plan.on_error
+def pop_workers(caller: str, options: dict[str, Any]) -> Workers:
+    """Take out of the options of a stream where it runs."""
+    max_workers = options.pop("max_workers", None)
+    return choose_workers(caller, max_workers, options.pop("backend", "thread"))
 
 
-def _values(stream: Stream, skip: bool) -> Generator[Any, None, None]:
-    batches = stream.batches()
+def _values(stream: Stream) -> Generator[Any, None, None]:
+    batches, skip = stream.batches(), stream.skips_failures
     try:
         for batch in batches:
             values = batch.successes() if skip else batch.values

@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeVar, overload
-
-from ..options import make_plan
+from ..options import choose_workers, make_call
+from ..public import overload, public
 from ..runner.list_map import run_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Unpack
+    from collections.abc import Callable, Iterable
+    from typing import Any, Literal, TypeVar, Unpack
 
-    from ..options import Options, Task
+    from ..options import MapOptions, Task
 
-T = TypeVar("T")
-R = TypeVar("R")
+    T = TypeVar("T")
+    R = TypeVar("R")
 
 
 @overload
 def thread_map(
     func: Task[T, R],
     items: Iterable[T],
-    max_workers: int = 8,
+    max_workers: int | None = 8,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
     *,
     on_error: Literal["return"] = "return",
-    **options: Unpack[Options],
+    **options: Unpack[MapOptions],
 ) -> list[R | BaseException]: ...
 @overload
 def thread_map(
     func: Task[T, R],
     items: Iterable[T],
-    max_workers: int = 8,
+    max_workers: int | None = 8,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
     *,
     on_error: Literal["raise", "skip"],
-    **options: Unpack[Options],
+    **options: Unpack[MapOptions],
 ) -> list[R]: ...
+@public
 def thread_map(
     func: Callable[..., Any],
     items: Iterable[Any],
-    max_workers: int = 8,
+    max_workers: int | None = 8,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -115,44 +115,45 @@ def thread_map(
     >>> parallel.thread_map(int, ["1", "two", "3"])
     [1, ValueError("invalid literal for int() with base 10: 'two'"), 3]
     """
-    plan = make_plan(
+    call = make_call(
         "thread_map",
         func,
+        choose_workers("thread_map", max_workers),
         options,
-        max_workers=max_workers,
         chunk_size=chunk_size,
         timeout=timeout,
         ordered=ordered,
     )
-    return run_map(plan, items)
+    return run_map(call, items)
 
 
 @overload
 def thread_map_unordered(
     func: Task[T, R],
     items: Iterable[T],
-    max_workers: int = 8,
+    max_workers: int | None = 8,
     timeout: float | None = None,
     *,
     on_error: Literal["return"] = "return",
     chunk_size: int | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[MapOptions],
 ) -> list[R | BaseException]: ...
 @overload
 def thread_map_unordered(
     func: Task[T, R],
     items: Iterable[T],
-    max_workers: int = 8,
+    max_workers: int | None = 8,
     timeout: float | None = None,
     *,
     on_error: Literal["raise", "skip"],
     chunk_size: int | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[MapOptions],
 ) -> list[R]: ...
+@public
 def thread_map_unordered(
     func: Callable[..., Any],
     items: Iterable[Any],
-    max_workers: int = 8,
+    max_workers: int | None = 8,
     timeout: float | None = None,
     **options: Any,
 ) -> list[Any]:
@@ -171,12 +172,12 @@ def thread_map_unordered(
     >>> parallel.thread_map_unordered(int, ["1", "two"], on_error="skip")
     [1]
     """
-    plan = make_plan(
+    call = make_call(
         "thread_map_unordered",
         func,
+        choose_workers("thread_map_unordered", max_workers),
         options,
-        max_workers=max_workers,
         timeout=timeout,
         ordered=False,
     )
-    return run_map(plan, items)
+    return run_map(call, items)

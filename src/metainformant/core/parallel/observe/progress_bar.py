@@ -1,4 +1,4 @@
-"""Telling how far a map is: to a function, or by a bar."""
+"""Reports of how far a map is: to a function, or as a bar."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO
 
-from ..engine.policies.stopping import StopRule
-from ..options import Plan
+from ..engine.events import Counts, Observer
+from ..options import MapCall
 from ..progress import Progress
 
 # Seconds between two reports, and between two lines where there is no terminal.
@@ -16,35 +16,40 @@ _REPORT_EVERY = 0.1
 _LINE_EVERY = 10.0
 
 
-class Reporter:
-    """Reports ten times a second, and at the end. Owned by the thread that runs the engine."""
+class ProgressReporter(Observer):
+    """Reports ten times a second, and at the end.
 
-    def __init__(self, plan: Plan, total: int | None, began: float) -> None:
-        tell = plan.progress
-        label = tell if isinstance(tell, str) else plan.caller
-        self._tell: Callable[[Progress], Any] = tell if callable(tell) else _display(label, total)
+    Raises:
+        ImportError: if a bar is asked for and nothing can draw it.
+    """
+
+    interval = _REPORT_EVERY
+
+    def __init__(self, call: MapCall, total: int | None) -> None:
+        tell = call.options.progress
+        if not callable(tell):
+            _check_tqdm(call)
+        self._tell: Callable[[Progress], Any] | None = tell if callable(tell) else None
+        self._label = tell if isinstance(tell, str) else call.caller
         self._total = total
-        self._began = began
-        self.next_wakeup = began  # when to report again
 
-    def report(self, now: float, rule: StopRule, unseen: int, retried: int, running: int) -> None:
-        """Report; `unseen` finished items are not counted in `rule` yet."""
-        self.next_wakeup = now + _REPORT_EVERY
-        done = rule.finished + unseen
+    def on_progress(self, counts: Counts, elapsed: float) -> None:
+        if self._tell is None:
+            self._tell = _display(self._label, self._total)
         self._tell(
             Progress(
-                done=done,
-                ok=done - rule.failures,
-                failed=rule.failures,
-                timed_out=rule.timeouts,
-                retried=retried,
-                running=running,
+                done=counts.finished,
+                ok=counts.finished - counts.failed,
+                failed=counts.failed,
+                timed_out=counts.timed_out,
+                retried=counts.retried,
+                running=counts.running,
                 total=self._total,
-                elapsed=now - self._began,
+                elapsed=elapsed,
             )
         )
 
-    def close(self) -> None:
+    def on_end(self) -> None:
         if isinstance(self._tell, (_Bar, _Lines)):
             self._tell.close()
 
@@ -57,7 +62,7 @@ def _display(label: str, total: int | None) -> _Bar | _Lines:
 
 class _Bar:
     def __init__(self, label: str, total: int | None) -> None:
-        from tqdm.auto import tqdm  # checked at the call, see `check_display`
+        from tqdm.auto import tqdm  # checked at the call, see `_check_tqdm`
 
         self._bar = tqdm(total=total, desc=label, unit="item", miniters=1, mininterval=0)
 
@@ -105,14 +110,11 @@ class _Lines:
                 self._file.flush()
 
 
-def check_display(plan: Plan) -> None:
-    """Raise ImportError if a bar is asked for and nothing can draw it."""
-    if plan.progress is None or callable(plan.progress):
-        return
+def _check_tqdm(call: MapCall) -> None:
     from importlib.util import find_spec
 
     if find_spec("tqdm") is None:
         raise ImportError(
-            f"{plan.caller}: progress={plan.progress!r} needs tqdm: "
+            f"{call.caller}: progress={call.options.progress!r} needs tqdm: "
             "pip install 'metainformant[progress]', or pass a function that takes a Progress"
         )

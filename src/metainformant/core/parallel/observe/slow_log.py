@@ -1,26 +1,30 @@
-"""Telling people what a slow task is doing."""
+"""A log of items that are slow, with where they are."""
 
 from __future__ import annotations
 
+import logging
+
 from ..describe import describe
-from ..engine.assignment import Assignment
+from ..engine.events import Observer, SlowItem
 from ..errors import format_stack
 
 
-def log_slow(caller: str, assignment: Assignment, now: float) -> None:
-    """Log the item in flight, with the stack it is in, and note that it was."""
-    import logging  # slow to import, and needed only by those who ask for it
+class SlowLog(Observer):
+    """Logs each slow item once, with its stack, to the logger "metainformant.parallel"."""
 
-    assignment.told_slow = assignment.seen
-    logger = logging.getLogger("metainformant.parallel")
-    if not logger.handlers:  # else Python itself would print what nobody asked to see
-        logger.addHandler(logging.NullHandler())
-    logger.warning(
-        "%s: item %d (%s) has been running for %.3g s on %r:\n%s",
-        caller,
-        assignment.seen,
-        describe(assignment.chunk.item(assignment.seen)),
-        now - (now if assignment.since is None else assignment.since),
-        assignment.job.worker,
-        format_stack(assignment.job.stack()),
-    )
+    def __init__(self, caller: str) -> None:
+        self._caller = caller
+        self._logger = logging.getLogger("metainformant.parallel")
+        if not self._logger.handlers:  # else Python itself would print what nobody asked to see
+            self._logger.addHandler(logging.NullHandler())
+
+    def on_slow_item(self, slow: SlowItem) -> None:
+        self._logger.warning(
+            "%s: item %d (%s) has been running for %.3g s on %r:\n%s",
+            self._caller,
+            slow.index,
+            describe(slow.item),
+            slow.seconds,
+            slow.worker,
+            format_stack(slow.stack),
+        )

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from itertools import islice
-from typing import Any, NamedTuple
 
 from .. import validate
 from ..describe import describe
-from ..engine.outcome_batch import OutcomeBatch
-from ..options import make_plan
-from ..validate import OnError
-from .delivery import reordered
+from ..options import make_call
 from .list_map import run_list
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
-class Batch(NamedTuple):
+    from ..engine.outcome_batch import OutcomeBatch
+    from ..options import Options, Workers
+    from .delivery import OnComplete
+
+
+class Batch:
     """Consecutive items; the first has the index `start`."""
 
-    start: int
-    items: list[Any]
+    __slots__ = ("items", "start")
+
+    def __init__(self, start: int, items: list[Any]) -> None:
+        self.start = start
+        self.items = items
 
     def __repr__(self) -> str:
         return f"batch of items {self.start} to {self.start + len(self.items) - 1}"
 
 
 def batched(items: Iterable[Any], size: int) -> Iterator[Batch]:
+    """Cut the items into batches of `size`; the last one may be shorter."""
     iterator = iter(items)
     start = 0
     while part := list(islice(iterator, size)):
@@ -51,25 +60,28 @@ class PerBatch:
         return results if type(results) is list else list(results)
 
 
-def of_batch(
-    tell: Callable[[int, Any, Any], object] | None,
-) -> Callable[[int, Any, Any], object] | None:
-    """Turn an `on_complete` of lists into one of batches."""
-    if tell is None:
-        return None
-    return lambda index, batch, results: tell(index, batch.items, results)
+class BatchCollector:
+    """Gathers all results of all batches; a failed batch stands for each of its items."""
 
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._arrived: list[OutcomeBatch] = []
 
-def flatten(batches: Iterable[OutcomeBatch], on_error: OnError) -> list[Any]:
-    """All results of all batches; a failed batch stands for each of its items."""
-    results: list[Any] = []
-    for batch in batches:
-        for outcome in batch.outcomes():
-            if outcome.ok:
-                results.extend(outcome.value)
-            elif on_error != "skip":
-                results.extend([outcome.error] * len(outcome.item.items))
-    return results
+    def add(self, batch: OutcomeBatch) -> None:
+        self._arrived.append(batch)
+
+    def results(self) -> list[Any]:
+        if self._options.ordered:
+            self._arrived.sort(key=lambda batch: batch.start)
+        skips = self._options.on_error == "skip"
+        results: list[Any] = []
+        for batch in self._arrived:
+            for index, value in enumerate(batch.values, batch.start):
+                if index not in batch.failed:
+                    results.extend(value)
+                elif not skips:
+                    results.extend([value] * len(batch.chunk.item(index).items))
+        return results
 
 
 def run_batches(
@@ -77,16 +89,23 @@ def run_batches(
     func: Callable[..., Any],
     items: Iterable[Any],
     batch_size: object,
+    workers: Workers,
     options: Mapping[str, object],
-    **arguments: Any,
+    **arguments: object,
 ) -> list[Any]:
     """Run a map over batches of items; return all results as one list. Checks its arguments."""
     size = validate.whole(caller, "batch_size", batch_size)
     validate.check_function(caller, func)
-    plan = make_plan(caller, PerBatch(func), options, **arguments)
-    plan = plan._replace(on_complete=of_batch(plan.on_complete))
+    call = make_call(caller, PerBatch(func), workers, options, **arguments)
+    options_per_batch = call.options.replace(on_complete=_per_batch(call.options.on_complete))
+    batches = batched(validate.check_items(caller, items), size)
+    return run_list(
+        call.with_options(options_per_batch), batches, lambda _: BatchCollector(call.options)
+    )
 
-    def gather(batches: Iterable[OutcomeBatch], _: int) -> list[Any]:
-        return flatten(reordered(batches) if plan.ordered else batches, plan.on_error)
 
-    return run_list(plan, batched(validate.check_items(caller, items), size), gather)
+def _per_batch(on_complete: OnComplete | None) -> OnComplete | None:
+    """Turn an `on_complete` of lists into one of batches."""
+    if on_complete is None:
+        return None
+    return lambda index, batch, results: on_complete(index, batch.items, results)

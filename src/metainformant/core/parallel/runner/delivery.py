@@ -1,37 +1,63 @@
-"""From pieces of outcomes, which arrive as chunks end, to the results that the caller gets."""
+"""From batches of outcomes, which arrive as chunks end, to the results that the caller gets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from ..describe import note_failure
 
-from ..engine.outcome_batch import OutcomeBatch
-from ..validate import OnError
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, Protocol
+
+    from ..engine.outcome_batch import OutcomeBatch
+    from ..validate import OnError
+
+    OnComplete = Callable[[int, Any, Any], object]
+
+    class Collector(Protocol):
+        """Gathers the batches of a map to the list that it returns."""
+
+        def add(self, batch: OutcomeBatch) -> None: ...
+
+        def results(self) -> list[Any]: ...
 
 
-def collect(
-    batches: Iterable[OutcomeBatch], total: int, *, ordered: bool, on_error: OnError
-) -> list[Any]:
-    """Gather all pieces of a map over `total` items into the list that it returns."""
-    skip = on_error == "skip"
-    if not ordered:
-        results: list[Any] = []
-        for batch in batches:
-            results.extend(batch.successes() if skip else batch.values)
-        return results
-    slots: list[Any] = [None] * total
-    skipped: set[int] = set()
-    for _, start, values, failed, _, _ in batches:
-        slots[start : start + len(values)] = values
-        if skip:
-            skipped.update(failed)
-    if skipped:
-        return [value for index, value in enumerate(slots) if index not in skipped]
-    return slots
+class SlotCollector:
+    """Gathers results in input order."""
+
+    def __init__(self, total: int, on_error: OnError) -> None:
+        self._slots: list[Any] = [None] * total
+        self._skipped: set[int] | None = set() if on_error == "skip" else None
+
+    def add(self, batch: OutcomeBatch) -> None:
+        start, values = batch.start, batch.values
+        self._slots[start : start + len(values)] = values
+        if self._skipped is not None:
+            self._skipped.update(batch.failed)
+
+    def results(self) -> list[Any]:
+        if self._skipped:
+            skipped = self._skipped
+            return [value for index, value in enumerate(self._slots) if index not in skipped]
+        return self._slots
+
+
+class ArrivalCollector:
+    """Gathers results in the order of completion."""
+
+    def __init__(self, on_error: OnError) -> None:
+        self._results: list[Any] = []
+        self._skips = on_error == "skip"
+
+    def add(self, batch: OutcomeBatch) -> None:
+        self._results.extend(batch.successes() if self._skips else batch.values)
+
+    def results(self) -> list[Any]:
+        return self._results
 
 
 class ReorderBuffer:
-    """Holds pieces back until those before them have come."""
+    """Holds batches back until those before them have come."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, OutcomeBatch] = {}
@@ -49,22 +75,23 @@ class ReorderBuffer:
             yield ready
 
 
-def reordered(batches: Iterable[OutcomeBatch]) -> Iterator[OutcomeBatch]:
-    order = ReorderBuffer()
-    for batch in batches:
-        yield from order.add(batch)
-
-
-def notify(
-    batches: Iterable[OutcomeBatch], tell: Callable[[int, Any, Any], object] | None
-) -> Iterator[OutcomeBatch]:
-    """Call `tell` with index, item and value of every success before it goes on."""
-    for batch in batches:
-        notify_batch(batch, tell)
-        yield batch
-
-
-def notify_batch(batch: OutcomeBatch, tell: Callable[[int, Any, Any], object] | None) -> None:
-    if tell is not None:
+def announce(batch: OutcomeBatch, on_complete: OnComplete | None) -> None:
+    """Add notes to the failures of a batch; call `on_complete` with each success."""
+    if batch.failed:
+        _note_failures(batch)
+    if on_complete is not None:
+        item = batch.chunk.item
         for index, value in batch.successes_by_index():
-            tell(index, batch.chunk.item(index), value)
+            on_complete(index, item(index), value)
+
+
+def _note_failures(batch: OutcomeBatch) -> None:
+    """Name the item of each failure in a note, unless its text does; tell of earlier attempts.
+
+    This is done here and not in the engine, so that an engine within a worker adds none.
+    """
+    chunk = batch.chunk
+    if batch.names_items and not chunk.past:
+        return
+    for index, error in batch.failed.items():
+        note_failure(error, index, chunk.item(index), chunk.attempt, chunk.past)

@@ -1,64 +1,84 @@
-"""What all public maps share: an engine with the right backend, for a list or for a stream."""
+"""One run over items that are read whole, in the thread of the caller."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import Any
 
 from .. import validate
-from ..backends.registry import make_backend, watched
+from ..backends.registry import make_backend
 from ..engine.loop import Engine
-from ..engine.outcome_batch import OutcomeBatch
 from ..engine.source import ListSource
-from ..observe.progress_bar import check_display
-from ..options import Plan
-from .delivery import collect, notify
+from ..observe.registry import make_observers
+from .delivery import ArrivalCollector, SlotCollector, announce
+from .ending import raise_failure, raise_stop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from ..engine.outcome_batch import OutcomeBatch
+    from ..options import MapCall, Options
+    from .delivery import Collector
 
 # Seconds between two looks at unfinished chunks: where users see when an item is finished, and
 # where they only see a count.
 POLL_INTERVAL = 0.005
-_GLANCE = 0.1
+_COUNT_INTERVAL = 0.1
+
+
+def run_map(call: MapCall, items: Iterable[Any]) -> list[Any]:
+    """Run a map over items that are read whole; return its results."""
+    on_error = call.options.on_error
+
+    def make_collector(total: int) -> Collector:
+        if call.options.ordered:
+            return SlotCollector(total, on_error)
+        return ArrivalCollector(on_error)
+
+    return run_list(call, validate.check_items(call.caller, items), make_collector)
 
 
 def run_list(
-    plan: Plan, items: Iterable[Any], gather: Callable[[Iterable[OutcomeBatch], int], list[Any]]
+    call: MapCall, items: Iterable[Any], make_collector: Callable[[int], Collector]
 ) -> list[Any]:
-    """Run a map over items that are read whole, and `gather` its pieces to its results."""
+    """Run a map over items that are read whole; return what its collector gathers."""
     began = monotonic()
-    check_display(plan)
+    options = call.options
     source = ListSource(items)
-    total = source.left
-    backend = make_backend(plan)
+    collector = make_collector(source.left)
+    observers = make_observers(call, source.left)
+    backend = make_backend(call)
     engine = Engine(
-        watched(plan),
+        call,
         source,
         backend,
-        poll_interval=_poll_interval(plan),
+        observers=observers,
+        poll_interval=_poll_interval(options),
         max_chunk=backend.max_chunk,
-        total=total,
         began=began,
     )
-    batches = engine.batches()
-    try:
-        results = gather(notify(batches, plan.on_complete), total)
-    finally:
-        batches.close()
-    engine.raise_failure(results)
+
+    def deliver(batch: OutcomeBatch) -> None:
+        announce(batch, options.on_complete)
+        collector.add(batch)
+
+    ending = engine.run(deliver)
+    if ending.kind == "completed":
+        return collector.results()
+    results = collector.results()
+    raise_failure(ending, results)
+    raise_stop(ending, options.on_error, results)
     return results
 
 
-def run_map(plan: Plan, items: Iterable[Any]) -> list[Any]:
-    """Run a map over items that are read whole; return its results."""
-
-    def gather(batches: Iterable[OutcomeBatch], total: int) -> list[Any]:
-        return collect(batches, total, ordered=plan.ordered, on_error=plan.on_error)
-
-    return run_list(plan, validate.check_items(plan.caller, items), gather)
-
-
-def _poll_interval(plan: Plan) -> float | None:
+def _poll_interval(options: Options) -> float | None:
     # Failures are counted and retried as they come: those of a chunk must not wait for its end.
-    if not plan.ordered or plan.max_failures is not None or plan.retries or plan.on_complete:
+    if (
+        not options.ordered
+        or options.max_failures is not None
+        or options.retries
+        or options.on_complete
+    ):
         return POLL_INTERVAL
-    return None if plan.progress is None else _GLANCE
+    return None if options.progress is None else _COUNT_INTERVAL

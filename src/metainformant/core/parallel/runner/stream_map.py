@@ -13,20 +13,29 @@ import contextvars
 import queue
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Any
+from collections.abc import Sized
 
-from ..backends.registry import make_backend, watched
+from .. import validate
+from ..backends.registry import make_backend
 from ..engine.lazy_source import StreamSource
 from ..engine.loop import Engine
-from ..engine.outcome_batch import OutcomeBatch
 from ..engine.policies.stopping import Unfinished
 from ..errors import ParallelError
 from ..host.threads import DAEMON, launch
-from ..observe.progress_bar import check_display
-from ..options import Plan
-from .delivery import ReorderBuffer, notify_batch
+from ..observe.registry import make_observers
+from ..options import make_call
+from .delivery import ReorderBuffer, announce
+from .ending import raise_failure
 from .list_map import POLL_INTERVAL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from typing import Any
+
+    from ..engine.ending import Ending
+    from ..engine.outcome_batch import OutcomeBatch
+    from ..options import MapCall, Workers
 
 # No wait is longer than this: elsewhere than on Linux a signal may not end one.
 _LONGEST_WAIT = 0.1
@@ -35,9 +44,10 @@ _LONGEST_CLOSE = 1.0
 
 
 class End:
-    """The last thing that the driver sends."""
+    """The last thing that the driver sends: how the run ended, or what broke the driver."""
 
-    def __init__(self, crash: BaseException | None) -> None:
+    def __init__(self, ending: Ending | None, crash: BaseException | None) -> None:
+        self.ending = ending
         self.crash = crash
 
 
@@ -45,37 +55,42 @@ class Stream:
     """One lazy map.
 
     Args:
-        plan: what to do.
+        call: what to do.
         items: what to read.
         buffer_size: see `StreamSource`.
-        keep_times: whether pieces are to have times.
+        total: how many items there are, if that is known.
+        keep_times: whether batches are to have times.
     """
 
     def __init__(
-        self, plan: Plan, items: Iterable[Any], buffer_size: int | None, *, keep_times: bool
+        self,
+        call: MapCall,
+        items: Iterable[Any],
+        buffer_size: int | None,
+        *,
+        total: int | None,
+        keep_times: bool,
     ) -> None:
-        check_display(plan)
         self.owner: object = None  # what lives as long as this does
-        self._plan = plan
-        self._backend = make_backend(plan, stream=True, keep_times=keep_times)
+        self._call = call
+        self._observers = make_observers(call, total)
+        self._backend = make_backend(call, stream=True, keep_times=keep_times)
         self._source = StreamSource(
             items,
-            max_workers=plan.max_workers,
-            chunk_size=plan.chunk_size,
+            max_workers=call.workers.count,
+            chunk_size=call.options.chunk_size,
             buffer_size=buffer_size,
             wake=self._backend.wake,
         )
-        self._total = len(items) if isinstance(items, (list, tuple)) else None
         self._context = contextvars.copy_context()
         # Both are made at the start. Written by the consumer, read by whoever closes.
         self._engine: Engine | None = None
         self._driver: threading.Thread | None = None
-        self._is_aborted = (
-            False  # whether nobody wants more; set by any thread, read by the consumer
-        )
+        # Whether nobody wants more. Set by any thread, read by the consumer.
+        self._is_aborted = False
         self._consumer: int | None = None  # the thread that asked for results last
         # Owned by the consumer:
-        self._order = ReorderBuffer() if plan.ordered else None
+        self._order = ReorderBuffer() if call.options.ordered else None
         self._delivered = 0
 
     # The consumer's side
@@ -106,15 +121,15 @@ class Stream:
         Raises:
             ParallelError: if there are no threads for that.
         """
-        caller = self._plan.caller
+        caller = self._call.caller
         engine = self._engine = Engine(
-            watched(self._plan),
+            self._call,
             self._source,
             self._backend,
             poll_interval=POLL_INTERVAL,
             max_chunk=self._source.max_chunk,
+            observers=self._observers,
             is_stream=True,
-            total=self._total,
         )
         if self._is_aborted:  # it may not have seen the engine
             engine.abort()
@@ -130,7 +145,7 @@ class Stream:
 
     def take(self, batch: OutcomeBatch) -> Iterator[OutcomeBatch]:
         """The consumer's part: yield what can be delivered now that this piece has come."""
-        notify_batch(batch, self._plan.on_complete)
+        announce(batch, self._call.options.on_complete)
         for ready in (batch,) if self._order is None else self._order.add(batch):
             self._tell_progress()
             count = len(ready.values)  # the list may be consumed
@@ -146,14 +161,13 @@ class Stream:
     def finish(self, end: End) -> None:
         """Raise whatever has kept the stream from being complete."""
         error, end.crash = end.crash, None
-        engine = self._engine
-        if error is None and engine is not None:
-            engine.raise_failure()
-            error = self._what_is_missing(engine)
+        ending, end.ending = end.ending, None
+        if error is None and ending is not None:
+            raise_failure(ending)
+            error = self._what_is_missing(ending)
+            ending.stop = None
         # No cycle may keep the error, and all that its frames refer to: not this frame, which its
         # traceback will lead to, and not the objects that are reached from here.
-        if engine is not None:
-            engine.stop = None
         self._source.error = None
         if error is not None:
             try:
@@ -161,16 +175,16 @@ class Stream:
             finally:
                 del error
 
-    def _what_is_missing(self, engine: Engine) -> BaseException | None:
-        """The error that says why not everything was delivered; None if it was."""
-        source, stop, first = self._source, engine.stop, engine.unfinished
+    def _what_is_missing(self, ending: Ending) -> BaseException | None:
+        """Return the error that says why not everything was delivered; None if it was."""
+        source, stop, first = self._source, ending.stop, ending.unfinished
         if stop is not None:
             if first is None and not source.is_complete:
                 first = Unfinished(source.taken, "not read")
             return stop.error(first) or source.error
-        if not engine.is_complete:
+        if ending.kind != "completed":
             return ParallelError(
-                f"{self._plan.caller}: the stream was closed before its results were complete"
+                f"{self._call.caller}: the stream was closed before its results were complete"
             )
         return source.error
 
@@ -192,6 +206,11 @@ class Stream:
             driver.join(_LONGEST_CLOSE)
 
     @property
+    def skips_failures(self) -> bool:
+        """Whether failures are left out of the values."""
+        return self._call.options.on_error == "skip"
+
+    @property
     def is_consumed_elsewhere(self) -> bool:
         """Whether it is another thread that asks for the results."""
         return self._consumer not in (None, threading.get_ident())
@@ -199,13 +218,32 @@ class Stream:
     # The driver
 
     def _drive(self, engine: Engine, send: Callable[[OutcomeBatch | End], object]) -> None:
+        ending: Ending | None = None
         crash: BaseException | None = None
         try:
-            for batch in engine.batches():
-                send(batch)
+            ending = engine.run(send)
         except BaseException as error:
             crash = error
         finally:
             self._source.close()
-            send(End(crash))
-            del crash
+            send(End(ending, crash))
+            del ending, crash
+
+
+def make_stream(
+    caller: str,
+    func: Callable[..., Any],
+    items: Iterable[Any],
+    workers: Workers,
+    options: Mapping[str, object],
+    *,
+    buffer_size: object = None,
+    keep_times: bool = False,
+    **arguments: object,
+) -> Stream:
+    """Check the arguments of a lazy map and return it, not started; see `make_call`."""
+    call = make_call(caller, func, workers, options, **arguments)
+    size = validate.optional_whole(caller, "buffer_size", buffer_size)
+    total = len(items) if isinstance(items, Sized) else None
+    items = validate.check_items(caller, items)
+    return Stream(call, items, size, total=total, keep_times=keep_times)

@@ -17,7 +17,7 @@ from typing import Any
 from ...describe import describe
 from ...engine.backend import Finished
 from ...errors import Frame, ParallelError
-from ...options import Plan
+from ...options import MapCall
 from .messages import ChunkRequest, ChunkResult, packed_func
 
 # Ctrl-C may have to get through between two waits, see `threads.py`.
@@ -107,7 +107,7 @@ class ExecutorBackend:
     """Hands jobs to an executor, at most so many at a time as there are workers to be had.
 
     Args:
-        plan: what to do.
+        call: what to do.
         executor: whose workers are used. It is never shut down.
         run: what runs a ChunkRequest in a worker.
         keep_times: whether it is noted when each item was started.
@@ -115,16 +115,17 @@ class ExecutorBackend:
 
     max_chunk: int | None = None
     has_queue = True
+    can_watch = False
 
     def __init__(
         self,
-        plan: Plan,
+        call: MapCall,
         executor: Executor,
         run: Callable[[ChunkRequest], Any],
         *,
         keep_times: bool = False,
     ) -> None:
-        self._plan = plan
+        self._call = call
         self._executor = executor
         self._run = run
         self._keep_times = keep_times
@@ -186,7 +187,10 @@ class ExecutorBackend:
     def dismiss(self) -> None:
         pass  # they are not ours
 
-    def close(self, enough: Callable[[], bool] | None) -> None:
+    def close(self, is_over: Callable[[], bool]) -> None:
+        self.abort()  # its workers are not ours
+
+    def abort(self) -> None:
         self._queue.clear()
         for job in self._given:
             if job.future is not None:
@@ -219,17 +223,17 @@ class ExecutorBackend:
             future.add_done_callback(lambda future, job=job: self._events.put((job, future)))  # type: ignore[misc]
 
     def _request(self, job: ExecutorJob) -> ChunkRequest:
-        plan = self._plan
+        call = self._call
         return ChunkRequest(
-            caller=plan.caller,
-            func=plan.func,
+            caller=call.caller,
+            func=call.func,
             items=job.items,
             first=job.first,
             attempt=job.attempt,
-            timeout=plan.timeout,
-            slow_after=plan.slow_after,
+            timeout=call.options.timeout,
+            slow_after=call.options.slow_after,
             timed=self._keep_times,
-            fail_fast=plan.fails_fast,
+            fail_fast=call.options.fails_fast,
         )
 
     def _settle(self, job: ExecutorJob, future: Future[Any]) -> None:
@@ -250,11 +254,11 @@ class ExecutorBackend:
             self._abandoned_calls += result.abandoned
             if result.broken is not None:
                 self._workers, self._refusal = 0, result.broken
-            elif self._abandoned_calls > self._plan.max_abandoned:
+            elif self._abandoned_calls > self._call.options.max_abandoned:
                 self._refuse(
                     f"has {self._abandoned_calls} tasks that were left running, more than "
-                    f"max_abandoned={self._plan.max_abandoned}. Give the calls limits of their own "
-                    "(socket timeouts, say), or raise max_abandoned"
+                    f"max_abandoned={self._call.options.max_abandoned}. Give the calls limits of "
+                    "their own (socket timeouts, say), or raise max_abandoned"
                 )
 
     def _end(
@@ -278,7 +282,7 @@ class ExecutorBackend:
     def _refuse_for(self, error: Exception) -> None:
         """Say why a chunk could not be sent: of all that is in it, only the function can't be."""
         try:
-            packed_func(self._plan.caller, self._plan.func)
+            packed_func(self._call.caller, self._call.func)
         except ParallelError as failure:
             self._workers, self._refusal = 0, failure
         else:
@@ -287,7 +291,7 @@ class ExecutorBackend:
     def _refuse(self, why: str, cause: BaseException | None = None) -> None:
         """Let the engine find that there is no worker, and none to be had."""
         self._workers = 0
-        self._refusal = ParallelError(f"{self._plan.caller}: backend={self._executor!r} {why}")
+        self._refusal = ParallelError(f"{self._call.caller}: backend={self._executor!r} {why}")
         self._refusal.__cause__ = cause
 
 

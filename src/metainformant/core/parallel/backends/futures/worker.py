@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import sys
 import threading
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...engine.loop import Engine
 from ...engine.source import ListSource
 from ...errors import ParallelError, TaskTimeoutError
-from ...options import make_plan
+from ...observe.registry import make_observers
+from ...options import Workers, make_call
 from ..threads.backend import ThreadBackend
 from ..threads.job import ThreadJob
 from ..threads.thread_group import ThreadGroup
 from .messages import ChunkRequest, ChunkResult
+
+if TYPE_CHECKING:
+    from ...engine.outcome_batch import OutcomeBatch
 
 # Seconds between two looks at items that are watched.
 _POLL_INTERVAL = 0.005
@@ -52,44 +55,41 @@ def _run_here(request: ChunkRequest) -> _Outcomes:
 
 
 def _run_watched(request: ChunkRequest) -> _Outcomes:
-    """In a thread that can be left behind, while this one watches it."""
+    """Run them in a thread that can be abandoned, while this one watches it."""
     count = len(request.items)
-    plan = make_plan(
+    call = make_call(
         request.caller,
         request.func,
+        Workers("thread", 1),
         {},
-        max_workers=1,
         chunk_size=count,
         timeout=request.timeout,
         slow_after=request.slow_after,
         max_abandoned=sys.maxsize,
     )
     engine = Engine(
-        plan,
+        call,
         ListSource(request.items, request.first, request.attempt),
-        ThreadBackend(plan, eager=True, keep_times=request.timed),
+        ThreadBackend(call, eager=True, keep_times=request.timed),
+        observers=make_observers(call, count),
         poll_interval=_POLL_INTERVAL,
     )
     slots: dict[int, Any] = {}
     failed: dict[int, BaseException] = {}
     spans: dict[int, tuple[float, float]] = {}
-    batches = engine.batches()
-    with contextlib.closing(batches):
-        for batch in batches:
-            start = batch.start - request.first
-            slots.update(enumerate(batch.values, start))
-            for index, error in batch.failed.items():
-                _unnote(error, index)
-                failed[index - request.first] = error
-            for at in range(len(batch.values) if batch.times else 0):
-                spans[start + at] = (batch.times[at], batch.times[at + 1])
-            if failed and request.fail_fast:
-                break
+
+    def deliver(batch: OutcomeBatch) -> None:
+        start = batch.start - request.first
+        slots.update(enumerate(batch.values, start))
+        failed.update({index - request.first: error for index, error in batch.failed.items()})
+        for at in range(len(batch.values) if batch.times else 0):
+            spans[start + at] = (batch.times[at], batch.times[at + 1])
+        if failed and request.fail_fast:
+            engine.abort()
+
+    error = engine.run(deliver).take_error()
     done = next((at for at in range(count) if at not in slots), count)
-    try:
-        engine.raise_failure()
-    except BaseException as error:  # a task wants to end the process
-        _unnote(error, request.first + done)
+    if error is not None:  # a task wants to end the process
         slots[done] = failed[done] = error
         done += 1
     values = [slots[at] for at in range(done)]
@@ -97,15 +97,8 @@ def _run_watched(request: ChunkRequest) -> _Outcomes:
     times = [spans[at][0] for at in range(done) if at in spans]
     if times:
         times.append(spans[len(times) - 1][1])
-    abandoned = [error for error in failed.values() if isinstance(error, TaskTimeoutError)]
-    return values, failed, times, sum(error.running for error in abandoned)
-
-
-def _unnote(error: BaseException, index: int) -> None:
-    """Remove the note of our engine: that of whoever sent the request says more."""
-    notes = getattr(error, "__notes__", None)
-    if notes and notes[-1].startswith(f"item {index} ("):
-        notes.pop()
+    overdue = [error for error in failed.values() if isinstance(error, TaskTimeoutError)]
+    return values, failed, times, sum(error.running for error in overdue)
 
 
 def _worker() -> str:

@@ -21,7 +21,7 @@ from typing import Any
 
 from ...errors import Frame, ParallelError
 from ...host.threads import launch
-from ...options import Plan
+from ...options import MapCall
 from ...worker.interrupt import takes_wakes
 from ..ipc.channel import channel
 from ..ipc.shared_memory import Segment
@@ -156,13 +156,13 @@ class InterpreterPool(WorkerPool):
         ParallelError: if this Python has none.
     """
 
-    def __init__(self, plan: Plan, *, kept: bool = False) -> None:
-        super().__init__(plan, kept=kept)
+    def __init__(self, call: MapCall, *, kept: bool = False) -> None:
+        super().__init__(call, kept=kept)
         try:
             self._interpreters: Any = import_module("concurrent.interpreters")
         except ImportError:
             raise ParallelError(
-                f"{plan.caller}: backend='interpreter' needs Python 3.14 or later, and this is "
+                f"{call.caller}: backend='interpreter' needs Python 3.14 or later, and this is "
                 f"{sys.version_info.major}.{sys.version_info.minor}; use process_map or "
                 "backend='process', which means the same"
             ) from None

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...describe import describe
 from ...errors import ParallelError, WorkerDiedError
-from ...options import Plan
+from ...options import MapCall
 from ..ipc.exceptions import unpack
 from ..ipc.wakeup import Wakeup
 from .handle import WorkerHandle
@@ -42,7 +42,7 @@ class RemoteBackend:
     """Workers that are sent jobs, and whose result buffers are read.
 
     Args:
-        plan: what to do.
+        call: what to do.
         pool: where workers come from.
         owns_pool: whether that ends with this map.
         keep_times: whether it is noted when each item was started.
@@ -50,16 +50,17 @@ class RemoteBackend:
 
     max_chunk: int | None = CAPACITY
     has_queue = False
+    can_watch = True
 
     def __init__(
-        self, plan: Plan, pool: WorkerPool, *, owns_pool: bool = True, keep_times: bool = False
+        self, call: MapCall, pool: WorkerPool, *, owns_pool: bool = True, keep_times: bool = False
     ) -> None:
-        self._plan = plan
+        self._call = call
         self._pool = pool
         self._owns_pool = owns_pool
-        self._group = WorkerGroup(plan, pool)
+        self._group = WorkerGroup(call, pool)
         self._keep_times = keep_times
-        self._longest = _LONGEST_WAIT if plan.memory_limit is None else _MEMORY_TICK
+        self._longest = _LONGEST_WAIT if call.options.memory_limit is None else _MEMORY_TICK
         # All state is owned by the engine's thread, but for the pipe that wakes it.
         self._queue: deque[RemoteJob | None] = deque()  # None: a reminder
         self._ended: list[RemoteJob] = []
@@ -123,7 +124,13 @@ class RemoteBackend:
     def dismiss(self) -> None:
         pass  # a worker is too dear to be ended before the map is
 
-    def close(self, enough: Callable[[], bool] | None) -> None:
+    def close(self, is_over: Callable[[], bool]) -> None:
+        self._close(is_over)
+
+    def abort(self) -> None:
+        self._close(None)
+
+    def _close(self, is_over: Callable[[], bool] | None) -> None:
         self._queue.clear()
         try:
             for handle in self._group.handles:
@@ -136,7 +143,7 @@ class RemoteBackend:
                 try:
                     self._receive(max(0.0, self._group.next_overdue() - monotonic()))
                 except Exception:
-                    if enough is not None:
+                    if is_over is not None:
                         raise  # else something else is raised, which must not be hidden
                 self._group.kill_overdue()
         finally:
@@ -149,7 +156,7 @@ class RemoteBackend:
                     handle.job.part()
             self._wakeup.close()
             if self._owns_pool:
-                self._pool.close(enough)
+                self._pool.close(is_over)
 
     def _assign(self) -> None:
         """Give jobs to those who are free."""
@@ -171,20 +178,20 @@ class RemoteBackend:
 
     def _send(self, handle: WorkerHandle, job: RemoteJob) -> None:
         most = CAPACITY
-        if self._plan.max_tasks_per_worker is not None:
-            most = min(most, self._plan.max_tasks_per_worker - handle.tasks)
+        if self._call.options.max_tasks_per_worker is not None:
+            most = min(most, self._call.options.max_tasks_per_worker - handle.tasks)
         payload, parts, job.sent = pack_items(job, most)
         job.handle, job.worker, handle.job = handle, handle.name, job
         handle.buffer.prepare(job.sent)
-        plan = self._plan
+        call = self._call
         run_chunk = RunChunk(
             number=job.number,
             first=job.first,
             size=job.sent,
             attempt=job.attempt,
-            timeout=plan.timeout,
+            timeout=call.options.timeout,
             timed=job.timed,
-            fail_fast=plan.fails_fast,
+            fail_fast=call.options.fails_fast,
             wrapped=job.one_by_one,
         )
         try:
@@ -194,7 +201,7 @@ class RemoteBackend:
             return
         except OSError as error:
             raise ParallelError(
-                f"{plan.caller} can't send its work to {handle.name!r}: {error}"
+                f"{call.caller} can't send its work to {handle.name!r}: {error}"
             ) from error
 
     # What comes from them
@@ -271,7 +278,7 @@ class RemoteBackend:
                 job.end()
                 self._ended.append(job)
             if handle.must_be_replaced or handle.tasks >= (
-                self._plan.max_tasks_per_worker or math.inf
+                self._call.options.max_tasks_per_worker or math.inf
             ):
                 self._group.retire(handle)
 
@@ -281,7 +288,7 @@ class RemoteBackend:
         reason = self._group.reap(handle)
         if not handle.is_ready:
             raise ParallelError(
-                f"{self._plan.caller}: the worker {handle.name!r} {reason} before it was ready to "
+                f"{self._call.caller}: the worker {handle.name!r} {reason} before it was ready to "
                 "run anything. If this is a script, start its work below "
                 "`if __name__ == '__main__':`, since each worker imports the script; see above "
                 "for what it printed."

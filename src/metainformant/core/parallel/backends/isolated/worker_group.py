@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import ParallelError
 from ...host.memory import used_memory
-from ...options import Plan
+from ...options import MapCall
 from ..ipc.poller import Poller
 from .handle import WorkerHandle
 from .requests import pack_function
@@ -23,11 +23,11 @@ _GRACE = 0.02
 class WorkerGroup:
     """Owned by the engine's thread."""
 
-    def __init__(self, plan: Plan, pool: WorkerPool) -> None:
-        self._label = plan.caller
-        self._memory_limit = plan.memory_limit
+    def __init__(self, call: MapCall, pool: WorkerPool) -> None:
+        self._label = call.caller
+        self._memory_limit = call.options.memory_limit
         self._pool = pool
-        self._function = pack_function(plan.caller, plan.func) if pool.needs_function else None
+        self._function = pack_function(call.caller, call.func) if pool.needs_function else None
         self.handles: list[WorkerHandle] = []
         self.wanted = 0  # how many the engine counts on; some may have to be started yet
         self.poller: Any = Poller()  # on all that the workers say

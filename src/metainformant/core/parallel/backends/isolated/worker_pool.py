@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any
 
 from ...errors import ParallelError
-from ...options import Plan
+from ...options import MapCall
 from ..ipc.exceptions import unpack
 from .handle import WorkerHandle
 from .requests import Packed, pack_named
@@ -31,16 +31,16 @@ class WorkerPool(ABC):
     """Starts workers and ends them; or, if it is kept, holds them ready for further maps.
 
     Args:
-        plan: what to start workers for.
+        call: what to start workers for.
         kept: whether workers stay when a map has ended, until `close`.
     """
 
     needs_function = True  # whether workers have to be sent the function
 
-    def __init__(self, plan: Plan, *, kept: bool = False) -> None:
-        self.label = plan.caller
-        self.preparation = plan.preparation
-        self._most = plan.max_workers
+    def __init__(self, call: MapCall, *, kept: bool = False) -> None:
+        self.label = call.caller
+        self.preparation = call.options.preparation
+        self._most = call.workers.count
         self._kept = kept
         self._numbers = itertools.count(1)  # next() is atomic
         # The garbage collector may close a pool in the middle of anything.

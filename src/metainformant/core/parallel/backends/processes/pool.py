@@ -19,7 +19,7 @@ from typing import Any
 from ...errors import Frame
 from ...host.cpus import cpu_count
 from ...host.memory import used_memory
-from ...options import Plan
+from ...options import MapCall
 from ...worker.frames import is_own
 from ..ipc import payload as payload
 from ..ipc.channel import Channel, channel
@@ -142,17 +142,19 @@ class ProcessHandle:
 class ProcessPool(WorkerPool):
     """Worker processes."""
 
-    def __init__(self, plan: Plan, *, kept: bool = False, streams: bool = False) -> None:
-        check_may_start(plan.caller)
-        super().__init__(plan, kept=kept)
-        method = plan.start_method or default_start_method()
+    def __init__(self, call: MapCall, *, kept: bool = False, streams: bool = False) -> None:
+        check_may_start(call.caller)
+        super().__init__(call, kept=kept)
+        method = call.options.start_method or default_start_method()
         self._context: Any = multiprocessing.get_context(method)
         self._method = method
-        self._inner_threads = plan.inner_threads or max(1, cpu_count() // plan.max_workers)
-        if plan.memory_limit is not None:
-            _check_memory(plan.caller)
+        self._inner_threads = call.options.inner_threads or max(
+            1, cpu_count() // call.workers.count
+        )
+        if call.options.memory_limit is not None:
+            _check_memory(call.caller)
         self._forks = method == "fork"
-        self._func = plan.func
+        self._func = call.func
         self.needs_function = kept or not self._forks
         if not self._forks:
             payload.main_is_ours_alone |= not main_can_be_imported()
@@ -160,7 +162,7 @@ class ProcessPool(WorkerPool):
         elif streams or threading.active_count() > 1:
             whose = "the threads of the stream" if streams else "other threads"
             warnings.warn(
-                f"{plan.caller}: start_method='fork' copies a process that has {whose}, and locks "
+                f"{call.caller}: start_method='fork' copies a process that has {whose}, and locks "
                 "that these hold stay locked for ever in the copies; leave start_method out, or "
                 "use 'forkserver' or 'spawn'",
                 RuntimeWarning,

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...errors import FATAL, ParallelError
 from ...host.threads import DAEMON, launch
-from ...options import Plan
+from ...options import MapCall
 from ...worker.interrupt import TaskEnded
 from .job import ThreadJob
 from .thread_group import ThreadGroup
@@ -33,25 +33,26 @@ class ThreadBackend:
     """Threads that take jobs from one queue, each until it is told to end.
 
     Args:
-        plan: what to do.
+        call: what to do.
         eager: whether `wait` returns whenever a job ends.
         keep_times: whether it is noted when each item was started.
     """
 
     max_chunk: int | None = None
     has_queue = True
+    can_watch = True
 
-    def __init__(self, plan: Plan, *, eager: bool = False, keep_times: bool = False) -> None:
-        self._label = plan.caller
-        self._preparation = plan.preparation
-        self._func = plan.func
-        self._fail_fast = plan.fails_fast
+    def __init__(self, call: MapCall, *, eager: bool = False, keep_times: bool = False) -> None:
+        self._label = call.caller
+        self._preparation = call.options.preparation
+        self._func = call.func
+        self._fail_fast = call.options.fails_fast
         self._eager = eager
         self._keep_times = keep_times
         self._context = contextvars.copy_context()  # tasks see what the caller sees
         # Owned by the engine's thread, as is the next one.
         self._numbers = itertools.count(1)
-        self._group = ThreadGroup(plan.timeout)
+        self._group = ThreadGroup(call.options.timeout)
         # Shared by all threads; every operation on them is atomic. The engine adds to `_ready` and
         # waits for `_events`, the workers do the reverse. Before an event comes the job that it
         # tells of, in `_ended`. An event is an error only if a worker broke down.
@@ -114,21 +115,27 @@ class ThreadBackend:
             for _ in self._group.threads:
                 self._ready.put(None)  # wakes those that wait
 
-    def close(self, enough: Callable[[], bool] | None) -> None:
+    def close(self, is_over: Callable[[], bool]) -> None:
+        self._close(is_over)
+
+    def abort(self) -> None:
+        self._close(None)
+
+    def _close(self, is_over: Callable[[], bool] | None) -> None:
         group = self._group
         group.closed = True
         for _ in group.threads:
             self._ready.put(None)
-        if enough is not None:
-            self._await_workers(enough)
+        if is_over is not None:
+            self._await_workers(is_over)
             while not self._events.empty():  # one may have failed to close its state
                 self._tell(self._events.get())
 
-    def _await_workers(self, enough: Callable[[], bool]) -> None:
-        """Wait until all have ended, or until it is enough: a state may not close."""
+    def _await_workers(self, is_over: Callable[[], bool]) -> None:
+        """Wait until all have ended, or until it is is_over: a state may not close."""
         for thread in (*self._group.threads, *self._group.gone):
             while thread.is_alive():
-                if enough():
+                if is_over():
                     return
                 thread.join(_LAST_TICK)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ...errors import FATAL, TaskTimeoutError
-from ...options import Plan
+from ...options import MapCall
 from ..source import Chunk
 
 # Delays that double stop growing here, in seconds.
@@ -35,8 +35,11 @@ class Retries:
     together.
     """
 
-    def __init__(self, plan: Plan, uniform: Callable[[float, float], float] | None = None) -> None:
-        self._plan = plan
+    def __init__(
+        self, call: MapCall, uniform: Callable[[float, float], float] | None = None
+    ) -> None:
+        self._caller = call.caller
+        self._options = call.options
         self._uniform = uniform or random.Random().uniform  # noqa: S311  # no secret
         self._waiting: list[_Waiting] = []  # a heap
         self.count = 0  # how many retries there were
@@ -50,7 +53,7 @@ class Retries:
 
     def again(self, chunk: Chunk, index: int, error: BaseException, now: float) -> bool:
         """Whether the item that failed is to have another attempt, which then waits here."""
-        if chunk.attempt > self._plan.retries or not self._worth(error):
+        if chunk.attempt > self._options.retries or not self._worth(error):
             return False
         delay = self._delay(chunk.attempt, error)
         past = (*_abridged(chunk.past), (chunk.attempt, _in_short(error)))
@@ -72,15 +75,11 @@ class Retries:
     def _worth(self, error: BaseException) -> bool:
         if isinstance(error, FATAL):
             return False
-        min_steal_seconds = self._plan.retry_on
-        return (
-            isinstance(error, min_steal_seconds)
-            if isinstance(min_steal_seconds, tuple)
-            else bool(min_steal_seconds(error))
-        )
+        worth = self._options.retry_on
+        return isinstance(error, worth) if isinstance(worth, tuple) else bool(worth(error))
 
     def _delay(self, attempt: int, error: BaseException) -> float:
-        backoff = self._plan.backoff
+        backoff = self._options.backoff
         if not callable(backoff):
             # 2.0 ** 1024 would overflow, and everything is capped long before.
             return self._uniform(0, min(_LONGEST_DELAY, backoff * 2.0 ** min(attempt - 1, 1000)))
@@ -88,7 +87,7 @@ class Retries:
         seconds = _number(delay)
         if not 0 <= seconds < math.inf:
             raise ValueError(
-                f"{self._plan.caller}: backoff({attempt}, {error!r}) returned {delay!r}; "
+                f"{self._caller}: backoff({attempt}, {error!r}) returned {delay!r}; "
                 "it must return a number of seconds, 0 or more"
             )
         return seconds

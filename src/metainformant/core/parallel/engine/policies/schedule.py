@@ -116,7 +116,7 @@ class Schedule:
 
     def slow(self, assignment: Assignment, now: float) -> bool:
         """Whether the item in flight has become slow, and nobody was told yet."""
-        return assignment.told_slow != assignment.seen and now >= self._slow_at(assignment)
+        return assignment.reported_slow != assignment.seen and now >= self._slow_at(assignment)
 
     def _slow_at(self, assignment: Assignment) -> float:
         if (
@@ -138,6 +138,6 @@ class Schedule:
             if assignment.rest > 0 or assignment.since is None:  # may be further, unseen
                 at = min(at, self.first_wakeup(assignment, now))
             at = min(at, self.overdue_at(assignment))
-            if assignment.told_slow != assignment.seen:
+            if assignment.reported_slow != assignment.seen:
                 at = min(at, self._slow_at(assignment))
         return at

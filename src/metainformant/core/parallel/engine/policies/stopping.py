@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ...errors import FATAL, ParallelError, TaskCancelledError, TooManyFailuresError
-from ...options import Plan
+from ...options import Options
 
 # Seconds between two looks at a `cancel` event, which cannot wake us.
 _CANCEL_TICK = 0.05
@@ -42,9 +42,9 @@ class Stop(NamedTuple):
 
 
 class StopRule:
-    def __init__(self, plan: Plan, now: float) -> None:
-        self._plan = plan
-        self._stop_at = math.inf if plan.deadline is None else now + plan.deadline
+    def __init__(self, options: Options, now: float) -> None:
+        self._options = options
+        self._stop_at = math.inf if options.deadline is None else now + options.deadline
         self.finished = 0
         self.failures = 0
         self.timeouts = 0
@@ -60,33 +60,35 @@ class StopRule:
 
     def is_final(self, error: BaseException) -> bool:
         """Whether this failure alone ends the map."""
-        plan = self._plan
-        return (plan.on_error == "raise" and plan.max_failures is None) or isinstance(error, FATAL)
+        options = self._options
+        return (options.on_error == "raise" and options.max_failures is None) or isinstance(
+            error, FATAL
+        )
 
     def next_wakeup(self, now: float) -> float:
         """When to ask for `stop` again."""
-        return min(self._stop_at, math.inf if self._plan.cancel is None else now + _CANCEL_TICK)
+        return min(self._stop_at, math.inf if self._options.cancel is None else now + _CANCEL_TICK)
 
     def stop(self, now: float) -> Stop | None:
         """Why the map should stop, if it should."""
-        plan, broken = self._plan, self.broken
+        options, broken = self._options, self.broken
         if broken is not None:
             return Stop(str(broken), lambda _: broken, always_raises=True)
-        if self.abandoned > plan.max_abandoned:
+        if self.abandoned > options.max_abandoned:
             return self._too_many_abandoned()
         if self._failed_too_often():
             return self._too_many_failures()
         if now >= self._stop_at:
-            return _cancelled(f"deadline={plan.deadline:g} s has passed")
+            return _cancelled(f"deadline={options.deadline:g} s has passed")
         return _cancelled("cancel was set") if self.is_over(now) else None
 
     def is_over(self, now: float) -> bool:
         """Whether the caller wants to have the map behind him, whatever it is waiting for."""
-        cancel = self._plan.cancel
+        cancel = self._options.cancel
         return now >= self._stop_at or (cancel is not None and cancel.is_set())
 
     def _failed_too_often(self) -> bool:
-        limit = self._plan.max_failures
+        limit = self._options.max_failures
         if limit is None:
             return False
         if isinstance(limit, int):
@@ -94,14 +96,14 @@ class StopRule:
         return self.finished >= _ENOUGH_TO_JUDGE and self.failures > limit * self.finished
 
     def _too_many_failures(self) -> Stop:
-        failures, finished, limit = self.failures, self.finished, self._plan.max_failures or 0
+        failures, finished, limit = self.failures, self.finished, self._options.max_failures or 0
         return Stop(
             f"max_failures={limit:g} was exceeded: {failures} of {finished} finished items failed",
             lambda _: TooManyFailuresError(failures, finished, limit),
         )
 
     def _too_many_abandoned(self) -> Stop:
-        most = self._plan.max_abandoned
+        most = self._options.max_abandoned
         reason = f"{self.abandoned} tasks are stuck, more than max_abandoned={most}"
         return Stop(
             reason,

@@ -1,0 +1,26 @@
+"""Choose who watches a run, by the options of the call."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..engine.events import Observer
+    from ..options import MapCall
+
+
+def make_observers(call: MapCall, total: int | None) -> list[Observer]:
+    """Return the observers that were asked for; usually none.
+
+    Raises:
+        ImportError: if a bar is asked for and nothing can draw it.
+    """
+    observers: list[Observer] = []
+    if call.options.progress is not None:
+        from .progress_bar import ProgressReporter
+
+        observers.append(ProgressReporter(call, total))
+    if call.options.slow_after is not None:
+        from .slow_log import SlowLog
+
+        observers.append(SlowLog(call.caller))
+    return observers

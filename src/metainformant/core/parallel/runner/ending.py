@@ -1,0 +1,51 @@
+"""Turn the ending of a run into what the caller gets: nothing, or an exception."""
+
+from __future__ import annotations
+
+from ..describe import note_failure
+from ..errors import ParallelError, TaskTimeoutError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..engine.ending import Ending
+    from ..validate import OnError
+
+
+def raise_failure(ending: Ending, results: list[Any] | None = None) -> None:
+    """Raise the failure that ended a run, if one did.
+
+    Workers that could not clean up are such a failure too; then all `results` are there.
+    """
+    chunk, index = ending.chunk, ending.index
+    error = ending.take_error()
+    if error is None:
+        return
+    if chunk is None:
+        if isinstance(error, ParallelError):
+            error.results = results
+    elif chunk.past or not isinstance(error, TaskTimeoutError):
+        note_failure(error, index, chunk.item(index), chunk.attempt, chunk.past)
+    try:
+        raise error
+    finally:
+        del error  # its traceback leads to this frame: leave no cycle
+
+
+def raise_stop(ending: Ending, on_error: OnError, results: list[Any]) -> None:
+    """Raise why a run of a list was stopped as a whole, unless failures take slots.
+
+    Without a slot, what was cancelled would be missed.
+    """
+    stop = ending.stop
+    if stop is None or not (stop.always_raises or on_error != "return"):
+        return
+    error = stop.error(ending.unfinished)
+    if error is not None:
+        error.results = results
+        ending.stop = None
+        try:
+            raise error
+        finally:
+            del error, stop  # as above
