@@ -168,7 +168,7 @@ class Stream:
             ending.stop = None
         # No cycle may keep the error, and all that its frames refer to: not this frame, which its
         # traceback will lead to, and not the objects that are reached from here.
-        self._source.error = None
+        self._source.forget_error()
         if error is not None:
             try:
                 raise error
