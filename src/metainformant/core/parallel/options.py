@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from . import validate
+from .functions import check_function
 from .worker.setup import Preparation
 
 TYPE_CHECKING = False
@@ -272,7 +273,6 @@ def make_call(
             raise TypeError(validate.unknown(caller, name, _names(kind, name)))
         if known.for_processes and kind != "process":
             raise TypeError(f"{caller}: {name} is an option for processes; the backend is {kind!r}")
-    validate.check_function(caller, func)
     chosen: dict[str, Any] = {**_DEFAULTS, **arguments, **options}
     if kind == "executor":
         _check_executor(caller, chosen)
@@ -281,6 +281,7 @@ def make_call(
         # Nothing is said against what is left out; checking it would take longer than a small map.
         if value is not default:
             chosen[name] = OPTIONS[name].check(caller, name, value)
+    check_function(caller, func, 1 if chosen["worker_state"] is None else 2)
     return MapCall(caller, func, Options(chosen), workers)
 
 

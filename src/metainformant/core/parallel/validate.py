@@ -6,9 +6,9 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Iterable
-from functools import partial
-from types import CodeType
 from typing import Any, Literal, SupportsFloat, SupportsIndex, TypeVar, cast
+
+from .functions import is_async
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,33 +31,9 @@ StartMethod = Literal["spawn", "forkserver", "fork"]
 RetryOn = tuple[type[BaseException], ...] | Callable[[BaseException], object]
 
 
-def check_function(caller: str, func: object) -> None:
-    """Raise TypeError unless `func` is something that a worker can call."""
-    if not callable(func):
-        raise TypeError(
-            f"{caller}: func={func!r} is not callable; pass a function that takes one item"
-        )
-    if _is_async(func):
-        raise TypeError(
-            f"{caller}: func={func!r} is an async function, which a worker cannot await; "
-            "pass a plain function, for example lambda item: asyncio.run(func(item))"
-        )
-
-
-def _is_async(func: object) -> bool:
-    """Whether a call of it runs nothing, but makes a coroutine or an asynchronous generator."""
-    while isinstance(func, partial):
-        func = func.func
-    for called in (func, getattr(type(func), "__call__", None)):  # noqa: B004  # asks for its code
-        code = getattr(called, "__code__", None)
-        if isinstance(code, CodeType):
-            return bool(code.co_flags & 0x280)  # CO_COROUTINE, CO_ASYNC_GENERATOR
-    return False
-
-
 def _plain(caller: str, name: str, value: Any) -> Any:
     """Return a function that is no async one."""
-    if _is_async(value):
+    if is_async(value):
         raise TypeError(
             f"{caller}: {name}={value!r} is an async function, which would never be awaited; "
             "pass a plain function"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 
-from ..backends.registry import make_worker_pool
+from ..backends.registry import make_worker_pool, needs_pool
 from ..errors import ParallelError
 from ..options import OPTIONS, choose_workers, make_call
 from ..public import overload, public
@@ -98,12 +98,10 @@ class Pool:
         }
         self._is_closed = False  # set once, by whoever closes the pool
         self._streams: weakref.WeakSet[Results[Any]] = weakref.WeakSet()
-        if call.workers.kind in ("process", "interpreter"):
-            pool = make_worker_pool(call, kept=True)
-            if pool is not None:
-                self._workers.pool = pool
-                # Also at exit, and when nobody has the pool any more.
-                self._finalizer = weakref.finalize(self, pool.close, None)
+        if needs_pool(call):
+            pool = self._workers.pool = make_worker_pool(call, kept=True)
+            # Also at exit, and when nobody has the pool any more.
+            self._finalizer = weakref.finalize(self, pool.close, None)
 
     @overload
     def map(

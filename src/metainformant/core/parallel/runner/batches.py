@@ -7,6 +7,7 @@ from itertools import islice
 
 from .. import validate
 from ..describe import describe
+from ..functions import check_function
 from ..options import make_call
 from .list_map import run_list
 
@@ -95,8 +96,9 @@ def run_batches(
 ) -> list[Any]:
     """Run a map over batches of items; return all results as one list. Checks its arguments."""
     size = validate.whole(caller, "batch_size", batch_size)
-    validate.check_function(caller, func)
     call = make_call(caller, PerBatch(func), workers, options, **arguments)
+    arguments_of_func = 1 if call.options.worker_state is None else 2
+    check_function(caller, func, arguments_of_func, may_be_generator=True)
     options_per_batch = call.options.replace(on_complete=_per_batch(call.options.on_complete))
     batches = batched(validate.check_items(caller, items), size)
     return run_list(
