@@ -17,6 +17,11 @@ def same(item: Any) -> Any:
     return item
 
 
+def nap(item: Any) -> Any:
+    time.sleep(0.001)
+    return item
+
+
 def spin(seconds: float) -> None:
     """Occupy the interpreter for so long."""
     until = time.perf_counter() + seconds

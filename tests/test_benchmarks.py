@@ -13,8 +13,11 @@ import pytest
 from benchmarks.harness.gate import ratios, verdicts
 from benchmarks.harness.measure import has_turn, how_many, measure
 from benchmarks.harness.page import page, quantity, section
+from benchmarks.harness.pythons import free_threaded
 from benchmarks.harness.results import Result, Row, Run
+from benchmarks.harness.runner import lacking, run_apart
 from benchmarks.harness.workload import Contender, Group, Unable, Workload
+from benchmarks.peers.checkpoints import CHECKPOINTS
 from benchmarks.tasks import kmers, sequences
 from benchmarks.workloads import ENTRIES, GROUPS, choose
 from benchmarks.workloads.failures import failing
@@ -65,7 +68,120 @@ def test_the_page_has_machine_date_and_what_was_measured() -> None:
     parts = ("2026-01-01", "CPython 3.11.7", "## A chapter", "About it.", "### Work")
     assert [part for part in parts if part not in text] == []
     assert "![Speed](benchmarks/group.svg)" in text
-    assert "| Work | 1.00 s | fast, 2.00 s | 0.50 |" in text
+    assert "| Work | 1.00 s | fast, 2.00 s | 0.50 | 2.00 |" in text
+
+
+def test_the_summary_has_what_only_a_limit_is_beside() -> None:
+    alone = replace(RESULT, rows=RESULT.rows[:2])
+    text = page(Run({}, {"work": alone}), [Group("group", "A chapter", [_workload()])], {})
+    assert "| Work | 1.00 s |  |  | 2.00 |" in text
+
+
+def test_a_result_of_a_workload_that_is_gone_is_not_shown() -> None:
+    results = {"work": RESULT, "gone": replace(RESULT, name="gone", title="Long gone")}
+    text = page(Run({}, results), [Group("group", "A chapter", [_workload()])], {})
+    assert "| Work |" in text
+    assert "Long gone" not in text
+
+
+def test_a_result_names_another_python() -> None:
+    other = replace(RESULT, python="CPython 3.14.1, free-threaded")
+    assert "500 ms. On CPython 3.14.1, free-threaded. Mind the gap." in section(other)
+
+
+@pytest.mark.parametrize(
+    ("needs", "missing"),
+    [
+        ("process_map", ""),
+        ("quantum_map", "there is no parallel.quantum_map yet"),
+        ("timeout=", ""),
+        ("quantum=", "maps have no option quantum= yet"),
+    ],
+)
+def test_what_the_library_lacks(needs: str, missing: str) -> None:
+    assert lacking(needs) == missing
+
+
+def test_a_workload_is_skipped_for_what_the_library_lacks() -> None:
+    result = run_apart(_workload(needs="quantum="), scale=1.0)
+    assert (result.trouble, result.rows) == ("skipped: maps have no option quantum= yet", [])
+
+
+def _pretender(path: Path, status: int) -> Path:
+    """Write what says, by its exit status, whether it has the GIL."""
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\nexit {status}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Be on a machine that has no other Pythons."""
+    monkeypatch.delenv("BENCH_FREE_THREADED", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    return tmp_path
+
+
+def test_a_free_threaded_python_may_be_named(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = _pretender(elsewhere / "given" / "python", 0)
+    _pretender(elsewhere / "bin" / "python3.14t", 0)
+    monkeypatch.setenv("BENCH_FREE_THREADED", str(given))
+    assert free_threaded() == str(given)
+
+
+def test_a_free_threaded_python_is_found(elsewhere: Path) -> None:
+    _pretender(elsewhere / "bin" / "python3.15t", 1)  # PYTHON_GIL=1 may be set
+    found = _pretender(elsewhere / ".pyenv" / "versions" / "3.14.1t" / "bin" / "python", 0)
+    assert free_threaded() == str(found)
+
+
+@pytest.mark.parametrize("named", ["no such file", "with the GIL"])
+def test_a_named_python_must_be_free_threaded(
+    named: str, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = elsewhere / "given" / "python"
+    if named == "with the GIL":
+        _pretender(path, 1)
+    monkeypatch.setenv("BENCH_FREE_THREADED", str(path))
+    result = run_apart(_workload(free_threaded=True), scale=1.0)
+    assert result.trouble == (
+        f"failed: BENCH_FREE_THREADED={str(path)!r} is not a Python without the GIL"
+    )
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_without_a_free_threaded_python_a_workload_is_skipped() -> None:
+    result = run_apart(_workload(free_threaded=True), scale=1.0)
+    assert result.trouble == (
+        "skipped: no free-threaded Python was found; BENCH_FREE_THREADED=PATH says where one is"
+    )
+
+
+@pytest.mark.parametrize("name", ["quick-script", "quick-warm-process", "quick-first-call"])
+def test_processes_are_measured(name: str) -> None:
+    result = run_apart(ENTRIES[name], scale=0.01)
+    assert result.trouble == ""
+    assert {row.kind for row in result.rows} >= {"ours", "peer"}
+    assert [row for row in result.rows if row.median is None] == []
+
+
+@pytest.mark.parametrize("name", ["JSON Lines", "shelve"])
+def test_peers_with_checkpoints_do_only_what_is_left(name: str, tmp_path: Path) -> None:
+    run = CHECKPOINTS[name]
+    assert not isinstance(run, Unable)
+    asked: list[int] = []
+
+    def double(item: int) -> int:
+        asked.append(item)
+        return 2 * item
+
+    assert run(double, [0, 1, 2], 1, 1, tmp_path) == [0, 2, 4]
+    assert run(double, [0, 3, 2, 4], 1, 1, tmp_path) == [0, 6, 4, 8]
+    assert asked == [0, 1, 2, 3, 4]
 
 
 def test_a_ratio_may_be_a_quarter_worse_than_on_record() -> None:

@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-_PACKAGES = ("metainformant", "joblib", "loky", "mpire", "pebble", "tqdm", "numpy")
+_PACKAGES = ("metainformant", "joblib", "loky", "mpire", "pebble", "tqdm", "diskcache", "numpy")
 
 
 def environment() -> dict[str, str]:
@@ -16,14 +16,16 @@ def environment() -> dict[str, str]:
         "Machine": f"{_processor()}, {_memory()}",
         "CPUs": str(os.cpu_count()),
         "System": f"{platform.system()} {platform.release()}",
-        "Python": f"{platform.python_implementation()} {platform.python_version()}{_build()}",
+        "Python": python(),
     }
     return found | {name: _version(name) for name in _PACKAGES}
 
 
-def _build() -> str:
+def python() -> str:
+    """Name this interpreter."""
     gil = getattr(sys, "_is_gil_enabled", None)
-    return "" if gil is None or gil() else ", free-threaded"
+    build = "" if gil is None or gil() else ", free-threaded"
+    return f"{platform.python_implementation()} {platform.python_version()}{build}"
 
 
 def _version(package: str) -> str:

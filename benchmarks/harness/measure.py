@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from .environment import python
 from .results import Result, Row
 from .workload import Contender, Entry, Facts, Run, Unable, Workload
 
@@ -36,6 +37,7 @@ def measure(entry: Entry, scale: float = 1.0) -> Result:
             limit=entry.limit,
             note=entry.note,
             x=entry.x,
+            python=python() if entry.free_threaded else "",
         )
         rows = _rows(entry, scale)
         result = replace(result, rows=rows, ideal=ideal(entry, rows))

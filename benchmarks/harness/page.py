@@ -16,7 +16,7 @@ _WORDS = {
 INTRODUCTION = """\
 # Benchmarks
 
-`make bench` measures all of this on your machine, in about a quarter of an hour, with the other
+`make bench` measures all of this on your machine, in about twenty minutes, with the other
 libraries in an environment of their own. Each workload runs in a process of its own, where all
 contenders take turns, round after round, so that a slow minute slows all of them; those that take
 long sit out some of the rounds. Compare within a table, and mind the spread between fastest and
@@ -24,8 +24,8 @@ slowest round.
 
 A contender that can't do a workload as it is (no exception for a single item, no timeout for a
 single task) is not given a lighter one: its row says why. Ratios are those of medians: to the
-fastest of the other libraries, and to the limit, which is what is physically possible and is said
-above each table.
+fastest of the other libraries, and to the limit, which is what is physically possible, or the same
+map without what is measured, and is said above each table.
 
 `make bench ONLY="tiny sleeps"` measures some chapters or workloads again; `make bench-check`
 compares a few ratios with those on record, and is part of `make test`.
@@ -34,9 +34,16 @@ compares a few ratios with those on record, and is part of `make test`.
 
 def page(run: Run, groups: Iterable[Group], plots: dict[str, str]) -> str:
     """The whole document. `plots` has an image's description for each file name."""
-    parts = [INTRODUCTION, _environment(run), _summary(run.results.values())]
-    for group in groups:
-        results = [run.results[entry.name] for entry in group.entries if entry.name in run.results]
+    chapters = [
+        (group, [run.results[entry.name] for entry in group.entries if entry.name in run.results])
+        for group in groups
+    ]
+    parts = [
+        INTRODUCTION,
+        _environment(run),
+        _summary(result for _, results in chapters for result in results),
+    ]
+    for group, results in chapters:
         if not results:
             continue
         parts.append(f"## {group.title}\n")
@@ -49,22 +56,26 @@ def page(run: Run, groups: Iterable[Group], plots: dict[str, str]) -> str:
 
 
 def _summary(results: Iterable[Result]) -> str:
-    """One line for each workload that a peer can do."""
+    """One line for each workload that has a peer or a limit."""
     lines = [
         "## At a glance",
         "",
-        "The first row of metainformant in each table below, and the best of the others.",
+        "The first row of metainformant in each table below, the best of the others, and ratios to",
+        "that one and to the limit.",
         "",
-        "| workload | metainformant | best peer | ratio |",
-        "| --- | ---: | --- | ---: |",
+        "| workload | metainformant | best peer | to the best peer | to the limit |",
+        "| --- | ---: | --- | ---: | ---: |",
     ]
     for result in results:
         ours = next((row.median for row in result.rows if row.kind == "ours"), None)
-        if ours is not None and result.best_peer is not None:
-            peer, name = result.best_peer
-            values = [quantity(value, result.unit) for value in (ours, peer)]
-            what = f"| {result.title} | {values[0]} | {name}, {values[1]} "
-            lines.append(f"{what}| {_ratio(ours / peer if peer else None)} |")
+        to_limit = ratio(ours, result.ideal) if result.limit else None
+        if ours is None or (result.best_peer is None and to_limit is None):
+            continue
+        peer, name = result.best_peer or (None, "")
+        best = f"{name}, {quantity(peer, result.unit)}" if name else ""
+        cells = [result.title, quantity(ours, result.unit), best]
+        cells += [_ratio(ratio(ours, peer)), _ratio(to_limit)]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 
 
@@ -92,6 +103,8 @@ def _caption(result: Result) -> str:
     parts = []
     if result.limit and result.ideal is not None:
         parts.append(f"Limit: {result.limit}, {quantity(result.ideal, result.unit)}.")
+    if result.python:
+        parts.append(f"On {result.python}.")
     return " ".join([*parts, result.note]).strip()
 
 

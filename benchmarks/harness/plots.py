@@ -71,7 +71,8 @@ def draw_all(run: Run, groups: Iterable[Group], folder: Path) -> dict[str, str]:
     """Draw what there are results for; the descriptions by group."""
     drawn = {}
     for group in groups:
-        results = [run.results[entry.name] for entry in group.entries if entry.name in run.results]
+        known = [run.results[entry.name] for entry in group.entries if entry.name in run.results]
+        results = [result for result in known if result.x is not None]
         if group.name in PLOTS and any(result.rows for result in results):
             folder.mkdir(parents=True, exist_ok=True)
             plot = PLOTS[group.name]

@@ -38,6 +38,7 @@ class Result:
     note: str = ""
     x: int | None = None
     trouble: str = ""  # why there are no rows
+    python: str = ""  # if it is not the one that the page says
 
     def median(self, name: str) -> float | None:
         return next((row.median for row in self.rows if row.name == name), None)

@@ -12,9 +12,11 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from metainformant.core import parallel
 
+from .pythons import free_threaded
 from .results import Result, result_from
 from .workload import Entry
 
@@ -28,15 +30,22 @@ def run_all(entries: Iterable[Entry], scale: float) -> Iterator[Result]:
 
 def run_apart(entry: Entry, scale: float) -> Result:
     """Measure in a process of its own, and end all that it leaves running."""
-    if not hasattr(parallel, entry.needs):
-        return _no_result(entry, f"skipped: there is no parallel.{entry.needs} yet")
+    missing = lacking(entry.needs)
+    if missing:
+        return _no_result(entry, f"skipped: {missing}")
+    try:
+        python = free_threaded() if entry.free_threaded else sys.executable
+    except LookupError as error:
+        return _no_result(entry, str(error))
     with tempfile.TemporaryDirectory() as folder:
         answer, said = Path(folder, "result.json"), Path(folder, "stderr")
-        command = [sys.executable, "-m", "benchmarks", "one", entry.name, str(answer)]
+        command = [python, "-m", "benchmarks", "one", entry.name, str(answer)]
         with said.open("w") as stderr:
             process = subprocess.Popen(
                 [*command, "--scale", str(scale)],
                 cwd=ROOT,
+                # Another Python has no environment in which the library is installed.
+                env=os.environ | ({"PYTHONPATH": str(ROOT / "src")} if entry.free_threaded else {}),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,  # a file: what is left running would keep a pipe open
@@ -54,6 +63,19 @@ def run_apart(entry: Entry, scale: float) -> Result:
         if process.returncode:
             return _no_result(entry, f"failed: {said.read_text()[-500:].strip()}")
         return result_from(json.loads(answer.read_text()))
+
+
+def lacking(needs: str) -> str:
+    """Say what the library lacks of what a workload needs: a name, or an option of its maps."""
+    name = needs.removesuffix("=")
+    if name == needs:
+        return "" if hasattr(parallel, name) else f"there is no parallel.{name} yet"
+    off: Any = {name: None}
+    try:
+        parallel.thread_map(abs, [], **off)
+    except TypeError:
+        return f"maps have no option {needs} yet"
+    return ""
 
 
 def _no_result(entry: Entry, trouble: str) -> Result:

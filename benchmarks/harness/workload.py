@@ -45,7 +45,7 @@ class Workload:
         rounds: at most so many; fewer, but not below three, for contenders that would need more
             than their share of `seconds`.
         own: that `run` returns what it measured, instead of being timed.
-        limit: what is physically possible, in words.
+        limit: what is physically possible, or the same map without what is measured, in words.
         ideal: the limit as a number. Otherwise it is the median of the contender of that kind,
             divided by `parts`.
         expected: how many results a list has, and how many of them are failures, if that is more
@@ -54,7 +54,9 @@ class Workload:
         judge: what of its rounds varies least from run to run, for ratios on record.
         patience: seconds after which it is taken to hang.
         x: its place in the plot of its group.
-        needs: a name of the library without which there is nothing to measure.
+        needs: a name of the library without which there is nothing to measure, or an option of
+            its maps, with an equals sign behind it.
+        free_threaded: that it is measured on a Python without the GIL, where there is one.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Workload:
     patience: float = PATIENCE
     x: int | None = None
     needs: str = "thread_map"
+    free_threaded: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class Facts:
     note: str = ""
     patience: float = PATIENCE
     needs: str = "thread_map"
+    free_threaded: bool = False
 
 
 Entry = Workload | Facts

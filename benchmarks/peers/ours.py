@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from metainformant.core import parallel
@@ -31,6 +32,12 @@ def processes(
     if run is None:
         return [ours(Unable("there is no parallel.process_map yet"))]
     return [ours(partial(run, func, items, workers, start_method="fork", **options))]
+
+
+def checkpointed(func: Callable[[Any], Any], items: Any, workers: int, folder: Path) -> list[Any]:
+    """The map over threads that keeps its results in a file of that folder."""
+    options: dict[str, Any] = {"checkpoint": folder / "results"}
+    return parallel.thread_map(func, items, workers, **options)
 
 
 def plain_loop(func: Callable[[Any], Any], items: Any) -> Contender:

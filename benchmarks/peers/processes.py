@@ -6,6 +6,7 @@ fresh interpreters.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -116,7 +117,7 @@ def _warm_executor(stack: ExitStack, func: Func, item: Any, workers: int) -> Run
 
 def _warm_pool(stack: ExitStack, func: Func, item: Any, workers: int) -> Run:
     pool = stack.enter_context(multiprocessing.get_context("fork").Pool(workers))
-    return lambda: pool.map(func, [item])
+    return lambda: pool.apply(func, [item])
 
 
 def _warm_joblib(stack: ExitStack, func: Func, item: Any, workers: int) -> Run:
@@ -139,6 +140,30 @@ def _warm_mpire(stack: ExitStack, func: Func, item: Any, workers: int) -> Run:
 def _warm_pebble(stack: ExitStack, func: Func, item: Any, workers: int) -> Run:
     pool = stack.enter_context(_pebble_pool(workers))
     return lambda: pool.schedule(func, args=[item]).result()
+
+
+def bare_pipe(stack: ExitStack, item: Any) -> Run:
+    """The least that a trip to a process and back can cost."""
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+
+    def echo() -> None:
+        here.close()
+        with contextlib.suppress(EOFError):
+            while True:
+                there.send(there.recv())
+
+    process = context.Process(target=echo)
+    process.start()
+    there.close()
+    stack.callback(process.join)
+    stack.enter_context(here)
+
+    def trip() -> Any:
+        here.send(item)
+        return here.recv()
+
+    return trip
 
 
 # Each returns a function that sends one item through a pool that is already running.

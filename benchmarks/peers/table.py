@@ -23,6 +23,10 @@ _MODULES = {
     "mpire": "mpire",
     "pebble": "pebble",
     "tqdm thread_map": "tqdm.contrib.concurrent",
+    "joblib.Memory": "joblib",
+    "diskcache": "diskcache",
+    "shelve": "shelve",
+    "JSON Lines": "json",
 }
 
 

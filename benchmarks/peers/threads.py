@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
@@ -61,6 +61,46 @@ MAPS: Table = {
 
 # For tiny tasks, with the chunks that multiprocessing.pool and mpire choose themselves.
 TINY_MAPS: Table = {**MAPS, "pebble": _pebble_chunks}
+
+
+def _executor_unordered(func: Func, items: Items, workers: int) -> list[Any]:
+    with ThreadPoolExecutor(workers) as executor:
+        futures = [executor.submit(func, item) for item in items]
+        return [future.result() for future in as_completed(futures)]
+
+
+def _pool_unordered(func: Func, items: Items, workers: int) -> list[Any]:
+    with ThreadPool(workers) as pool:
+        return list(pool.imap_unordered(func, items))
+
+
+def _joblib_unordered(func: Func, items: Items, workers: int) -> list[Any]:
+    joblib = library("joblib")
+    call = joblib.delayed(func)
+    run = joblib.Parallel(n_jobs=workers, backend="threading", return_as="generator_unordered")
+    return list(run(call(item) for item in items))
+
+
+def _mpire_unordered(func: Func, items: Items, workers: int) -> list[Any]:
+    with library("mpire").WorkerPool(n_jobs=workers, start_method="threading") as pool:
+        return list(pool.imap_unordered(func, items))
+
+
+def _pebble_unordered(func: Func, items: Items, workers: int) -> list[Any]:
+    with library("pebble").ThreadPool(max_workers=workers) as pool:
+        futures = [pool.schedule(func, args=[item]) for item in items]
+        return [future.result() for future in as_completed(futures)]
+
+
+# Results as they are completed.
+UNORDERED: Table = {
+    "concurrent.futures": _executor_unordered,
+    "multiprocessing.pool": _pool_unordered,
+    "joblib": _joblib_unordered,
+    "mpire": _mpire_unordered,
+    "pebble": _pebble_unordered,
+    "tqdm thread_map": Unable("can't: results are in the order of the items"),
+}
 
 
 def _executor_outcomes(func: Func, items: Items, workers: int) -> list[Any]:

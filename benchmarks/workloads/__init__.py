@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..harness.workload import Entry, Group
 from . import (
+    checkpoints,
     command_line,
     failures,
     latency,
@@ -30,6 +31,7 @@ GROUPS: list[Group] = [
     streams.MEMORY,
     services.GROUP,
     processes.GROUP,
+    checkpoints.GROUP,
     command_line.GROUP,
 ]
 QUICK = quick.WORKLOADS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -11,22 +11,11 @@ from typing import Any
 
 from metainformant.core import parallel
 
-from ..harness.workload import Contender, Group, Unable, Workload
-from ..peers import ours, processes
+from ..harness.workload import Contender, Group, Run, Unable, Workload
+from ..peers import ours, processes, scripts
 from ..peers.table import Table, peers
 from ..peers.threads import MAPS, STREAMS
 from ..tasks import same
-from .timeouts import python
-
-_MODULES = (
-    "concurrent.futures.thread",
-    "multiprocessing.pool",
-    "joblib",
-    "loky",
-    "mpire",
-    "pebble",
-    "tqdm.contrib.concurrent",
-)
 
 
 def _one_item(_: ExitStack) -> list[Contender]:
@@ -37,11 +26,11 @@ def _one_item(_: ExitStack) -> list[Contender]:
     ]
 
 
-def _importing(_: ExitStack) -> list[Contender]:
+def one_item_script(_: ExitStack, only: Collection[str] = ()) -> list[Contender]:
     return [
-        Contender("python -c pass", "limit", python("pass")),
-        ours.ours(python("import metainformant.core.parallel")),
-        *(Contender(module, "peer", python(f"import {module}")) for module in _MODULES),
+        scripts.empty_interpreter(),
+        ours.ours(scripts.whole_process(scripts.ONE_ITEM_OURS)),
+        *peers(scripts.whole(scripts.ONE_ITEM), only=only),
     ]
 
 
@@ -80,17 +69,43 @@ def _first_result(_: ExitStack) -> list[Contender]:
     ]
 
 
-def _warm(stack: ExitStack) -> list[Contender]:
-    make: Any = getattr(parallel, "Pool", None)
-    pool = stack.enter_context(make(backend="process", max_workers=2))
-    contenders = [ours.plain_loop(same, [1]), ours.ours(lambda: pool.map(same, [1]))]
-    for peer in peers(processes.WARM, stack, same, 1, 2):
+def warm(trips: int, pause: float, stack: ExitStack, only: Collection[str] = ()) -> list[Contender]:
+    """Contenders that measure the mean of so many round trips in a row, after a pause."""
+
+    def trip(run: Run) -> Run:
+        def repeat() -> float:
+            time.sleep(pause)
+            began = time.perf_counter()
+            for _ in range(trips):
+                run()
+            return (time.perf_counter() - began) / trips
+
+        return repeat
+
+    # The pipe comes first: its process must not inherit the pipes of the pools.
+    bare = Contender("bare pipe", "limit", trip(processes.bare_pipe(stack, 1)))
+    pool = stack.enter_context(parallel.Pool(backend="process", max_workers=2))
+    contenders = [bare, ours.ours(trip(lambda: pool.map(same, [1])))]
+    for peer in peers(processes.WARM, stack, same, 1, 2, only=only):
         start: Any = peer.run
-        contenders.append(peer if isinstance(start, Unable) else replace(peer, run=start()))
+        contenders.append(peer if isinstance(start, Unable) else replace(peer, run=trip(start())))
     for contender in contenders:
         if not isinstance(contender.run, Unable):
             contender.run()  # pools start their processes when they get the first item
     return contenders
+
+
+def _warm_pools(name: str, title: str, build: Callable[[ExitStack], list[Contender]]) -> Workload:
+    return Workload(
+        name,
+        title,
+        build,
+        rounds=301,
+        own=True,
+        limit="a bare pipe to a process that sends back what it gets",
+        note="Each call of metainformant is a map of its own, with its own options.",
+        needs="Pool",
+    )
 
 
 GROUP = Group(
@@ -106,23 +121,24 @@ GROUP = Group(
             note="Starting and joining a thread that does nothing takes more than half of what "
             "the first two take.",
         ),
-        Workload(
+        _warm_pools(
             "latency-warm-process",
-            "One item through 2 processes that are already running",
-            _warm,
-            rounds=301,
-            limit="the plain loop `list(map(f, items))`",
-            note="The way there and back through bare pipes takes 10 to 25 us. Each call is a map "
-            "of its own, with its own options; to check and set up all that takes about 60 us.",
-            needs="Pool",
+            "One item to 2 warm processes and back, 20 times in a row, per item",
+            partial(warm, 20, 0.0),
+        ),
+        _warm_pools(
+            "latency-rested-process",
+            "One item to 2 warm processes and back, after a pause of 10 ms",
+            partial(warm, 1, 0.01),
         ),
         Workload(
-            "latency-import",
-            "Import, as whole processes",
-            _importing,
-            rounds=15,
-            seconds=10,
+            "latency-script",
+            "Import and one call with one item, as whole processes",
+            one_item_script,
+            rounds=51,
+            seconds=20,
             limit="an interpreter that imports nothing",
+            note="Each round is a fresh interpreter, from its start to its exit.",
         ),
         Workload(
             "latency-first",

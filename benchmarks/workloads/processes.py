@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import ExitStack
 
 from ..harness.workload import Contender, Group, Workload
-from ..peers import ours, processes
+from ..peers import ours, processes, scripts
 from ..peers.table import library, peers
 from ..tasks import compute, deadly, kmers, same, sequences, shifted, total
 
@@ -19,6 +20,21 @@ def _tiny(_: ExitStack) -> list[Contender]:
         ours.plain_loop(same, items),
         *ours.processes(same, items, _WORKERS),
         *peers(processes.TINY_MAPS, same, items, _WORKERS),
+    ]
+
+
+def first_call(_: ExitStack, only: Collection[str] = ()) -> list[Contender]:
+    return [
+        ours.ours(scripts.inside_process(scripts.NO_OPS_OURS)),
+        *peers(scripts.inside(scripts.NO_OPS), only=only),
+    ]
+
+
+def _script(_: ExitStack) -> list[Contender]:
+    return [
+        scripts.empty_interpreter(),
+        ours.ours(scripts.whole_process(scripts.NO_OPS_OURS)),
+        *peers(scripts.whole(scripts.NO_OPS)),
     ]
 
 
@@ -93,6 +109,27 @@ GROUP = Group(
             "workers note each outcome in shared memory before they start the next item, so that "
             "one that dies takes no other item with it, and get new items once they are done with "
             "those that they had.",
+            needs="process_map",
+        ),
+        Workload(
+            "process-first-call",
+            "No-op, 100,000 items, 2 processes, import and first call in a fresh interpreter",
+            first_call,
+            rounds=25,
+            seconds=30,
+            own=True,
+            note="From the line that imports the library to the end of the call, which starts and "
+            "ends the processes. The start and the exit of the interpreter are not counted.",
+            needs="process_map",
+        ),
+        Workload(
+            "process-script",
+            "No-op, 100,000 items, 2 processes, import and one call, as whole processes",
+            _script,
+            rounds=25,
+            seconds=30,
+            limit="an interpreter that imports nothing",
+            note="The same, from the start of the interpreter to its exit.",
             needs="process_map",
         ),
         Workload(

@@ -14,6 +14,8 @@ from ..harness.workload import Contender, Workload
 from ..peers import ours, processes, threads
 from ..peers.table import STANDARD, Table, peers
 from ..tasks import compute, positive, same
+from . import latency
+from . import processes as processes_chapter
 from .failures import failing
 from .skew import naps
 from .streams import drain, drained
@@ -69,8 +71,8 @@ def _map(
     return Workload(f"quick-{name}", title, build, rounds=rounds, seconds=3, patience=_PATIENCE)
 
 
+# Where processes start, medians judge: that is as often lucky as it is unlucky.
 def _process_map(name: str, func: Callable[[Any], Any], items: Any, table: Table) -> Workload:
-    """Judged by medians: the start of processes is as often lucky as it is unlucky."""
     title = f"{len(items):,} items, 2 processes"
     build = partial(_processes, table, func, items)
     return Workload(
@@ -93,6 +95,35 @@ WORKLOADS = [
     _map("failures", positive, failing(3_000, 33), 8, table=threads.FAILURES),
     _map("one", same, [1], 8, rounds=301),
     Workload("quick-stream", "200,000 items, 8 threads", _stream, seconds=3, patience=_PATIENCE),
+    Workload(
+        "quick-script",
+        "One item, whole processes",
+        partial(latency.one_item_script, only=("concurrent.futures",)),
+        judge="median",
+        seconds=4,
+        patience=_PATIENCE,
+    ),
+    Workload(
+        "quick-warm-process",
+        "One item to 2 warm processes and back",
+        partial(latency.warm, 20, 0.0, only=STANDARD),
+        rounds=101,
+        seconds=3,
+        own=True,
+        patience=_PATIENCE,
+        needs="Pool",
+    ),
+    Workload(
+        "quick-first-call",
+        "100,000 items, 2 processes, first call of an interpreter",
+        partial(processes_chapter.first_call, only=_POOL),
+        rounds=15,
+        judge="median",
+        seconds=4,
+        own=True,
+        patience=_PATIENCE,
+        needs="process_map",
+    ),
     _process_map("process-tiny", same, range(100_000), processes.TINY_MAPS),
     _process_map("process-compute", compute, range(60), processes.MAPS),
 ]

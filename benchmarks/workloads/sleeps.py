@@ -6,10 +6,12 @@ import time
 from contextlib import ExitStack
 from functools import partial
 
+from metainformant.core import parallel
+
 from ..harness.workload import Contender, Group, Unable, Workload
 from ..peers import ours
 from ..peers.table import peers
-from ..peers.threads import MAPS, bare_threads
+from ..peers.threads import MAPS, UNORDERED, bare_threads
 
 _SHORT, _LONG = 0.001, 0.05
 _SHORT_NAPS = {8: 4_000, 64: 20_000, 256: 20_000, 1000: 20_000}
@@ -27,6 +29,16 @@ def _build(nap: float, count: int, workers: int, _: ExitStack) -> list[Contender
         bare,
         *ours.threads(time.sleep, naps, workers),
         *peers(MAPS if workers < 1000 else _MANY, time.sleep, naps, workers),
+    ]
+
+
+def _unordered(count: int, workers: int, _: ExitStack) -> list[Contender]:
+    naps = [_SHORT] * count
+    ordered = partial(parallel.thread_map, time.sleep, naps, workers)
+    return [
+        Contender(f"{ours.NAME}, thread_map", "limit", ordered),
+        ours.ours(partial(parallel.thread_map_unordered, time.sleep, naps, workers)),
+        *peers(UNORDERED, time.sleep, naps, workers),
     ]
 
 
@@ -60,6 +72,14 @@ GROUP = Group(
     [
         *(_sleeps(_SHORT, count, workers) for workers, count in _SHORT_NAPS.items()),
         *(_sleeps(_LONG, count, workers) for workers, count in _LONG_NAPS.items()),
+        Workload(
+            "sleeps-unordered",
+            f"Sleep 1 ms, {_SHORT_NAPS[64]:,} items, 64 threads, results as they are completed",
+            partial(_unordered, _SHORT_NAPS[64], 64),
+            rounds=15,
+            seconds=15,
+            limit="`thread_map`, with results in the order of the items",
+        ),
     ],
     "The ideal schedule is the sum of the sleeps over the number of workers: no thread takes time "
     "to start, and none ever waits for the GIL. Bare threads that share an iterator, without "

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +11,9 @@ from functools import partial
 
 from metainformant.core import parallel
 
-from ..harness.workload import Contender, Facts, Group, Run, Workload
+from ..harness.workload import Contender, Facts, Group, Workload
 from ..peers import ours, processes
+from ..peers.scripts import whole_process
 from ..peers.table import peers
 from ..peers.threads import TIMEOUTS
 from ..tasks import hang, same, spin
@@ -55,14 +53,8 @@ def _hang_here() -> list[object]:
     return list(results)
 
 
-def python(code: str) -> Run:
-    """A whole process, from its start to its exit."""
-    command = [sys.executable, "-I", "-c", textwrap.dedent(code)]
-    return lambda: subprocess.run(command, check=True, capture_output=True)
-
-
 def _hanging(_: ExitStack) -> list[Contender]:
-    whole = python(f"""
+    whole = whole_process(f"""
         import threading
         from metainformant.core import parallel
         stuck = threading.Event()

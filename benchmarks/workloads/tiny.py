@@ -9,7 +9,7 @@ from metainformant.core import parallel
 
 from ..harness.workload import Contender, Group, Workload
 from ..peers import ours
-from ..peers.table import peers
+from ..peers.table import STANDARD, peers
 from ..peers.threads import TINY_MAPS
 from ..tasks import same
 
@@ -44,6 +44,19 @@ def _tiny(count: int) -> Workload:
     )
 
 
+def _free_threaded(_: ExitStack) -> list[Contender]:
+    items = list(range(1_000_000))
+
+    def probe(share: int) -> tuple[object, ...]:
+        return same, items[::share], 2
+
+    return [
+        ours.plain_loop(same, items),
+        *ours.threads(same, items, 2),
+        *peers(TINY_MAPS, same, items, 2, only=STANDARD, probe=probe),
+    ]
+
+
 _NOTES = {
     100: "Starting and joining eight threads that do nothing takes about as long as this.",
     1_000_000: "A plain append per item, which makes timeouts and balancing possible, costs "
@@ -55,7 +68,18 @@ _NOTES = {
 GROUP = Group(
     "tiny",
     "Tiny tasks",
-    [_tiny(10**power) for power in range(2, 8)],
+    [
+        *(_tiny(10**power) for power in range(2, 8)),
+        Workload(
+            "tiny-free-threaded",
+            "No-op, 1,000,000 items, 2 threads, without the GIL",
+            _free_threaded,
+            seconds=15,
+            limit="the plain loop `list(map(f, items))`",
+            note="With the standard library's pools only: nothing else is installed there.",
+            free_threaded=True,
+        ),
+    ],
     "A peer that would take more than 8 seconds for one round, by what it took for a part of the "
     "items, is left out. pebble gets chunks of the size that multiprocessing.pool chooses by "
     "itself; concurrent.futures has no chunks for threads.",
