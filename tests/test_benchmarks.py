@@ -161,12 +161,12 @@ def test_without_a_free_threaded_python_a_workload_is_skipped() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["quick-script", "quick-warm-process", "quick-first-call"])
+@pytest.mark.parametrize("name", ["quick-script", "quick-warm-process", "process-first-call"])
 def test_processes_are_measured(name: str) -> None:
     result = run_apart(ENTRIES[name], scale=0.01)
     assert result.trouble == ""
-    assert {row.kind for row in result.rows} >= {"ours", "peer"}
-    assert [row for row in result.rows if row.median is None] == []
+    assert {row.kind for row in result.rows if row.median} >= {"ours", "peer"}
+    assert [row for row in result.rows if row.reason.startswith("failed")] == []
 
 
 @pytest.mark.parametrize("name", ["JSON Lines", "shelve"])

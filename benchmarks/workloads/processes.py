@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from contextlib import ExitStack
 
 from ..harness.workload import Contender, Group, Workload
@@ -23,10 +22,10 @@ def _tiny(_: ExitStack) -> list[Contender]:
     ]
 
 
-def first_call(_: ExitStack, only: Collection[str] = ()) -> list[Contender]:
+def _first_call(_: ExitStack) -> list[Contender]:
     return [
         ours.ours(scripts.inside_process(scripts.NO_OPS_OURS)),
-        *peers(scripts.inside(scripts.NO_OPS), only=only),
+        *peers(scripts.inside(scripts.NO_OPS)),
     ]
 
 
@@ -114,7 +113,7 @@ GROUP = Group(
         Workload(
             "process-first-call",
             "No-op, 100,000 items, 2 processes, import and first call in a fresh interpreter",
-            first_call,
+            _first_call,
             rounds=25,
             seconds=30,
             own=True,

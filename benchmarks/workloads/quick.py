@@ -15,7 +15,6 @@ from ..peers import ours, processes, threads
 from ..peers.table import STANDARD, Table, peers
 from ..tasks import compute, positive, same
 from . import latency
-from . import processes as processes_chapter
 from .failures import failing
 from .skew import naps
 from .streams import drain, drained
@@ -112,17 +111,6 @@ WORKLOADS = [
         own=True,
         patience=_PATIENCE,
         needs="Pool",
-    ),
-    Workload(
-        "quick-first-call",
-        "100,000 items, 2 processes, first call of an interpreter",
-        partial(processes_chapter.first_call, only=_POOL),
-        rounds=15,
-        judge="median",
-        seconds=4,
-        own=True,
-        patience=_PATIENCE,
-        needs="process_map",
     ),
     _process_map("process-tiny", same, range(100_000), processes.TINY_MAPS),
     _process_map("process-compute", compute, range(60), processes.MAPS),

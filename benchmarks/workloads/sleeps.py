@@ -77,7 +77,7 @@ GROUP = Group(
             f"Sleep 1 ms, {_SHORT_NAPS[64]:,} items, 64 threads, results as they are completed",
             partial(_unordered, _SHORT_NAPS[64], 64),
             rounds=15,
-            seconds=15,
+            seconds=30,
             limit="`thread_map`, with results in the order of the items",
         ),
     ],
