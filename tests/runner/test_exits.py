@@ -52,6 +52,38 @@ class TestInterruptsAndExits:
         )
         assert (process.stdout, process.stderr, process.returncode) == ("True\n", "", 0)
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+    @pytest.mark.parametrize("how", ["thread_map", "process_map"])
+    def test_ctrl_c_leaves_the_results_that_there_are(self, how: str) -> None:
+        process = run_python(
+            f"""
+            import os, signal, time
+            from metainformant.core import parallel
+
+            def strike(index, item, result):
+                if index == 3:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+            if __name__ == "__main__":
+                try:
+                    parallel.{how}(
+                        str, range(100_000), max_workers=1, chunk_size=1, on_complete=strike
+                    )
+                except KeyboardInterrupt as error:
+                    results = error.results
+                    print(len(results), results[:4])
+                    late = results[-1]
+                    print(type(late).__name__, late.index, late.reason)
+                    print(error._render_traceback_())
+            """
+        )
+        assert process.stderr == ""
+        assert process.stdout.splitlines() == [
+            "100000 ['0', '1', '2', '3']",
+            "TaskCancelledError 99999 it was interrupted",
+            f"['KeyboardInterrupt: {how} was interrupted; what was finished is in `results`']",
+        ]
+
     def test_a_map_at_exit_works_or_says_why_not(self) -> None:
         process = run_python(
             """

@@ -329,3 +329,58 @@ def test_ctrl_c_gets_through() -> None:
         """
     )
     assert ended.stdout == "True\n", ended.stderr
+
+
+class Untold(Executor):
+    """Runs calls in threads, and never says so: a future is pending until it is done, and can be
+    cancelled while its call runs. As Dask's are.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._pool = ThreadPoolExecutor(workers)
+        self._max_workers = workers
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            result = fn(*args, **kwargs)
+            if future.set_running_or_notify_cancel():
+                future.set_result(result)
+
+        self._pool.submit(run)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._pool.shutdown(wait, cancel_futures=cancel_futures)
+
+
+def test_an_executor_that_never_tells_what_runs_runs_nothing_twice() -> None:
+    lock, runs = threading.Lock(), [0] * 400
+    slow = threading.Event()
+
+    def task(item: int) -> int:
+        with lock:
+            runs[item] += 1
+        slow.wait(0.002)
+        return item
+
+    with Untold(4) as executor:
+        for _ in range(3):
+            assert list(parallel.imap(task, range(400), backend=executor)) == list(range(400))
+    assert runs == [3] * 400
+
+
+def test_what_such_an_executor_has_counts_as_started_at_a_deadline() -> None:
+    release = threading.Event()
+    with Untold(2) as executor:
+        stream = parallel.outcomes(
+            lambda _: release.wait(30), range(2), backend=executor, deadline=0.2, chunk_size=1
+        )
+        first, second = next(stream), next(stream)
+        with pytest.raises(parallel.TaskCancelledError):
+            next(stream)
+        release.set()
+    for outcome in (first, second):
+        assert isinstance(outcome.error, parallel.TaskCancelledError)
+        assert outcome.error.started

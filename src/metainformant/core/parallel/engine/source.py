@@ -86,6 +86,9 @@ class ListSource:
         self._next = stop
         return Chunk(self._base, self._first, start, stop, self._attempt)
 
+    def item(self, index: int) -> Any:
+        return self._base[index - self._first]
+
     def next_wakeup(self, now: float) -> float:
         return float("inf")
 

@@ -25,6 +25,7 @@ def parallel_batch(
     max_workers: int | None = 4,
     *,
     on_error: Literal["return"] = "return",
+    strict: bool = False,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -40,6 +41,7 @@ def parallel_batch(
     max_workers: int | None = 4,
     *,
     on_error: Literal["raise", "skip"],
+    strict: bool = False,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -53,6 +55,8 @@ def parallel_batch(
     items: Iterable[Any],
     batch_size: int = 10,
     max_workers: int | None = 4,
+    *,
+    strict: bool = False,
     **options: Any,
 ) -> list[Any]:
     """Call `func` with lists of items, in threads, and return all that it returns as one list.
@@ -61,11 +65,14 @@ def parallel_batch(
     names the batch; other batches are not disturbed.
 
     Args:
-        func: called with a list of up to `batch_size` items; returns a list (or any iterable but
-            text and mappings) of results, usually one per item.
+        func: called with a list of up to `batch_size` items; returns a list (or any iterable
+            except text, mappings and tables) of results, usually one per item.
         items: any iterable, read whole before the map starts.
         batch_size: items per call; the last batch may be smaller.
         max_workers: how many threads at most.
+        strict: True to make it a failure of a batch, a ValueError, if `func` returns fewer or more
+            results than it got items. By default they are joined as they are, and one warning is
+            logged that names the first such batch.
 
     The other options are those of `thread_map`, where one task is one batch: `timeout` is seconds
     per batch, `ordered=False` gives the batches as they are completed, and `chunk_size` is how
@@ -79,4 +86,4 @@ def parallel_batch(
     [1, 3, 2, 5, 4]
     """
     workers = choose_workers("parallel_batch", max_workers)
-    return run_batches("parallel_batch", func, items, batch_size, workers, options)
+    return run_batches("parallel_batch", func, items, batch_size, workers, options, strict=strict)

@@ -225,12 +225,21 @@ class Pool:
         func: Task[list[T], Iterable[R]],
         items: Iterable[T],
         batch_size: int = 10,
+        *,
+        strict: bool = False,
         **options: Any,
     ) -> list[Any]:
         """Call `func` with lists of items, and return all results: see `parallel_batch`."""
         self._check("batch", options)
         return run_batches(
-            "Pool.batch", func, items, batch_size, self._workers, options, **self._options
+            "Pool.batch",
+            func,
+            items,
+            batch_size,
+            self._workers,
+            options,
+            strict=strict,
+            **self._options,
         )
 
     def close(self) -> None:
@@ -277,5 +286,5 @@ class Pool:
         return results
 
 
-def _nothing(item: Any) -> Any:
+def _nothing(item: Any, *state: Any) -> Any:
     return item

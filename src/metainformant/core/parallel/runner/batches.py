@@ -49,40 +49,76 @@ class PerBatch:
     What the function returns is read here, in the worker, since it may be a generator that fails.
     """
 
-    def __init__(self, func: Callable[..., Iterable[Any]]) -> None:
+    def __init__(self, func: Callable[..., Iterable[Any]], strict: bool) -> None:
         self._func = func
+        self._strict = strict
 
     def __call__(self, batch: Batch, *state: Any) -> list[Any]:
-        results = self._func(batch.items, *state)
-        if isinstance(results, (str, bytes, Mapping)) or not hasattr(results, "__iter__"):
+        returned = self._func(batch.items, *state)
+        if isinstance(returned, (str, bytes, Mapping)) or not hasattr(returned, "__iter__"):
             raise TypeError(
-                f"func must return a list of results for its batch, not {describe(results)}"
+                f"func must return a list of results for its batch, not {describe(returned)}"
             )
-        return results if type(results) is list else list(results)
+        if hasattr(returned, "columns"):
+            raise TypeError(
+                "func must return a list of results for its batch, and returned a table "
+                f"({type(returned).__name__}), which iterates over its columns; return its rows, "
+                "for example table.to_dict('records')"
+            )
+        results = returned if type(returned) is list else list(returned)
+        if self._strict and len(results) != len(batch.items):
+            raise ValueError(
+                f"func returned {len(results)} results for the {len(batch.items)} items of its "
+                "batch, and strict=True wants one for each"
+            )
+        return results
 
 
 class BatchCollector:
     """Gathers all results of all batches; a failed batch stands for each of its items."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, caller: str, options: Options) -> None:
+        self._caller = caller
         self._options = options
         self._arrived: list[OutcomeBatch] = []
 
     def add(self, batch: OutcomeBatch) -> None:
         self._arrived.append(batch)
 
+    def fill(self, failure: Callable[[int], BaseException]) -> None:
+        """Do nothing: how many results a batch would have had is not known."""
+
     def results(self) -> list[Any]:
         if self._options.ordered:
             self._arrived.sort(key=lambda batch: batch.start)
         skips = self._options.on_error == "skip"
         results: list[Any] = []
-        for batch in self._arrived:
-            for index, value in enumerate(batch.values, batch.start):
-                if index not in batch.failed:
-                    results.extend(value)
-                elif not skips:
-                    results.extend([value] * len(batch.chunk.item(index).items))
+        odd: tuple[Batch, int] | None = None  # the first batch with another number of results
+        for arrived in self._arrived:
+            for index, value in enumerate(arrived.values, arrived.start):
+                batch = arrived.chunk.item(index)
+                if index in arrived.failed:
+                    if not skips:
+                        results.extend([value] * len(batch.items))
+                    continue
+                results.extend(value)
+                if len(value) != len(batch.items) and (odd is None or batch.start < odd[0].start):
+                    odd = batch, len(value)
+        if odd is not None:
+            self._warn(*odd)
         return results
+
+    def _warn(self, batch: Batch, count: int) -> None:
+        import logging  # slow to import, and needed only for this
+
+        logging.getLogger("metainformant.parallel").warning(
+            "%s: func returned %d results for the %d items of the %r, so results do not stand at "
+            "the places of their items; strict=True makes that an error of the batch",
+            self._caller,
+            count,
+            len(batch.items),
+            batch,
+        )
 
 
 def run_batches(
@@ -92,17 +128,22 @@ def run_batches(
     batch_size: object,
     workers: Workers,
     options: Mapping[str, object],
+    *,
+    strict: object = False,
     **arguments: object,
 ) -> list[Any]:
     """Run a map over batches of items; return all results as one list. Checks its arguments."""
     size = validate.whole(caller, "batch_size", batch_size)
-    call = make_call(caller, PerBatch(func), workers, options, **arguments)
+    per_batch = PerBatch(func, validate.flag(caller, "strict", strict))
+    call = make_call(caller, per_batch, workers, options, **arguments)
     arguments_of_func = 1 if call.options.worker_state is None else 2
     check_function(caller, func, arguments_of_func, may_be_generator=True)
     options_per_batch = call.options.replace(on_complete=_per_batch(call.options.on_complete))
     batches = batched(validate.check_items(caller, items), size)
     return run_list(
-        call.with_options(options_per_batch), batches, lambda _: BatchCollector(call.options)
+        call.with_options(options_per_batch),
+        batches,
+        lambda _: BatchCollector(caller, call.options),
     )
 
 

@@ -21,12 +21,18 @@ if TYPE_CHECKING:
 
         def results(self) -> list[Any]: ...
 
+        def fill(self, failure: Callable[[int], BaseException]) -> None:
+            """Put a failure, made of the index, into each slot that has no outcome."""
+
+
+_EMPTY: Any = object()  # in slots that have no outcome yet
+
 
 class SlotCollector:
     """Gathers results in input order."""
 
     def __init__(self, total: int, on_error: OnError) -> None:
-        self._slots: list[Any] = [None] * total
+        self._slots: list[Any] = [_EMPTY] * total
         self._skipped: set[int] | None = set() if on_error == "skip" else None
 
     def add(self, batch: OutcomeBatch) -> None:
@@ -34,6 +40,13 @@ class SlotCollector:
         self._slots[start : start + len(values)] = values
         if self._skipped is not None:
             self._skipped.update(batch.failed)
+
+    def fill(self, failure: Callable[[int], BaseException]) -> None:
+        for index, value in enumerate(self._slots):
+            if value is _EMPTY:
+                self._slots[index] = failure(index)
+                if self._skipped is not None:
+                    self._skipped.add(index)
 
     def results(self) -> list[Any]:
         if self._skipped:
@@ -51,6 +64,9 @@ class ArrivalCollector:
 
     def add(self, batch: OutcomeBatch) -> None:
         self._results.extend(batch.successes() if self._skips else batch.values)
+
+    def fill(self, failure: Callable[[int], BaseException]) -> None:
+        """Do nothing: what was not completed has no place."""
 
     def results(self) -> list[Any]:
         return self._results

@@ -60,10 +60,15 @@ def run_list(
     )
 
     def deliver(batch: OutcomeBatch) -> None:
+        collector.add(batch)  # first: what comes after may be interrupted
         announce(batch, options.on_complete)
-        collector.add(batch)
 
-    ending = engine.run(deliver)
+    try:
+        ending = engine.run(deliver)
+    except KeyboardInterrupt:  # by a signal: one that a task raised is in the ending
+        from .interrupt import MapInterrupt
+
+        raise MapInterrupt(call.caller, source, collector) from None
     if ending.kind == "completed":
         return collector.results()
     results = collector.results()

@@ -25,7 +25,15 @@ _LONGEST_WAIT = 0.1
 
 
 class ExecutorJob:
-    """A chunk in the handles of an executor. Owned by the engine's thread."""
+    """A chunk that was handed to an executor. Owned by the engine's thread.
+
+    Args:
+        place: what the worker is called until it has told its name.
+        tells_running: whether the executor's futures are known to tell whether they run. Of others
+            a chunk counts as begun once it is handed over: their `cancel()` may succeed although a
+            worker has the chunk, and then its items would run twice.
+        again: told that the job is to be handed over once more.
+    """
 
     def __init__(
         self,
@@ -34,6 +42,8 @@ class ExecutorJob:
         attempt: int,
         place: str,
         again: Callable[[ExecutorJob], None],
+        *,
+        tells_running: bool,
     ) -> None:
         self.items = items
         self.first = first
@@ -44,14 +54,15 @@ class ExecutorJob:
         self.ended = 0.0
         self.worker = ""  # at first the kind of executor, in the end the worker
         self._place = place
-        self._again = again  # to be told that it is to be handed over once more
+        self._tells_running = tells_running
+        self._again = again
         self._finished = Finished([], {})
         self._started: float | None = None
 
     @property
     def started(self) -> float | None:
         """When it was first seen running, and in the end when it really was started."""
-        if self._started is None and self.future is not None and self.future.running():
+        if self._started is None and self._has_begun():
             self._started, self.worker = monotonic(), self._place
         return self._started
 
@@ -66,7 +77,7 @@ class ExecutorJob:
         if self.is_ended:
             return keep if self.completed() < keep else self.completed() + 1
         if future is not None:
-            if not future.cancel():
+            if not self._tells_running or not future.cancel():
                 return len(self.items)
             self.future = None
             self._again(self)
@@ -88,7 +99,11 @@ class ExecutorJob:
         pass
 
     def is_running(self) -> bool:
-        return self.future is not None and self.future.running()
+        return self._has_begun()
+
+    def _has_begun(self) -> bool:
+        """Return whether a worker may have the chunk."""
+        return self.future is not None and (not self._tells_running or self.future.running())
 
     def stack(self) -> tuple[Frame, ...]:
         return ()
@@ -129,6 +144,7 @@ class ExecutorBackend:
         self._executor = executor
         self._run = run
         self._keep_times = keep_times
+        self._tells_running = _tells_running(executor)
         # All state is owned by the engine's thread, but for the queue of what has happened, which
         # the executor's threads add to. None: somebody wants to wake us.
         self._events: queue.SimpleQueue[tuple[ExecutorJob, Future[Any]] | None] = (
@@ -148,7 +164,9 @@ class ExecutorBackend:
 
     def submit(self, items: list[Any], first: int, attempt: int) -> ExecutorJob:
         place = type(self._executor).__name__
-        job = ExecutorJob(items, first, attempt, place, self._steal)
+        job = ExecutorJob(
+            items, first, attempt, place, self._steal, tells_running=self._tells_running
+        )
         self._queue.append(job)
         return job
 
@@ -297,3 +315,13 @@ class ExecutorBackend:
 
 def _in_words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+# Whose executors have futures that are running before their call begins. Of Dask's, none ever is.
+_TRUTHFUL = ("concurrent", "loky", "joblib", "mpi4py")
+
+
+def _tells_running(executor: Executor) -> bool:
+    """Return whether a future of this executor that can be cancelled is certain not to run."""
+    bases = [base.__module__ for base in type(executor).__mro__ if base is not Executor]
+    return any(module.split(".")[0] in _TRUTHFUL for module in bases)
