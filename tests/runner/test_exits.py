@@ -84,6 +84,28 @@ class TestInterruptsAndExits:
             f"['KeyboardInterrupt: {how} was interrupted; what was finished is in `results`']",
         ]
 
+    @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+    def test_where_ctrl_c_is_ignored_it_stays_so(self) -> None:
+        """As for what nohup or a script starts in the background; a map changes nothing there."""
+        process = run_python(
+            """
+            import os, signal
+            from metainformant.core import parallel
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # what Python starts with there
+
+            def strike(item):
+                os.kill(os.getpid(), signal.SIGINT)
+                return item
+
+            if __name__ == "__main__":
+                print(parallel.thread_map(strike, range(3), max_workers=2))
+                print(parallel.process_map(str, range(3), max_workers=2))
+                print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+            """
+        )
+        assert process.stderr == ""
+        assert process.stdout.splitlines() == ["[0, 1, 2]", "['0', '1', '2']", "True"]
+
     def test_a_map_at_exit_works_or_says_why_not(self) -> None:
         process = run_python(
             """

@@ -65,7 +65,9 @@ def run_list(
 
     try:
         ending = engine.run(deliver)
-    except KeyboardInterrupt:  # by a signal: one that a task raised is in the ending
+    except KeyboardInterrupt as interrupt:
+        if interrupt.args:  # no signal: an initializer raised it
+            raise
         from .interrupt import MapInterrupt
 
         raise MapInterrupt(call.caller, source, collector) from None
