@@ -19,6 +19,7 @@ import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.backends.ipc.channel import Channel
+from metainformant.core.parallel.backends.isolated import messages, worker_group
 
 
 def same(item: Any) -> Any:
@@ -65,7 +66,7 @@ def total(batch: list[int]) -> list[int]:
 
 
 class Counter:
-    """Counts the calls of a worker, and slice_ when it is closed."""
+    """Counts the calls of a worker, and notes when it is closed."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -196,14 +197,14 @@ def test_a_function_that_cannot_be_sent_is_not_mistaken_for_the_last_one(
     pool: parallel.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert pool.map(same, ["a"]) == ["a"]
-    send = Channel.send_payload
+    send = messages.send
 
-    def fail(self: Channel, payload: Any, parts: Any, *message: Any) -> None:
-        if message[0] == "function":
+    def fail(channel: Channel, message: Any) -> None:
+        if isinstance(message, messages.SetFunction):
             raise OSError(errno.EMFILE, "Too many open files")
-        send(self, payload, parts, *message)
+        send(channel, message)
 
-    monkeypatch.setattr(Channel, "send_payload", fail)
+    monkeypatch.setattr(worker_group, "send", fail)
     with pytest.raises(parallel.ParallelError, match=r"can't send its work to .*: .*Too many open"):
         pool.map(pid, ["a"])
     monkeypatch.undo()
@@ -235,7 +236,7 @@ def test_workers_that_cannot_be_told_how_to_prepare_themselves(
     def fail(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(Channel, "send_payload", fail)
+    monkeypatch.setattr(Channel, "attach", fail)
     with parallel.Pool("process", 2) as pool:
         with pytest.raises(parallel.ParallelError, match=r"can't start another worker: .*Too many"):
             pool.map(same, [1])

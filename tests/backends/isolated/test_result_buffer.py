@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metainformant.core.parallel.backends.ipc.shared_memory import Segment
-from metainformant.core.parallel.backends.isolated.job import RemoteJob
+from metainformant.core.parallel.backends.isolated.job import IsolatedJob
 from metainformant.core.parallel.backends.isolated.result_buffer import SIZE, Header, ResultBuffer
 
 
@@ -19,16 +19,15 @@ class FakeHandle:
     """What a job has to know of its worker."""
 
     def __init__(self) -> None:
+        self.name = "fake"
         self.segment = Segment(SIZE)
         self.buffer = ResultBuffer(self.segment)
 
 
-def _nothing(_: object) -> None: ...
-
-
-def job_of(count: int, handle: FakeHandle) -> RemoteJob:
-    job = RemoteJob(list(range(count)), 0, 1, 1, _nothing, _nothing, timed=False)
-    job.handle, job.sent = handle, count  # type: ignore[assignment]
+def job_of(count: int, handle: Any) -> IsolatedJob:
+    owner: Any = None  # is not asked
+    job = IsolatedJob(list(range(count)), 0, 1, 1, owner, timed=False)
+    job.was_sent(handle, count)
     handle.buffer.prepare(count)
     handle.buffer.header[Header.JOB] = 1
     return job
@@ -47,13 +46,13 @@ def test_any_interleaving_of_runs_and_cuts(data: st.DataObject, count: int) -> N
     """The boundary that the engine's side computes after a cut is right in every interleaving."""
     handle = _hand
     buffer, job = handle.buffer, job_of(count, handle)
-    tape = buffer.permitted(list(range(count)), timed=False)
+    permitted = buffer.permitted(list(range(count)), timed=False)
     started: list[int] = []
     mine = count  # the engine's side owns what is from here on
     for step in data.draw(st.lists(st.sampled_from(["start", "finish", "cut"]), max_size=60)):
         done = job.completed()
         if step == "start" and len(started) == done:
-            item = next(tape, None)
+            item = next(permitted, None)
             if item is not None:
                 started.append(item)
         elif step == "finish" and done < len(started):
@@ -62,7 +61,7 @@ def test_any_interleaving_of_runs_and_cuts(data: st.DataObject, count: int) -> N
             mine = min(mine, job.truncate(data.draw(st.integers(0, count))))
         assert started == list(range(len(started)))
         assert len(started) <= mine
-    for item in tape:
+    for item in permitted:
         started.append(item)  # noqa: PERF402  # one by one, as a worker does
     assert len(started) in (mine, mine - 1)
 
@@ -86,15 +85,15 @@ def test_cuts_against_a_running_worker(handle: FakeHandle) -> None:
     count = 5000
     for round_number in range(100):
         job, buffer = job_of(count, handle), handle.buffer
-        tape = buffer.permitted(list(range(count)), timed=False)
+        permitted = buffer.permitted(list(range(count)), timed=False)
         barrier = threading.Barrier(2)
         ran: list[int] = []
 
         def consume(
-            tape: Any = tape, buffer: Any = buffer, barrier: Any = barrier, ran: Any = ran
+            permitted: Any = permitted, buffer: Any = buffer, barrier: Any = barrier, ran: Any = ran
         ) -> None:
             barrier.wait(30)
-            for position, item in enumerate(tape):
+            for position, item in enumerate(permitted):
                 ran.append(item)
                 buffer.kinds[position] = 1
 

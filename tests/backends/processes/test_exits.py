@@ -22,7 +22,7 @@ BUSY = """
             import subprocess
             child = subprocess.Popen(["sleep", "1000"])
             tasks.note(os.environ["PIDS"], child.pid)
-        tasks.abandoned((kind, "", 0))
+        tasks.stuck((kind, "", 0))
         time.sleep(1000)
 
     if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How items and calls are named in messages: short, and never failing."""
+"""How items and errors are named in messages: short, and never failing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 60
 _short.maxlevel = 3
+
+# The most that `error_in_words` tells.
+_LONGEST_TEXT = 10_000
 
 # More notes than this on one exception help nobody; they pile up when a function raises the same
 # exception object for every item.
@@ -25,6 +28,16 @@ def describe(item: object) -> str:
         return _short.repr(item)
     except Exception:
         return f"<{type(item).__name__}>"
+
+
+def error_in_words(error: BaseException) -> str:
+    """Return the name of the error's class and its text, also if making the text fails."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "<its text can't be shown>"
+    name = type(error).__qualname__
+    return f"{name}: {text}"[:_LONGEST_TEXT] if text else name
 
 
 def note_failure(

@@ -101,7 +101,7 @@ class Pool:
         if needs_pool(call):
             pool = self._workers.pool = make_worker_pool(call, kept=True)
             # Also at exit, and when nobody has the pool any more.
-            self._finalizer = weakref.finalize(self, pool.close, None)
+            self._finalizer = weakref.finalize(self, pool.abort)
 
     @overload
     def map(

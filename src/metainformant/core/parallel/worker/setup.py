@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from ..describe import describe
+from ..describe import describe, error_in_words
 from ..errors import ParallelError
 from .frames import own_frame
 
@@ -72,4 +72,4 @@ def _named(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise ParallelError(f"{what}: {type(error).__name__}: {error}") from error
+        raise ParallelError(f"{what}: {error_in_words(error)}") from error

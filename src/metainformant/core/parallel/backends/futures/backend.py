@@ -14,7 +14,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from time import monotonic
 from typing import Any
 
-from ...describe import describe
+from ...describe import describe, error_in_words
 from ...engine.backend import Finished
 from ...errors import Frame, ParallelError
 from ...options import MapCall
@@ -231,8 +231,8 @@ class ExecutorBackend:
             except Exception as error:
                 self._queue.appendleft(job)
                 self._refuse(
-                    f"takes no more work: {_in_words(error)}. Pass an executor that is neither "
-                    "broken nor shut down",
+                    f"takes no more work: {error_in_words(error)}. Pass an executor that is "
+                    "neither broken nor shut down",
                     error,
                 )
                 return
@@ -292,7 +292,7 @@ class ExecutorBackend:
         for at, item in enumerate(job.items):
             failed[at] = ParallelError(
                 f"item {job.first + at} ({describe(item)}) was lost together with its chunk, and "
-                f"may have been run or not: the executor is broken: {_in_words(error)}"
+                f"may have been run or not: the executor is broken: {error_in_words(error)}"
             )
             failed[at].__cause__ = error
         return Finished(list(failed.values()), failed)
@@ -304,17 +304,13 @@ class ExecutorBackend:
         except ParallelError as failure:
             self._workers, self._refusal = 0, failure
         else:
-            self._refuse(f"could not run a chunk: {_in_words(error)}", error)
+            self._refuse(f"could not run a chunk: {error_in_words(error)}", error)
 
     def _refuse(self, why: str, cause: BaseException | None = None) -> None:
         """Let the engine find that there is no worker, and none to be had."""
         self._workers = 0
         self._refusal = ParallelError(f"{self._call.caller}: backend={self._executor!r} {why}")
         self._refusal.__cause__ = cause
-
-
-def _in_words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 # Whose executors have futures that are running before their call begins. Of Dask's, none ever is.

@@ -12,21 +12,14 @@ import pickle
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ...describe import describe
+from ...describe import error_in_words
 from ...errors import ParallelError
-from ...worker.frames import own_frame
-from ..ipc.exceptions import pack, refused_module, unpack, unpicklable
+from ..ipc.exceptions import pack, refused_module, unpack, unpicklable, unreadable_result
+from ..ipc.items import Sealed, SealedItem, opening, seal
 from ..ipc.payload import dumps
 
 # Lists of these can be pickled and read for certain, so that is done in one go.
 _PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
-
-
-class Refused:
-    """In the place of an item that could not be pickled, or not be read."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
 
 
 class ChunkRequest(NamedTuple):
@@ -47,14 +40,14 @@ class ChunkRequest(NamedTuple):
 
     def __reduce__(self) -> tuple[Any, ...]:
         func = packed_func(self.caller, self.func)
-        items = dumps(self.items) if _is_plain(self.items) else list(map(_sealed, self.items))
+        items = dumps(self.items) if _is_plain(self.items) else list(map(seal, self.items))
         return _SealedRequest, (self.caller, func, items, *self[3:])
 
 
 class _SealedRequest(NamedTuple):
     caller: str
     func: bytes
-    items: bytes | list[bytes | Refused]
+    items: bytes | list[Sealed]
     first: int
     attempt: int
     timeout: float | None
@@ -73,14 +66,12 @@ class _SealedRequest(NamedTuple):
             )
             raise ParallelError(
                 f"{self.caller}: func can't be read in a worker of the executor: "
-                f"{type(error).__name__}: {error}{fix}"
+                f"{error_in_words(error)}{fix}"
             ) from error
         if isinstance(self.items, bytes):
             items = pickle.loads(self.items)
         else:
-            items = list(map(_unsealed, self.items))
-            if any(type(item) is Refused for item in items):
-                func = _refusing(func)
+            items, func = list(map(SealedItem, self.items)), opening(func)
         return ChunkRequest(self.caller, func, items, *self[3:])
 
 
@@ -134,11 +125,7 @@ class _SealedResult(NamedTuple):
                 try:
                     values[at] = None if at in failed else pickle.loads(record)
                 except Exception as error:
-                    failed[at] = ParallelError(
-                        f"the result can't be read: {type(error).__name__}: {error}. "
-                        "Return what can be pickled and read again here."
-                    )
-                    failed[at].__cause__ = error
+                    failed[at] = unreadable_result(error)
         for at, failure in failed.items():
             values[at] = failure
         broken: Any = None if self.broken is None else unpack(self.broken, self.worker)
@@ -155,32 +142,3 @@ def packed_func(caller: str, func: Callable[..., Any]) -> bytes:
 
 def _is_plain(values: Sequence[Any]) -> bool:
     return _PLAIN.issuperset(map(type, values))
-
-
-def _sealed(item: Any) -> bytes | Refused:
-    try:
-        return dumps(item)
-    except Exception as error:
-        return Refused(str(unpicklable(f"the item {describe(item)}", error)))
-
-
-def _unsealed(record: bytes | Refused) -> Any:
-    if isinstance(record, Refused):
-        return record
-    try:
-        return pickle.loads(record)
-    except Exception as error:
-        return Refused(
-            f"the item can't be read in a worker: {type(error).__name__}: {error}"
-            f"{refused_module(error)}"
-        )
-
-
-def _refusing(func: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    @own_frame
-    def call_with_item(item: Any) -> Any:
-        if type(item) is Refused:
-            raise ParallelError(item.text)
-        return func(item)
-
-    return call_with_item

@@ -10,7 +10,6 @@ with its interpreter and its thread, and counted as stuck.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import sys
 import threading
@@ -25,30 +24,24 @@ from ...options import MapCall
 from ...worker.interrupt import takes_wakes
 from ..ipc.channel import channel
 from ..ipc.shared_memory import Segment
+from ..isolated.handle import WorkerHandle
+from ..isolated.main_guard import MAIN_GUARD
 from ..isolated.result_buffer import SIZE, Header, ResultBuffer
 from ..isolated.worker_pool import WorkerPool
 from . import worker as subinterpreter
 from .exit import _living
 
-# Seconds to wait for a worker to say where it is, or at exit whether it is blocked.
-_STACK_WAIT = 0.1
+# Seconds to wait at exit for a worker to say whether it is blocked.
+_EXIT_WAIT = 0.1
 
 
-class InterpreterHandle:
+class InterpreterHandle(WorkerHandle):
     """One interpreter. Owned by the engine's thread, but for what is said to be shared."""
 
     def __init__(self, name: str, start: dict[str, Any], interpreters: Any) -> None:
-        self.name = name
         self.segment = Segment(SIZE)
-        self.buffer = ResultBuffer(self.segment)
-        self.channel, self._theirs = channel()
-        self.is_ready = False
-        self.must_be_replaced = False
-        self.job: Any = None
-        self.function: Any = None
-        self.tasks = 0
-        self.overdue_at = math.inf
-        self.pid = os.getpid()
+        ours, self._theirs = channel()
+        super().__init__(name, ours, ResultBuffer(self.segment))
         self._start = start
         self._interpreters = interpreters
         self._is_killed = False
@@ -96,6 +89,10 @@ class InterpreterHandle:
 
     # In the engine's thread
 
+    @property
+    def pid(self) -> int:
+        return os.getpid()
+
     def sentinels(self) -> list[Any]:
         return [self._sentinel]
 
@@ -109,8 +106,8 @@ class InterpreterHandle:
     def runs(self, number: int) -> bool:
         return self.job is not None and self.job.number == number and self.is_alive()
 
-    def stack(self) -> tuple[Frame, ...]:
-        answer: tuple[Frame, ...] | None = self._ask("stack", wait=_STACK_WAIT)
+    def stack(self, timeout: float) -> tuple[Frame, ...]:
+        answer: tuple[Frame, ...] | None = self._ask("stack", wait=timeout)
         return answer or ()
 
     def _ask(self, *message: Any, wait: float | None = None) -> Any:
@@ -146,7 +143,7 @@ class InterpreterHandle:
 
     def part(self) -> bool:
         """Say farewell; return whether the interpreter can do nothing any more."""
-        return bool(self._ask("part", wait=_STACK_WAIT))
+        return bool(self._ask("part", wait=_EXIT_WAIT))
 
 
 class InterpreterPool(WorkerPool):
@@ -166,14 +163,13 @@ class InterpreterPool(WorkerPool):
                 f"{sys.version_info.major}.{sys.version_info.minor}; use process_map or "
                 "backend='process', which means the same"
             ) from None
-        self._packed = self.packed()
+        self._packed = self.pack_preparation()
         takes_wakes()
 
     def start(self, name: str) -> InterpreterHandle:
         if getattr(process.current_process(), "_inheriting", False):
             raise ParallelError(
-                f"{self.label}: the script starts its map while a worker imports it. Start it "
-                "below `if __name__ == '__main__':`, since each worker imports the script"
+                f"{self.label}: the script starts its map while a worker imports it. {MAIN_GUARD}"
             )
         data = spawn.get_preparation_data(name)
         wanted = ("sys_path", "sys_argv", "init_main_from_name", "init_main_from_path")

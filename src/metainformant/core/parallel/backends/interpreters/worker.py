@@ -26,7 +26,7 @@ from ...worker import context, interrupt
 from ...worker.interrupt import Interruptible, TaskEnded
 from ...worker.stacks import stack_of
 from ..ipc.channel import Channel
-from ..ipc.payload import Payload
+from ..ipc.payload import Packed
 from ..ipc.shared_memory import Segment
 from ..isolated.result_buffer import Header, ResultBuffer
 from ..isolated.worker import Worker
@@ -55,11 +55,9 @@ class InterpreterWorker(Worker):
         super()._run_items(func, permitted, fail_fast)
         self._flight[1].settle()
 
-    def _send_out_of_band(
-        self, position: int, kind: int, payload: Payload, parts: list[Any]
-    ) -> None:
+    def _send_out_of_band(self, position: int, kind: int, packed: Packed) -> None:
         self._flight[1].settle()  # or half a message might be sent
-        super()._send_out_of_band(position, kind, payload, parts)
+        super()._send_out_of_band(position, kind, packed)
         self._allow_end()
 
     def _allow_end(self) -> None:

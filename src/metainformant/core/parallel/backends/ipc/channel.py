@@ -10,14 +10,17 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
-from .payload import Payload
+from .payload import Packed, Payload
 from .shared_memory import filled, mapped
+
+# What stands for a payload in a message: what `Channel.attach` returns and `Channel.open` takes.
+Attachment = tuple[Any, ...]
 
 
 class Channel:
     """One end. What is large goes beside the messages, as shared memory.
 
-    Messages are tuples, the first of which says what it is. A payload among them is the last.
+    Messages are tuples. Whoever receives one with an attachment opens that before the next message.
     Each end belongs to one thread.
     """
 
@@ -26,9 +29,8 @@ class Channel:
     ) -> None:
         self.reader = reader
         self._writer = writer
-        self._fd_socket = (
-            fd_socket  # carries file descriptors; None on Windows, where memory has names
-        )
+        # Carries file descriptors; None on Windows, where memory has names.
+        self._fd_socket = fd_socket
         # Memory with a name has to be kept until the other side has opened it, which it has when
         # it answers or listens again.
         self._kept: list[Any] = []
@@ -38,31 +40,33 @@ class Channel:
         """What it is made of."""
         return self.reader, self._writer, self._fd_socket
 
-    def send(self, *message: Any) -> None:
+    def send(self, message: tuple[Any, ...]) -> None:
         self._writer.send_bytes(pickle.dumps(message, 5))
 
-    def send_payload(self, payload: Payload, parts: list[Any], *message: Any) -> None:
-        handle = None
-        if payload.body is None:
-            handle = self._send_out_of_band(parts, payload.size)
-        self.send(*message, handle, tuple(payload))
-
     def receive(self) -> tuple[Any, ...]:
-        """The next message. EOFError or OSError if the other side is gone."""
-        self._kept.clear()
+        """Wait for the next message; EOFError or OSError if the other side is gone."""
+        if self._kept:
+            self._kept.clear()
         return pickle.loads(self.reader.recv_bytes())  # type: ignore[no-any-return]
 
-    def open(self, handle: Any, fields: tuple[Any, ...]) -> tuple[Payload, memoryview | None]:
-        """The payload at the end of a message, and what came with it."""
+    def attach(self, packed: Packed) -> Attachment:
+        """Send what is large of a payload, ahead of the message that has the attachment."""
+        payload, parts = packed
+        sent = self._send_out_of_band(parts, payload.size) if payload.body is None else None
+        return sent, *payload
+
+    def open(self, attachment: Attachment) -> tuple[Payload, memoryview | None]:
+        """Receive the payload of an attachment, and the memory that its objects are in."""
+        sent, *fields = attachment
         payload = Payload(*fields)
         if payload.body is not None:
             return payload, None
-        return payload, memoryview(self._receive_out_of_band(handle, payload.size))
+        return payload, memoryview(self._receive_out_of_band(sent, payload.size))
 
-    def later(self, handle: Any, fields: tuple[Any, ...]) -> Callable[[], Any]:
-        """What reads the only object of such a payload, or raises what kept it from coming."""
+    def open_later(self, attachment: Attachment) -> Callable[[], Any]:
+        """Receive an attachment; return what reads its only object, or raises why it can't."""
         try:
-            payload, memory = self.open(handle, fields)
+            payload, memory = self.open(attachment)
         except (EOFError, OSError) as error:  # there may be no descriptor left
             why = str(error) or "it could not be received"
 
@@ -91,8 +95,8 @@ class Channel:
             self._kept.append(segment)
             return segment.name
 
-        def _receive_out_of_band(self, handle: Any, size: int) -> mmap.mmap:
-            return mmap.mmap(-1, size, tagname=handle)
+        def _receive_out_of_band(self, name: Any, size: int) -> mmap.mmap:
+            return mmap.mmap(-1, size, tagname=name)
 
     else:
 
@@ -107,7 +111,7 @@ class Channel:
                 os.close(fd)
             return None
 
-        def _receive_out_of_band(self, handle: Any, size: int) -> mmap.mmap | bytearray:
+        def _receive_out_of_band(self, name: Any, size: int) -> mmap.mmap | bytearray:
             import os
 
             assert self._fd_socket is not None  # noqa: S101

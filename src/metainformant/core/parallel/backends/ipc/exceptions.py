@@ -12,14 +12,13 @@ import re
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from ...describe import error_in_words
 from ...errors import Frame, ParallelError, format_stack
 from ...worker.frames import own_code
 from .payload import dumps
 
 # Longer chains of causes are cut.
 _LONGEST_CHAIN = 20
-# The most that an exception which is replaced by its text may say.
-_LONGEST_TEXT = 10_000
 
 
 class RemoteTraceback(Exception):  # noqa: N818  # what `concurrent.futures` calls it
@@ -69,7 +68,7 @@ def _pack_one(error: BaseException) -> _Packed:
         pickled = dumps(_Copy.of(error) if _is_plain(type(error)) else error)
     except Exception:
         pickled = None
-    return _Packed(pickled, _in_words(error), frames_of(error), error.__suppress_context__)
+    return _Packed(pickled, error_in_words(error), frames_of(error), error.__suppress_context__)
 
 
 class _Copy(NamedTuple):
@@ -115,15 +114,6 @@ def _built_in(kind: type[BaseException]) -> type[BaseException]:
 
 
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
-
-
-def _in_words(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:
-        text = "<its text can't be shown>"
-    name = type(error).__qualname__
-    return f"{name}: {text}"[:_LONGEST_TEXT] if text else name
 
 
 def frames_of(error: BaseException) -> tuple[Frame, ...]:
@@ -175,17 +165,27 @@ def _unpack_one(packed: _Packed) -> BaseException:
             if isinstance(error, BaseException):
                 return error
         except Exception as failure:
-            reason = f"read: {_in_words(failure)}"
+            reason = f"read: {error_in_words(failure)}"
     return ParallelError(f"{packed.text} (the exception itself could not be {reason})")
 
 
 def unpicklable(what: str, error: BaseException) -> ParallelError:
-    """What is said of an item, a result or a function that can't be pickled."""
+    """Make the failure of an item, a result or a function that can't be pickled."""
     fix = "" if _has_cloudpickle() else ", or pip install 'metainformant[process]'"
     return ParallelError(
         f"{what} can't be pickled, which it must be to get to another process: "
-        f"{_in_words(error)}. Use what is defined at the top level of a module{fix}."
+        f"{error_in_words(error)}. Use what is defined at the top level of a module{fix}."
     )
+
+
+def unreadable_result(error: Exception) -> ParallelError:
+    """Make the failure of an item whose result can't be read in the process of the caller."""
+    failure = ParallelError(
+        f"the result can't be read: {error_in_words(error)}. "
+        "Return what can be pickled and read again here."
+    )
+    failure.__cause__ = error
+    return failure
 
 
 def _has_cloudpickle() -> bool:

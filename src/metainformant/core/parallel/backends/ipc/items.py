@@ -1,4 +1,4 @@
-"""Items that are sent one by one, since one of their chunk can't be pickled or read."""
+"""Items that are pickled one by one, so that one which can't be pickled or read fails alone."""
 
 from __future__ import annotations
 
@@ -6,41 +6,55 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+from ...describe import describe, error_in_words
 from ...errors import ParallelError
 from ...worker.frames import own_frame
-from .exceptions import refused_module
+from .exceptions import refused_module, unpicklable
+from .payload import dumps
+
+# The pickle of one item; or, as a text, why it could not be pickled.
+Sealed = bytes | str
 
 
-class Unsendable:
-    """In the place of an item that could not be pickled."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
-class Pickled:
-    """An item that comes on its own, since it may fail to be read."""
-
-    def __init__(self, record: bytes) -> None:
-        self.record = record
+def seal(item: Any) -> Sealed:
+    """Pickle an item on its own; never fails."""
+    try:
+        return dumps(item)
+    except Exception as error:
+        return str(unpicklable(f"the item {describe(item)}", error))
 
 
-def unwrapping(func: Callable[[Any], Any]) -> Callable[[Any], Any]:
+class SealedItem:
+    """An item in the worker, which is read when its task begins."""
+
+    __slots__ = ("_sealed",)
+
+    def __init__(self, sealed: Sealed) -> None:
+        self._sealed = sealed
+
     @own_frame
-    def call_with_item(wrapped: Unsendable | Pickled) -> Any:
-        return func(unwrapped(wrapped))
+    def open(self) -> Any:
+        """Read the item; ParallelError if that fails, or if it could not be pickled."""
+        if isinstance(self._sealed, str):
+            raise ParallelError(self._sealed)
+        try:
+            return pickle.loads(self._sealed)
+        except Exception as error:
+            raise ParallelError(
+                f"the item can't be read in a worker: {error_in_words(error)}"
+                f"{refused_module(error)}"
+            ) from error
+
+    def __repr__(self) -> str:
+        """Describe the item itself, which is what messages are to name."""
+        return describe(self.open())
+
+
+def opening(func: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Wrap a function so that it takes sealed items."""
+
+    @own_frame
+    def call_with_item(sealed: SealedItem) -> Any:
+        return func(sealed.open())
 
     return call_with_item
-
-
-@own_frame
-def unwrapped(item: Unsendable | Pickled) -> Any:
-    if isinstance(item, Unsendable):
-        raise ParallelError(item.text)
-    try:
-        return pickle.loads(item.record)
-    except Exception as error:
-        raise ParallelError(
-            f"the item can't be read in a worker: {type(error).__name__}: {error}"
-            f"{refused_module(error)}"
-        ) from error

@@ -47,6 +47,10 @@ class Payload(NamedTuple):
             start = end
 
 
+# With the parts of the body if that is to go out of band; else these are empty.
+Packed = tuple[Payload, list[Any]]
+
+
 class PayloadBuilder:
     """Collects pickled objects. References are kept to their buffers, which are not copied yet."""
 
@@ -90,8 +94,8 @@ class PayloadBuilder:
         self._objects.append((self._end, buffers))
         self.size += sum(map(len, parts)) + sum(buffer.nbytes for buffer in buffers)
 
-    def pack(self, large: int = LARGE) -> tuple[Payload, list[Any]]:
-        """The payload, and the parts of its body if that is to go into a segment."""
+    def pack(self, large: int = LARGE) -> Packed:
+        """Make the payload, with a body that is sent out of band from `large` bytes on."""
         parts, at = list(self._parts), self._end
         objects = []
         for end, buffers in self._objects:

@@ -2,58 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import math
+from abc import ABC, abstractmethod
+from typing import Any
 
 from ...errors import Frame
 from ..ipc.channel import Channel
+from ..ipc.payload import Payload
 from .result_buffer import ResultBuffer
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .job import IsolatedJob
 
-class WorkerHandle(Protocol):
-    """A worker, of whatever kind. Owned by the engine's thread."""
 
-    name: str
-    channel: Channel
-    buffer: ResultBuffer
-    is_ready: bool  # whether it is prepared
-    job: Any  # the RemoteJob that it has in handle; None if it has none
-    function: Any  # the payload of the function that it was sent last
-    must_be_replaced: bool  # whether it is to be replaced once it has no job
-    tasks: int  # how many items it has run
-    overdue_at: float  # when to kill it, if it does not end the call that was given up
+class WorkerHandle(ABC):
+    """A worker, of whatever kind. Owned by the engine's thread.
+
+    Attributes:
+        is_ready: whether it is prepared.
+        job: what it was sent and has not come back from. If it can't be killed, that may be for
+            ever.
+        func: the payload of the function that it was sent last.
+        tasks: how many items it has run.
+        must_be_replaced: whether to end it once it has no job.
+        overdue_at: when to kill it, if it does not come back from a call that was given up.
+    """
+
+    def __init__(self, name: str, channel: Channel, buffer: ResultBuffer) -> None:
+        self.name = name
+        self.channel = channel
+        self.buffer = buffer
+        self.is_ready = False
+        self.job: IsolatedJob | None = None
+        self.func: Payload | None = None
+        self.tasks = 0
+        self.must_be_replaced = False
+        self.overdue_at = math.inf
 
     @property
+    @abstractmethod
     def pid(self) -> int:
-        """Of its process."""
-        ...
+        """Id of its process."""
 
+    @abstractmethod
     def sentinels(self) -> list[Any]:
-        """What becomes readable when it has ended or was killed; see `poller.py`."""
-        ...
+        """What becomes readable when it has ended or was killed; see `ipc/poller.py`."""
 
+    @abstractmethod
     def is_alive(self) -> bool:
         """Whether it runs. One that can't be killed may do so for as long as its call does."""
-        ...
 
+    @abstractmethod
     def end_call(self, number: int, position: int) -> None:
-        """End the call in flight, which was given up."""
-        ...
+        """End the call in flight, which was given up: of that job, with the item there."""
 
+    @abstractmethod
     def runs(self, number: int) -> bool:
-        """Whether it still has that job in handle."""
-        ...
+        """Whether it still has the job of that number."""
 
-    def stack(self) -> tuple[Frame, ...]:
-        """Where it is, outermost call first; empty if that can't be seen."""
-        ...
+    @abstractmethod
+    def stack(self, timeout: float) -> tuple[Frame, ...]:
+        """Return where it is, outermost call first; empty if it does not tell in time."""
 
+    @abstractmethod
     def kill(self, why: str = "") -> None:
         """End it at once, if that is possible, and whatever it has started.
 
-        `why` is what `exit_reason` then says, if it lived till now.
+        If it was alive, `exit_reason` will return `why`.
         """
-        ...
 
+    @abstractmethod
     def exit_reason(self) -> str:
-        """How it ended, in words."""
-        ...
+        """Describe how it ended."""

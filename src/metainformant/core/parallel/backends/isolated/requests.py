@@ -1,20 +1,17 @@
-"""What is sent to workers: what they prepare themselves with, the function, and items."""
+"""What is sent to workers, pickled: what they prepare themselves with, the function, and items."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ...describe import describe
 from ..ipc.exceptions import unpicklable
-from ..ipc.items import Pickled, Unsendable
-from ..ipc.payload import Payload, PayloadBuilder, dumps, is_enough, slices
-from .job import RemoteJob
+from ..ipc.items import seal
+from ..ipc.payload import Packed, PayloadBuilder, is_enough, slices
+from .job import IsolatedJob
 
 # What a worker prepares itself with is sent before it listens, and a function together with items.
 _BOTH_FIT = 30_000
-
-Packed = tuple[Payload, list[Any]]  # the parts are those of a body that goes out of band
 
 
 def pack_named(label: str, what: Any) -> Packed:
@@ -39,11 +36,15 @@ class _Function(NamedTuple):
 
 
 def pack_function(label: str, func: Callable[..., Any]) -> Packed:
+    """Pickle the function of a map; ParallelError if that fails."""
     return pack_named(label, _Function(func))
 
 
-def pack_items(job: RemoteJob, most: int) -> tuple[Payload, list[Any], int]:
-    """At most so many of the items, and as many of these as fit into one payload."""
+def pack_items(job: IsolatedJob, most: int) -> tuple[Packed, int]:
+    """Pickle at most so many of the items, and as many of these as fit into one payload.
+
+    Seals each on its own if one of them can't be pickled.
+    """
     builder, count = PayloadBuilder(), 0
     items = job.items[:most]
     if not job.one_by_one:
@@ -58,15 +59,8 @@ def pack_items(job: RemoteJob, most: int) -> tuple[Payload, list[Any], int]:
             builder, count = PayloadBuilder(), 0
     if job.one_by_one:
         for item in items:
-            builder.add([_wrapped(item)])
+            builder.add([seal(item)])
             count += 1
             if is_enough(builder):
                 break
-    return *builder.pack(), count
-
-
-def _wrapped(item: Any) -> Unsendable | Pickled:
-    try:
-        return Pickled(dumps(item))
-    except Exception as error:
-        return Unsendable(str(unpicklable(f"the item {describe(item)}", error)))
+    return builder.pack(), count

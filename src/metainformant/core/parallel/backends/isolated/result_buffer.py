@@ -158,14 +158,14 @@ class ResultBuffer:
         return count if at < 0 else at - _KINDS
 
     def forbid(self, first: int, count: int) -> None:
-        """Let no item from `first` on be started, but for one that may be just now."""
+        """Let no item from `first` on be started, except for one that may be starting just now."""
         if first < count:
             self.permits[first:count] = bytes(count - first)
 
     def fence(self, *, ordered: bool = False) -> None:
-        """Return when all that the other side wrote before it saw our last writes can be seen.
+        """Wait until every write the worker made before it observed our last write is visible here.
 
-        If `ordered`: when all is seen that it had written before something that we have seen.
+        If `ordered`: every write that it made before one that we have seen.
         """
         if not (ordered and _IN_ORDER):
             time.sleep(_SEEN)

@@ -1,17 +1,4 @@
-"""The worker's side of a process or an interpreter: it runs what it is sent, and records outcomes.
-
-Messages to it:    ("prepare", label, handle, payload of a Preparation), at first
-                   ("function", label, handle, payload of the function to be called)
-                   ("run", RunChunk, handle, payload of lists of items)
-                   ("end",)
-Messages from it:  ("ready",)           it is prepared
-                   ("broken", error)    preparing it, or closing its state, has failed; it ends
-                   ("closed",)          its state is closed; it ends
-                   ("out_of_band", position, handle, payload of a result)
-                   ("unread", number)   the items can't be read together: send them one by one
-                   ("no function", number, error)    the function can't be read
-                   ("done", number)     the job has ended: all of it, or as far as is noted
-"""
+"""The worker's side of a process or an interpreter: it runs items and records their outcomes."""
 
 from __future__ import annotations
 
@@ -20,31 +7,35 @@ import pickle
 from collections.abc import Callable, Iterator
 from time import monotonic
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
+from ...describe import error_in_words
 from ...errors import FATAL, ParallelError
 from ...worker.current_task import CurrentTask, set_current
 from ...worker.frames import own_frame
 from ...worker.interrupt import TaskEnded
 from ...worker.setup import Bind, Preparation
-from ..ipc.channel import Channel
+from ..ipc.channel import Attachment, Channel
 from ..ipc.exceptions import pack, refused_module, unpicklable
-from ..ipc.items import unwrapping
-from ..ipc.payload import LARGE, Payload, PayloadBuilder
+from ..ipc.items import SealedItem, opening
+from ..ipc.payload import LARGE, Packed, PayloadBuilder
+from .messages import (
+    Broken,
+    Closed,
+    Done,
+    End,
+    NoFunction,
+    OutOfBand,
+    Prepare,
+    Ready,
+    RunChunk,
+    SetFunction,
+    ToWorker,
+    Unread,
+    receive,
+    send,
+)
 from .result_buffer import Header, Kind, ResultBuffer
-
-
-class RunChunk(NamedTuple):
-    """A job, as the worker gets it."""
-
-    number: int
-    first: int  # index of its first item in the input
-    size: int  # how many items there are
-    attempt: int
-    timeout: float | None
-    timed: bool
-    fail_fast: bool
-    wrapped: bool  # whether each item is an Unsendable or a Pickled
 
 
 class Worker:
@@ -60,43 +51,45 @@ class Worker:
         self._ended = 0  # number of the last job in which a call was ended
 
     def serve(self, preparation: Preparation | None = None, func: Any = None) -> None:
-        """Do what messages say until one says that it is enough, or nobody is there any more.
+        """Do what messages say until one says that it is enough, or the other side is gone.
 
         A worker that is a copy of its parent gets what the others are sent.
         """
         try:
             if preparation is None:
-                _, *message = self._channel.receive()
-                preparation = Preparation(*self._read("initializer", *message))
+                first: Prepare = receive(self._channel)
+                sent = self._read("initializer", first.caller, first.preparation)
+                preparation = Preparation(*sent)
             with preparation.performed() as bind:
-                self._channel.send("ready")
+                send(self._channel, Ready())
                 self._follow(bind, func)
-            self._channel.send("closed")
-        except (EOFError, ConnectionError):  # nobody is there any more
+            send(self._channel, Closed())
+        except (EOFError, ConnectionError):  # the other side is gone
             return
         except BaseException as error:
             with contextlib.suppress(OSError):
-                self._channel.send("broken", pack(error))
+                send(self._channel, Broken(pack(error)))
 
     def _follow(self, bind: Bind, func: Any) -> None:
         call = None if func is None else bind(func)
         while True:
-            what, *message = self._channel.receive()
-            if what == "end":
-                return
-            if what == "run":
-                self._run(call, *message)
-            else:
-                call = None
-                try:
-                    call = bind(*self._read("func", *message))
-                except Exception as error:
-                    # It is told to the map that wants something done with it. The one that sent it
-                    # may be over by now.
-                    self._unread = pack(error)
+            message: ToWorker = receive(self._channel)
+            match message:
+                case RunChunk():
+                    self._run(call, message)
+                case SetFunction(caller, attachment):
+                    call = None
+                    try:
+                        call = bind(*self._read("func", caller, attachment))
+                    except Exception as error:
+                        # The map that wants something done with it is told. The one that sent it
+                        # may be over by now.
+                        self._unread = pack(error)
+                case End():
+                    return
 
-    def _read(self, name: str, label: str, handle: Any, fields: tuple[Any, ...]) -> Any:
-        payload, memory = self._channel.open(handle, fields)
+    def _read(self, name: str, label: str, attachment: Attachment) -> Any:
+        payload, memory = self._channel.open(attachment)
         try:
             (something,) = payload.unpack(memory)
         except Exception as error:
@@ -105,33 +98,30 @@ class Worker:
                 "or pip install 'metainformant[process]'."
             )
             raise ParallelError(
-                f"{label}: {name} can't be read in a worker: {type(error).__name__}: {error}{fix}"
+                f"{label}: {name} can't be read in a worker: {error_in_words(error)}{fix}"
             ) from error
         return something
 
-    def _run(
-        self, func: Callable[[Any], Any] | None, fields: tuple[Any, ...], handle: Any, payload: Any
-    ) -> None:
-        job = RunChunk(*fields)
+    def _run(self, func: Callable[[Any], Any] | None, job: RunChunk) -> None:
         buffer = self._buffer
         try:
-            opened, memory = self._channel.open(handle, payload)
+            opened, memory = self._channel.open(job.items)
             items = [item for part in opened.unpack(memory) for item in part]
         except Exception:
-            self._channel.send("unread", job.number)
+            send(self._channel, Unread(job.number))
             return
         del memory, opened
         if func is None:
-            self._channel.send("no function", job.number, self._unread)
+            send(self._channel, NoFunction(job.number, self._unread))
             return
+        if job.one_by_one:
+            items, func = list(map(SealedItem, items)), opening(func)
         self._job = job
         buffer.header[Header.ARENA] = 0
         buffer.header_times[Header.ENDED] = 0.0
         buffer.header_times[Header.STARTED] = monotonic()
         buffer.header[Header.JOB] = job.number
         set_current(self._describe)
-        if job.wrapped:
-            func = unwrapping(func)
         try:
             try:
                 self._run_items(func, buffer.permitted(items, job.timed), job.fail_fast)
@@ -141,7 +131,7 @@ class Worker:
             self._job = None
         set_current(None)
         buffer.header_times[Header.ENDED] = monotonic()
-        self._channel.send("done", job.number)
+        send(self._channel, Done(job.number))
 
     @own_frame
     def _run_items(
@@ -213,11 +203,12 @@ class Worker:
             builder.add(value)
         except Exception as error:
             raise unpicklable(f"the result {type(value).__name__!r}", error) from error
-        payload, parts = builder.pack()
+        packed = builder.pack()
+        payload, _ = packed
         if payload.body is not None and not payload.objects[0][1]:
             self._write(position, Kind.PICKLED, payload.body)
         else:
-            self._send_out_of_band(position, Kind.OUT_OF_BAND, payload, parts)
+            self._send_out_of_band(position, Kind.OUT_OF_BAND, packed)
 
     def _note_failure(self, position: int, error: BaseException) -> None:
         record = pack(error)
@@ -226,14 +217,12 @@ class Worker:
             return
         builder = PayloadBuilder()
         builder.add(record)
-        self._send_out_of_band(position, Kind.FAILED_OUT_OF_BAND, *builder.pack())
+        self._send_out_of_band(position, Kind.FAILED_OUT_OF_BAND, builder.pack())
 
-    def _send_out_of_band(
-        self, position: int, kind: int, payload: Payload, parts: list[Any]
-    ) -> None:
+    def _send_out_of_band(self, position: int, kind: int, packed: Packed) -> None:
         self._is_sending = True
         try:
-            self._channel.send_payload(payload, parts, "out_of_band", position)
+            send(self._channel, OutOfBand(position, self._channel.attach(packed)))
         finally:
             self._is_sending = False
         self._buffer.kinds[position] = kind

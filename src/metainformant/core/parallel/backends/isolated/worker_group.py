@@ -1,128 +1,278 @@
-"""The workers of one map: hired, watched, replaced and let go."""
+"""The workers of one map at work: they are given jobs and listened to."""
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections import deque
 from time import monotonic
 from typing import Any
 
-from ...errors import ParallelError
-from ...host.memory import used_memory
+from ...describe import describe
+from ...errors import Frame, ParallelError, WorkerDiedError
 from ...options import MapCall
-from ..ipc.poller import Poller
+from ..ipc.exceptions import unpack
 from .handle import WorkerHandle
-from .requests import pack_function
+from .job import IsolatedJob
+from .job_state import JobState
+from .main_guard import MAIN_GUARD
+from .messages import (
+    Broken,
+    Done,
+    FromWorker,
+    NoFunction,
+    OutOfBand,
+    Ready,
+    RunChunk,
+    SetFunction,
+    Unread,
+    receive,
+    send,
+)
+from .requests import pack_function, pack_items
+from .result_buffer import CAPACITY
 from .worker_pool import WorkerPool
+from .worker_set import WorkerSet
 
-# The factor of `memory_limit` beyond which workers are killed within an item.
-_FAR_TOO_MUCH = 1.5
-# Seconds that a worker has to come back from a call that was given up, before it is killed.
-_GRACE = 0.02
+# Seconds that one round of the engine may wait for workers to say where they are.
+_STACK_SECONDS = 0.1
 
 
 class WorkerGroup:
-    """Owned by the engine's thread."""
+    """The workers of a map, and the jobs that they have or will get.
+
+    Owned by the engine's thread.
+
+    Attributes:
+        queue: jobs that wait for a worker; None for a reminder of the engine.
+        ended: jobs that have ended and that the engine was not told of.
+        has_news: whether the engine is to be told of something.
+    """
 
     def __init__(self, call: MapCall, pool: WorkerPool) -> None:
-        self._label = call.caller
-        self._memory_limit = call.options.memory_limit
-        self._pool = pool
-        self._function = pack_function(call.caller, call.func) if pool.needs_function else None
-        self.handles: list[WorkerHandle] = []
-        self.wanted = 0  # how many the engine counts on; some may have to be started yet
-        self.poller: Any = Poller()  # on all that the workers say
-        self._abandoned: list[WorkerHandle] = []  # those that can't be killed
+        self._call = call
+        self._func = pack_function(call.caller, call.func) if pool.needs_function else None
+        self._most_tasks = call.options.max_tasks_per_worker or math.inf
+        self.workers = WorkerSet(pool)
+        self.queue: deque[IsolatedJob | None] = deque()
+        self.ended: list[IsolatedJob] = []
+        self.has_news = False
+        self._stack_until: float | None = None  # when this round of the engine has waited enough
 
-    def acquire(self) -> None:
-        while len(self.handles) < self.wanted:
-            handle = self._pool.acquire(alone=not self.handles)
-            if handle is None:
-                return  # asked for again before long
-            self.handles.append(handle)
-            for waitable in (handle.channel.reader, *handle.sentinels()):
-                self.poller.add(waitable, handle)
-
-    def send_function(self, handle: WorkerHandle) -> None:
-        """See to it that a worker that listens knows the function; OSError if that can't be."""
-        if self._function is not None and handle.function != self._function[0]:
-            payload, parts = self._function
-            handle.channel.send_payload(payload, parts, "function", self._label)
-            handle.function = payload if payload.body else None
-
-    def replace(self) -> None:
-        """Start workers in place of those that were killed after their jobs were given up."""
-        try:
-            self.acquire()
-        except ParallelError:
-            if not self.handles:
-                raise
-            self.wanted = len(self.handles)
+    # Jobs that are given up
 
     def worker_abandoned(self, handle: WorkerHandle) -> None:
-        """A job was given up while this worker had it. It may come back soon.
+        """Learn that a job was given up which this worker has. The worker may come back soon.
 
         The engine no longer counts on the worker. If it then asks for another, that is this one if
         it comes back, and else a new one as soon as this one was killed.
         """
-        self.wanted -= 1
-        self.kill_after_grace(handle)
+        self.workers.wanted -= 1
+        self.workers.kill_after_grace(handle)
 
-    def kill_after_grace(self, handle: WorkerHandle) -> None:
-        """Let a worker come back soon from the call that was given up, or be killed."""
-        handle.overdue_at = min(handle.overdue_at, monotonic() + _GRACE)
+    def abandon_all(self) -> None:
+        """Give up all jobs, for a map that ends."""
+        self.queue.clear()
+        for handle in self.workers.handles:
+            job = handle.job
+            if job is not None:
+                if job.state is not JobState.ABANDONED:
+                    job.truncate(0)
+                    job.abandon()
+                job.completed()
+                job.interrupt()
+                self.workers.kill_after_grace(handle)
 
-    def watch_memory(self) -> None:
-        """Replace workers that use too much after their item, and kill those that use far more."""
-        limit = self._memory_limit
-        if limit is None:
-            return
-        for handle in self.handles:
-            used = used_memory(handle.pid)
-            if used > limit * _FAR_TOO_MUCH:
-                handle.kill(
-                    f"was killed since it used {used / 2**20:,.0f} MiB, far more than "
-                    f"memory_limit={limit / 2**20:,.0f} MiB"
-                )
-            elif used > limit and not handle.must_be_replaced:
-                handle.must_be_replaced = True
-                if handle.job is not None:
-                    handle.job.truncate(handle.job.completed() + 1)
-        for handle in [
-            handle for handle in self.handles if handle.must_be_replaced and handle.job is None
-        ]:
-            self.retire(handle)
+    def begin_round(self) -> None:
+        """Learn that the engine goes on to its next round."""
+        self._stack_until = None
 
-    def retire(self, handle: WorkerHandle) -> None:
-        """Part with a worker that has no job. The engine asks for another if there is work."""
-        self.forget(handle)
-        self.wanted -= 1
-        self._pool.release(handle, replace=True)
+    def stack(self, handle: WorkerHandle) -> tuple[Frame, ...]:
+        """Return where a worker is, if it tells before all that were asked in this round took long.
 
-    def forget(self, handle: WorkerHandle) -> None:
-        self.handles.remove(handle)
-        for waitable in (handle.channel.reader, *handle.sentinels()):
-            self.poller.remove(waitable)
-
-    def reap(self, handle: WorkerHandle) -> str:
-        """End what is left of a worker, and what it has started; return how it ended."""
-        handle.kill()
-        if handle.is_alive():
-            self._abandoned.append(handle)
-        handle.channel.close()
-        self._pool.lost()
-        return handle.exit_reason()
-
-    def next_overdue(self) -> float:
-        """When to call `kill_overdue`."""
-        return min((handle.overdue_at for handle in self.handles), default=math.inf)
-
-    def kill_overdue(self) -> None:
+        A worker answers at once, unless it is stopped or keeps its GIL.
+        """
         now = monotonic()
-        for handle in self.handles:
-            if now >= handle.overdue_at:
-                handle.kill()
+        if self._stack_until is None:
+            self._stack_until = now + _STACK_SECONDS
+        return handle.stack(max(0.0, self._stack_until - now))
 
-    def abandoned(self) -> int:
-        """How many could not be killed, and still run."""
-        self._abandoned = [handle for handle in self._abandoned if handle.is_alive()]
-        return len(self._abandoned)
+    # Sending jobs
+
+    def assign(self) -> None:
+        """Give queued jobs to workers that are free."""
+        if not self.queue:
+            return
+        for handle in self.workers.handles:
+            if handle.is_ready and handle.job is None:
+                job = self._next_job()
+                if job is None:
+                    return
+                self._send(handle, job)
+
+    def _next_job(self) -> IsolatedJob | None:
+        while self.queue:
+            job = self.queue.popleft()
+            if job is None:
+                self.has_news = True
+            elif job.state is JobState.DROPPED:
+                continue
+            elif job.items:
+                return job
+            else:  # all of them were taken back
+                self._end(job)
+        return None
+
+    def _send(self, handle: WorkerHandle, job: IsolatedJob) -> None:
+        call = self._call
+        packed, count = pack_items(job, int(min(CAPACITY, self._most_tasks - handle.tasks)))
+        job.was_sent(handle, count)
+        handle.job = job
+        handle.buffer.prepare(count)
+        try:
+            self._send_function(handle)
+            send(
+                handle.channel,
+                RunChunk(
+                    number=job.number,
+                    first=job.first,
+                    size=count,
+                    attempt=job.attempt,
+                    timeout=call.options.timeout,
+                    timed=job.timed,
+                    fail_fast=call.options.fails_fast,
+                    one_by_one=job.one_by_one,
+                    items=handle.channel.attach(packed),
+                ),
+            )
+        except ConnectionError:  # it has died, which will be seen at once
+            return
+        except OSError as error:
+            raise ParallelError(
+                f"{call.caller} can't send its work to {handle.name!r}: {error}"
+            ) from error
+
+    def _send_function(self, handle: WorkerHandle) -> None:
+        """Let a worker that listens know the function; OSError if that can't be."""
+        if self._func is not None and handle.func != self._func[0]:
+            func = handle.channel.attach(self._func)
+            send(handle.channel, SetFunction(self._call.caller, func))
+            handle.func = self._func[0] if self._func[0].body else None
+
+    # What workers send
+
+    def receive(self, handle: WorkerHandle) -> None:
+        """Take one message of a worker, or learn that there will be no more."""
+        message: FromWorker | None = None
+        with contextlib.suppress(EOFError, OSError):
+            message = receive(handle.channel)
+        if message is None:
+            self._lost(handle)
+        else:
+            self.on_message(handle, message)
+
+    def receive_pending(self, handle: WorkerHandle) -> None:
+        """Take all messages that a worker has sent."""
+        with contextlib.suppress(EOFError, OSError):
+            while handle in self.workers.handles and handle.channel.poll():
+                self.on_message(handle, receive(handle.channel))
+
+    def receive_last(self, handle: WorkerHandle) -> None:
+        """Take what a worker that has ended had sent before, and part with it."""
+        self.receive_pending(handle)
+        if handle in self.workers.handles:
+            self._lost(handle)
+
+    def on_message(self, handle: WorkerHandle, message: FromWorker) -> None:
+        """Do what a message of a worker asks for.
+
+        Raises:
+            ParallelError: if the worker could not be prepared, or the function not be read.
+        """
+        job = handle.job
+        match message:
+            case Done(number) | Unread(number) | NoFunction(number):
+                if job is not None and job.number == number:
+                    self._on_return(handle, job, message)
+            case OutOfBand(position, result):
+                read = handle.channel.open_later(result)
+                if job is not None:
+                    job.results.out_of_band[position] = read
+            case Ready():
+                handle.is_ready = True
+                self.assign()
+                self.has_news = self.has_news or handle.job is None
+            case Broken(error):
+                self.workers.forget(handle)  # or another map would get it before it has ended
+                self.workers.reap(handle)
+                raise unpack(error, handle.name)
+
+    def _on_return(
+        self, handle: WorkerHandle, job: IsolatedJob, message: Done | Unread | NoFunction
+    ) -> None:
+        """A worker has come back from its job."""
+        handle.job = None
+        handle.overdue_at = math.inf
+        handle.tasks += job.sent
+        self.has_news = True
+        if job.state is JobState.ABANDONED:
+            job.drop()
+        else:
+            match message:
+                case Done():
+                    self._end(job)
+                case Unread() if job.one_by_one:
+                    job.end(_unreadable)
+                    self.ended.append(job)
+                case Unread():
+                    self._requeue(job)
+                case NoFunction(_, error):
+                    handle.func = None  # it may be readable the next time
+                    self._requeue(job)
+                    raise unpack(error, handle.name)
+        if handle.must_be_replaced or handle.tasks >= self._most_tasks:
+            self.workers.retire(handle)
+
+    def _lost(self, handle: WorkerHandle) -> None:
+        """A worker has ended that should not have, or was killed."""
+        self.workers.forget(handle)
+        reason = self.workers.reap(handle)
+        if not handle.is_ready:
+            raise ParallelError(
+                f"{self._call.caller}: the worker {handle.name!r} {reason} before it was ready to "
+                f"run anything; see above for what it printed. {MAIN_GUARD}."
+            )
+        job = handle.job
+        self.has_news = True
+        if job is not None and job.state is JobState.ABANDONED:
+            job.drop()
+            return
+        self.workers.wanted -= 1
+        if job is None:
+            return
+        if not job.has_begun() and not job.one_by_one:
+            # It died reading the items, or before. One by one it will be seen which it was.
+            self._requeue(job)
+            return
+
+        def loss(index: int, item: Any) -> BaseException:
+            return WorkerDiedError(index, describe(item), handle.name, handle.pid, reason)
+
+        job.end(loss)
+        self.ended.append(job)
+
+    def _end(self, job: IsolatedJob) -> None:
+        job.end()
+        self.ended.append(job)
+        self.has_news = True
+
+    def _requeue(self, job: IsolatedJob) -> None:
+        job.requeue()
+        self.queue.appendleft(job)
+
+
+def _unreadable(index: int, item: Any) -> BaseException:
+    return ParallelError(
+        f"item {index} ({describe(item)}) can't be read in a worker, not even on its own; "
+        "it may be out of memory"
+    )

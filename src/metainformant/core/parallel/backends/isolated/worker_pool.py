@@ -16,8 +16,10 @@ from typing import Any
 from ...errors import ParallelError
 from ...options import MapCall
 from ..ipc.exceptions import unpack
+from ..ipc.payload import Packed
 from .handle import WorkerHandle
-from .requests import Packed, pack_named
+from .messages import Broken, Closed, End, Prepare, receive, send
+from .requests import pack_named
 
 # Seconds that workers have to clean up and end, after a map that was left early and otherwise.
 _ABORT_SECONDS = 0.15
@@ -58,7 +60,10 @@ class WorkerPool(ABC):
         """Start a worker that prepares itself; OSError if there is none to be had."""
 
     def acquire(self, *, alone: bool) -> WorkerHandle | None:
-        """A worker for a map; None if there is none now, which can't be if the map is `alone`.
+        """Return a worker for a map; None if there is none now.
+
+        Args:
+            alone: whether the map has no worker. Then it gets one.
 
         Raises:
             ParallelError: if no worker can be started.
@@ -85,7 +90,7 @@ class WorkerPool(ABC):
             raise
 
     def release(self, handle: WorkerHandle, *, replace: bool = False) -> None:
-        """Take back a worker that has no job; one that must `replace`d is to be replaced."""
+        """Take back a worker that has no job; `replace` says that it must not be used again."""
         with self._lock:
             if self._kept and not replace and self._count <= self._most:
                 handle.overdue_at = math.inf
@@ -98,25 +103,34 @@ class WorkerPool(ABC):
         for handle_gone in gone:
             _reap(handle_gone)
         with contextlib.suppress(OSError):
-            handle.channel.send("end")
+            send(handle.channel, End())
         if self._closed:  # nobody else will look after it
-            self.close(None)
+            self.abort()
 
     def lost(self) -> None:
-        """A worker has died, or could not be started."""
+        """Learn that a worker has died, or could not be started."""
         with self._lock:
             self._count -= 1
 
-    def close(self, enough: Callable[[], bool] | None) -> None:
+    def close(self, is_over: Callable[[], bool]) -> None:
         """End all workers that were released, and kill those that have not ended in time.
 
-        With `enough`, that is when it is enough, or after a minute; else almost at once.
+        That is when the caller says that it `is_over`, or after a minute.
 
         Raises:
             ParallelError: if one could not close its state.
         """
+        broken = self._end(is_over, _CLOSE_SECONDS)
+        if broken:
+            raise broken[0]
+
+    def abort(self) -> None:
+        """End all workers that were released almost at once, and say nothing of what fails."""
+        self._end(None, _ABORT_SECONDS)
+
+    def _end(self, is_over: Callable[[], bool] | None, seconds: float) -> list[BaseException]:
         if os.getpid() != self._owner:  # a fork: these workers are its parent's
-            return
+            return []
         with self._lock:
             self._kept = False
             idle, self._idle = self._idle, []
@@ -125,60 +139,67 @@ class WorkerPool(ABC):
         with self._lock:
             self._closed = True
             leaving, self._leaving = self._leaving, []
-        until = monotonic() + (_ABORT_SECONDS if enough is None else _CLOSE_SECONDS)
-        in_haste = enough is None
         broken: list[BaseException] = []
         try:
-            left = leaving
-            while (
-                left := [handle for handle in left if handle.is_alive()]
-            ) and monotonic() < until:
-                self._hear(left, broken)
-                for handle in left:
-                    if monotonic() >= handle.overdue_at:
-                        handle.kill()
-                if not in_haste and enough is not None and enough():
-                    in_haste, until = True, min(until, monotonic() + _ABORT_SECONDS)
-                watched: list[Any] = [
-                    sentinel for handle in left for sentinel in handle.sentinels()
-                ]
-                ended = wait(watched, min(0.1, max(0.0, until - monotonic())))
-                # One that has let go of everything may take a moment more to be gone, for which
-                # it is waited at last, and not by asking again and again.
-                left = [
-                    handle for handle in left if not set(ended).intersection(handle.sentinels())
-                ]
-            self._hear(leaving, broken)
+            self._await_ends(leaving, is_over, monotonic() + seconds, broken)
+            self._receive(leaving, broken)
         finally:
             for handle in leaving:
                 _reap(handle)
-        if broken and enough is not None:  # else something else is raised, which must not be hidden
-            raise broken[0]
+        return broken
 
-    def _hear(self, handles: list[WorkerHandle], broken: list[BaseException]) -> None:
-        """Read what workers that are ending still say, so that nothing can hold them up."""
+    def _await_ends(
+        self,
+        handles: list[WorkerHandle],
+        is_over: Callable[[], bool] | None,
+        until: float,
+        broken: list[BaseException],
+    ) -> None:
+        """Wait until workers have ended; until then at most, and not long once it is over."""
+        while (
+            handles := [handle for handle in handles if handle.is_alive()]
+        ) and monotonic() < until:
+            self._receive(handles, broken)
+            for handle in handles:
+                if monotonic() >= handle.overdue_at:
+                    handle.kill()
+            if is_over is not None and is_over():
+                is_over, until = None, min(until, monotonic() + _ABORT_SECONDS)
+            sentinels: list[Any] = [
+                sentinel for handle in handles for sentinel in handle.sentinels()
+            ]
+            ended = wait(sentinels, min(0.1, max(0.0, until - monotonic())))
+            # One that has let go of everything may take a moment more to be gone. `_reap` waits
+            # for that, which is better than asking again and again.
+            handles = [
+                handle for handle in handles if not set(ended).intersection(handle.sentinels())
+            ]
+
+    def _receive(self, handles: list[WorkerHandle], broken: list[BaseException]) -> None:
+        """Read what workers that are ending still send, so that nothing can hold them up."""
         for handle in handles:
             with contextlib.suppress(EOFError, OSError):
                 while handle.channel.poll():
-                    what, *message = handle.channel.receive()
-                    if what == "broken":
-                        broken.append(unpack(message[0], handle.name))
-                    if what in ("broken", "closed"):
-                        handle.overdue_at = monotonic() + _EXIT_SECONDS
+                    match receive(handle.channel):
+                        case Broken(error):
+                            broken.append(unpack(error, handle.name))
+                            handle.overdue_at = monotonic() + _EXIT_SECONDS
+                        case Closed():
+                            handle.overdue_at = monotonic() + _EXIT_SECONDS
 
-    def prepare(self, handle: WorkerHandle, packed: Packed) -> None:
+    def prepare(self, handle: WorkerHandle, preparation: Packed) -> None:
         """Send to a worker that has just been started what it is to prepare itself with."""
-        payload, parts = packed
         try:
-            handle.channel.send_payload(payload, parts, "prepare", self.label)
+            attached = handle.channel.attach(preparation)
+            send(handle.channel, Prepare(self.label, attached))
         except ConnectionError:  # it has died, which will be seen
             return
         except BaseException:
             _reap(handle)
             raise
 
-    def packed(self) -> Packed:
-        """What a worker needs to prepare itself.
+    def pack_preparation(self) -> Packed:
+        """Pickle what a worker prepares itself with.
 
         Raises:
             ParallelError: if that can't be pickled.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import math
 import multiprocessing
 import os
 import re
@@ -24,13 +23,12 @@ from ...worker.frames import is_own
 from ..ipc import payload as payload
 from ..ipc.channel import Channel, channel
 from ..ipc.shared_memory import Segment
+from ..isolated.handle import WorkerHandle
 from ..isolated.result_buffer import SIZE, Header, ResultBuffer
 from ..isolated.worker_pool import WorkerPool
 from . import worker as process_worker
 from .start import WorkerName, check_may_start, main_can_be_imported, start, starting
 
-# Seconds to wait for a worker to write down where it is.
-_STACK_WAIT = 0.1
 # Seconds in which a process that was killed is gone, unless the system is in trouble.
 _KILLED = 5.0
 
@@ -44,21 +42,13 @@ _is_exiting = False
 _is_forked = False
 
 
-class ProcessHandle:
+class ProcessHandle(WorkerHandle):
     """One worker process. Owned by the engine's thread."""
 
     def __init__(self, name: str, process: Any, ours: Channel, buffer: Segment, pipes: Any) -> None:
-        self.name = name
-        self.channel = ours
-        self.buffer = ResultBuffer(buffer)
-        self.is_ready = False
-        self.job: Any = None
-        self.function: Any = None
-        self.tasks = 0
-        self.overdue_at = math.inf
+        super().__init__(name, ours, ResultBuffer(buffer))
         self._process = process
         self._lifeline, self._stacks = pipes
-        self.must_be_replaced = False
         self._is_killed = False
         self._why = ""
         self._parent = os.getpid()
@@ -82,14 +72,14 @@ class ProcessHandle:
     def runs(self, number: int) -> bool:
         return self.job is not None and self.job.number == number and not self._is_killed
 
-    def stack(self) -> tuple[Frame, ...]:
+    def stack(self, timeout: float) -> tuple[Frame, ...]:
         if self._is_killed:
             return ()
         self._read_stack(0.0)  # what was written when an earlier call was ended
         if not self._signal():
             return ()
         text = ""
-        until = monotonic() + _STACK_WAIT
+        until = monotonic() + timeout
         while not (stack := _parsed(text)) and monotonic() < until:
             text += self._read_stack(max(0.0, until - monotonic()))
         return stack
@@ -158,7 +148,7 @@ class ProcessPool(WorkerPool):
         self.needs_function = kept or not self._forks
         if not self._forks:
             payload.main_is_ours_alone |= not main_can_be_imported()
-            self._packed = self.packed()
+            self._packed = self.pack_preparation()
         elif streams or threading.active_count() > 1:
             whose = "the threads of the stream" if streams else "other threads"
             warnings.warn(

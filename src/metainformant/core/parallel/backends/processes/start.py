@@ -14,6 +14,7 @@ from multiprocessing import resource_tracker
 from typing import Any
 
 from ...errors import ParallelError
+from ..isolated.main_guard import MAIN_GUARD
 
 # How many file descriptors a start needs for a moment, and some more.
 _DESCRIPTORS = 10
@@ -43,7 +44,7 @@ def start(process: Any) -> None:
             time.sleep(wait)
     raise OSError(
         "the fork server of multiprocessing, which may import this script, ends again and again. "
-        "Start the work of a script below `if __name__ == '__main__':`"
+        f"{MAIN_GUARD}"
     )
 
 
@@ -117,7 +118,4 @@ def check_may_start(label: str) -> None:
     if process.name.startswith(f"{label}-"):
         # One of ours: what started it will see that it ended, and say why. One message is enough.
         raise SystemExit(1)
-    raise ParallelError(
-        f"{label} was called while a new process imports this script. "
-        "Start the work of the script below `if __name__ == '__main__':`"
-    )
+    raise ParallelError(f"{label} was called while a new process imports this script. {MAIN_GUARD}")
