@@ -3,8 +3,8 @@
 What a worker process is sent through pipes and shared memory, an interpreter is sent through the
 same: all file descriptors are those of the process, so it opens copies of them by number.
 
-An interpreter can't be killed. A call that does not let itself be ended is left behind, together
-with its interpreter and its thread, and counted as stuck.
+An interpreter can't be killed. A call that does not let itself be ended is abandoned, together with
+its interpreter and its thread, and counted.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from ..isolated.main_guard import MAIN_GUARD
 from ..isolated.result_buffer import SIZE, Header, ResultBuffer
 from ..isolated.worker_pool import WorkerPool
 from . import worker as subinterpreter
-from .exit import _living
+from .exit import end_at_exit
 
 # Seconds to wait at exit for a worker to say whether it is blocked.
-_EXIT_WAIT = 0.1
+_EXIT_WAIT_SECONDS = 0.1
 
 
 class InterpreterHandle(WorkerHandle):
-    """One interpreter. Owned by the engine's thread, but for what is said to be shared."""
+    """One interpreter. Owned by the engine's thread, except for what is said to be shared."""
 
     def __init__(self, name: str, start: dict[str, Any], interpreters: Any) -> None:
         self.segment = Segment(SIZE)
@@ -121,7 +121,7 @@ class InterpreterHandle(WorkerHandle):
         return None
 
     def kill(self, why: str = "") -> None:
-        """Part with it: whoever waits for its end waits no more. It may still be running."""
+        """Let nobody wait for its end any more. It may still be running."""
         if not self._is_killed:
             self._is_killed = True
             if self.is_alive():
@@ -132,22 +132,20 @@ class InterpreterHandle(WorkerHandle):
     def exit_reason(self) -> str:
         return self._exit_reason
 
-    # At exit
+    # At exit, see `exit.py`
 
     def is_busy(self) -> bool:
-        """Whether there is something that can be ended."""
         return self.job is not None or not self.is_ready
 
     def request_exit(self) -> None:
         self._ask("exit")
 
-    def part(self) -> bool:
-        """Say farewell; return whether the interpreter can do nothing any more."""
-        return bool(self._ask("part", wait=_EXIT_WAIT))
+    def stop_listening(self) -> bool:
+        return bool(self._ask("stop listening", wait=_EXIT_WAIT_SECONDS))
 
 
 class InterpreterPool(WorkerPool):
-    """Subinterpreters.
+    """A pool of subinterpreters.
 
     Raises:
         ParallelError: if this Python has none.
@@ -181,6 +179,6 @@ class InterpreterPool(WorkerPool):
             handle.channel.close()
             handle.kill()
             raise
-        _living.add(handle)
+        end_at_exit(handle)
         self.prepare(handle, self._packed)
         return handle

@@ -5,7 +5,7 @@ Besides the thread that works there is one that listens to what concerns the cal
 Messages to it:    ("end", number)      end the call of that job
                    ("exit",)           end the call, whichever it is, and then the worker
                    ("stack",)           it answers with where the call is
-                   ("part",)            the last one; it answers with whether the worker is blocked
+                   ("stop listening",)   the last; it answers with whether the worker is blocked
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class InterpreterWorker(Worker):
                 what, *message = control.recv()
                 if what == "stack":
                     control.send(stack_of(self._thread.ident))
-                elif what == "part":
+                elif what == "stop listening":
                     control.send(self._is_blocked())
                     return
                 else:
@@ -81,13 +81,13 @@ class InterpreterWorker(Worker):
                         call.send()
 
     def _is_blocked(self) -> bool:
-        """Whether this interpreter can do nothing until a blocking call returns."""
+        """Return whether this interpreter can do nothing until a blocking call returns."""
         before = self._signs()
         time.sleep(_GETS_ON)
         return len(before) == 1 and self._signs() == before
 
     def _signs(self) -> list[tuple[FrameType, int, float]]:
-        """Where all threads but this one are, and how much they have computed if that is known."""
+        """Return where the other threads are, and how much they have computed if that is known."""
         signs = []
         for ident, frame in sys._current_frames().items():
             if ident != threading.get_ident():
@@ -96,7 +96,7 @@ class InterpreterWorker(Worker):
 
 
 def _computed(ident: int) -> float:
-    """Seconds of CPU time of a thread, where the system tells."""
+    """Return the seconds of CPU time of a thread, where the system tells."""
     if hasattr(time, "pthread_getcpuclockid"):
         return time.clock_gettime(time.pthread_getcpuclockid(ident))
     return 0.0
@@ -109,7 +109,7 @@ def main(
     memory: Any,
     start: dict[str, Any],
 ) -> None:
-    """What the interpreter runs; the handles are its own from now on."""
+    """Run a worker in an interpreter, which owns the handles from now on."""
     context.is_worker = True
     interrupt.is_subinterpreter = True
     if sys.platform == "win32":
@@ -132,7 +132,7 @@ def main(
 
 
 class _Script(ModuleType):
-    """In the place of `__main__`, until something of it is needed: then the script is imported.
+    """A stand-in for `__main__`, until something of it is needed: then the script is imported.
 
     That is done as `multiprocessing` does it, with `__name__` being "__mp_main__".
     """
@@ -159,7 +159,7 @@ class _Script(ModuleType):
 
 
 def handles(*connections: Any) -> list[int]:
-    """Copies of what connections are made of, to be passed to another interpreter."""
+    """Copy what connections are made of, to be passed to another interpreter."""
     if sys.platform == "win32":
         from multiprocessing.reduction import duplicate
 

@@ -1,4 +1,4 @@
-"""Messages between the engine's side and a worker: one at a time, in order, each read whole."""
+"""A channel between two processes or interpreters: messages in order, each read whole."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Channel:
 
     @property
     def parts(self) -> tuple[Connection, Connection, socket.socket | None]:
-        """What it is made of."""
+        """Return what it is made of."""
         return self.reader, self._writer, self._fd_socket
 
     def send(self, message: tuple[Any, ...]) -> None:
@@ -125,7 +125,7 @@ class Channel:
 
 
 def channel() -> tuple[Channel, Channel]:
-    """Two ends."""
+    """Make the two ends of a channel."""
     # Two pipes of one way each are faster than one of both ways, which is a socket.
     our_reader, their_writer = Pipe(duplex=False)
     their_reader, our_writer = Pipe(duplex=False)

@@ -1,4 +1,4 @@
-"""Exceptions on their way from another process: with their causes, notes and origins.
+"""Exceptions from another process, with their causes, notes and origins.
 
 A traceback can't be pickled. Instead, the last exception of a chain gets a cause of its own, which
 shows the frames of all of them, as `concurrent.futures` does. They are formatted only if somebody
@@ -47,7 +47,7 @@ class _Packed(NamedTuple):
 
 
 def pack(error: BaseException) -> bytes:
-    """The exception and its causes; frames of our own code are left out."""
+    """Pickle an exception and its causes; frames of our own code are left out."""
     chain: list[tuple[str, _Packed]] = []
     link, current = "", error
     seen: set[int] = set()
@@ -96,7 +96,7 @@ class _Copy(NamedTuple):
 
 
 def _is_plain(kind: type[BaseException]) -> bool:
-    """Whether an exception's class says nothing about pickling, and hides nothing in C."""
+    """Return whether a class says nothing about pickling, and hides nothing in C."""
     built_in = _built_in(kind)
     return (
         kind is not built_in
@@ -109,7 +109,7 @@ def _is_plain(kind: type[BaseException]) -> bool:
 
 
 def _built_in(kind: type[BaseException]) -> type[BaseException]:
-    """What the class is derived from, in the end, that is not defined in Python."""
+    """Return the nearest base class that is not defined in Python."""
     return next(base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE)
 
 
@@ -117,6 +117,7 @@ _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
 def frames_of(error: BaseException) -> tuple[Frame, ...]:
+    """Return where an exception was raised, outermost call first, without frames of ours."""
     frames: list[Frame] = []
     step: TracebackType | None = error.__traceback__
     while step is not None:
@@ -128,7 +129,7 @@ def frames_of(error: BaseException) -> tuple[Frame, ...]:
 
 
 def unpack(record: bytes, worker: str) -> BaseException:
-    """The exception, with its causes; one that can't be read is replaced by what it said."""
+    """Read an exception with its causes; one that can't be read is replaced by its text."""
     chain: list[tuple[str, _Packed]] = pickle.loads(record)
     first: BaseException | None = None
     last: BaseException | None = None
@@ -195,7 +196,7 @@ def _has_cloudpickle() -> bool:
 
 
 def refused_module(error: BaseException) -> str:
-    """How to do without a module, if that caused the error by refusing interpreters; else empty."""
+    """Say how to do without a module that caused the error by refusing interpreters; or nothing."""
     cause: BaseException | None = error
     for _ in range(_LONGEST_CHAIN):
         if cause is None:

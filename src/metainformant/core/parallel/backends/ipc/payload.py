@@ -1,4 +1,4 @@
-"""Objects on their way between processes: pickled, and large ones in memory that both share.
+"""Payloads: pickled objects, whose large buffers are in memory that both sides share.
 
 Buffers (NumPy arrays, and whatever else supports pickle protocol 5) are not copied into the pickle.
 They are written once, into shared memory, and the receiver's object is a view of that. The memory
@@ -27,7 +27,7 @@ main_is_ours_alone = False
 
 
 class Payload(NamedTuple):
-    """How to read what was packed. Picklable, and small if `body` is None."""
+    """A description of how to read what was packed. Small if `body` is None."""
 
     body: bytes | None  # None: it is in a segment
     size: int
@@ -35,7 +35,7 @@ class Payload(NamedTuple):
     objects: tuple[tuple[int, tuple[tuple[int, int, bool], ...]], ...]
 
     def unpack(self, memory: memoryview | None) -> Iterator[Any]:
-        """The objects; `memory` is what was in the segment."""
+        """Read the objects; `memory` is what was in the segment."""
         if memory is None:
             body = self.body or b""
             # A bytearray, since objects may write into their buffers.
@@ -149,7 +149,7 @@ def dumps(item: Any) -> bytes:
 
 
 def slices(items: Sequence[Any]) -> Iterator[list[Any]]:
-    """The items in portions that double, so that whoever packs them can stop when it is enough."""
+    """Cut the items into portions that double, so that packing them can stop when it is enough."""
     start, size = 0, 1
     while start < len(items):
         yield list(items[start : start + size])
@@ -158,4 +158,5 @@ def slices(items: Sequence[Any]) -> Iterator[list[Any]]:
 
 
 def is_enough(builder: PayloadBuilder) -> bool:
+    """Return whether a payload should get no more items."""
     return builder.size >= _ENOUGH

@@ -1,4 +1,4 @@
-"""Waiting until one of many pipes has something to read, or its other end is gone."""
+"""A poller: waits until one of many pipes has something to read, or its other end is gone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class _Handles:
-    """For Windows, where each wait says anew what it waits for."""
+    """A poller for Windows, where each wait says anew what it waits for."""
 
     def __init__(self) -> None:
         self._owners: dict[Any, Any] = {}
@@ -25,7 +25,7 @@ class _Handles:
 
 
 class _Descriptors:
-    """For all others. What is waited for is kept between waits."""
+    """A poller for all other systems, which keeps between waits what it waits for."""
 
     def __init__(self) -> None:
         self._owners: dict[int, tuple[Any, Any]] = {}

@@ -35,7 +35,7 @@ if sys.platform == "win32":
             return Segment, (self.size, self.name)
 
         def shared(self) -> str:
-            """What another interpreter makes its own Segment of."""
+            """Return what another interpreter makes its own Segment of."""
             return self.name
 
         def close(self) -> None:
@@ -50,7 +50,7 @@ if sys.platform == "win32":
 else:
 
     def _anonymous() -> int:
-        """A file in memory without a name."""
+        """Open a file in memory without a name."""
         if hasattr(os, "memfd_create"):
             return os.memfd_create("metainformant", os.MFD_CLOEXEC)
         with tempfile.TemporaryFile() as file:  # its name is gone at once
@@ -73,7 +73,7 @@ else:
             return _reopened, (self.size, DupFd(self.fd))
 
         def shared(self) -> int:
-            """What another interpreter makes its own Segment of."""
+            """Return what another interpreter makes its own Segment of."""
             return os.dup(self.fd)
 
         def close(self) -> None:
@@ -86,7 +86,7 @@ else:
         return Segment(size, handle.detach())
 
     def filled(parts: Sequence[Any], size: int) -> int:
-        """The descriptor of a new file in memory that holds the parts."""
+        """Write the parts to a new file in memory; return its descriptor."""
         fd = _anonymous()
         try:
             left = [view for part in parts if (view := memoryview(part).cast("B")).nbytes]
@@ -108,7 +108,7 @@ else:
     _FLAGS = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 
     def mapped(fd: int, size: int) -> mmap.mmap | bytearray:
-        """What is in the file, as memory that may be written to. The descriptor stays open."""
+        """Return the content of a file as memory to read and write; the descriptor stays open."""
         with _lock:
             if len(_maps) < _MOST_MAPS:
                 with contextlib.suppress(OSError):  # there may be no descriptor left

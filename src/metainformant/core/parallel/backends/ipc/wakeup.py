@@ -1,4 +1,4 @@
-"""Waking a thread that waits for pipes."""
+"""A wakeup: ends the wait of a thread that waits for pipes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multiprocessing.connection import Pipe
 
 
 class Wakeup:
-    """Any thread may set it. The one that waits for `reader` clears and closes."""
+    """A pipe that any thread may set. The thread that waits for `reader` clears and closes it."""
 
     def __init__(self) -> None:
         self.reader, self._writer = Pipe(duplex=False)

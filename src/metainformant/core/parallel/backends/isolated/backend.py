@@ -104,7 +104,7 @@ class IsolatedBackend:
         return self._workers.wanted
 
     def abandoned(self, most: int) -> int:
-        return self._workers.left_behind()
+        return self._workers.abandoned()
 
     def dismiss(self) -> None:
         pass  # a worker is too dear to be ended before the map is

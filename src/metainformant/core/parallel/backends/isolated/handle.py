@@ -26,7 +26,7 @@ class WorkerHandle(ABC):
         func: the payload of the function that it was sent last.
         tasks: how many items it has run.
         must_be_replaced: whether to end it once it has no job.
-        overdue_at: when to kill it, if it does not come back from a call that was given up.
+        overdue_at: when to kill it, if it does not come back from a call that was abandoned.
     """
 
     def __init__(self, name: str, channel: Channel, buffer: ResultBuffer) -> None:
@@ -55,7 +55,7 @@ class WorkerHandle(ABC):
 
     @abstractmethod
     def end_call(self, number: int, position: int) -> None:
-        """End the call in flight, which was given up: of that job, with the item there."""
+        """End the call in flight, which was abandoned: of that job, with the item there."""
 
     @abstractmethod
     def runs(self, number: int) -> bool:

@@ -26,7 +26,7 @@ class JobOwner(Protocol):
     """The group of workers that runs a job."""
 
     def worker_abandoned(self, handle: WorkerHandle) -> None:
-        """Learn that the job was given up which this worker has."""
+        """Learn that the job was abandoned which this worker has."""
         ...
 
     def receive_pending(self, handle: WorkerHandle) -> None:
@@ -171,7 +171,7 @@ class IsolatedJob:
         self._boundary = Boundary()
 
     def drop(self) -> None:
-        """Let go of everything: the job was given up, and no worker has it any more."""
+        """Let go of everything: the job was abandoned, and no worker has it any more."""
         self.state = self.state.to(JobState.DROPPED)
         if self.handle is not None:
             self._dropped_by = weakref.ref(self.handle)

@@ -12,8 +12,8 @@ class JobState(enum.Enum):
     SENT = enum.auto()  # a worker has it, and has not been seen to begin
     RUNNING = enum.auto()  # a worker was seen to have read its items
     ENDED = enum.auto()  # all outcomes that there will be are known
-    ABANDONED = enum.auto()  # the engine has given it up, and a worker still has it
-    DROPPED = enum.auto()  # the engine has given it up, and no worker has it
+    ABANDONED = enum.auto()  # the engine has abandoned it, and a worker still has it
+    DROPPED = enum.auto()  # the engine has abandoned it, and no worker has it
 
     def to(self, state: JobState) -> JobState:
         """Return the next state, which must be one that can follow."""

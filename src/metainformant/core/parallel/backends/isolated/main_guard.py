@@ -1,4 +1,4 @@
-"""What users are told whose script starts its maps while a worker imports it."""
+"""The hint for users whose script starts its maps while a worker imports it."""
 
 from __future__ import annotations
 

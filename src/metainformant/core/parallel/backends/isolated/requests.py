@@ -1,4 +1,4 @@
-"""What is sent to workers, pickled: what they prepare themselves with, the function, and items."""
+"""Payloads for workers: the preparation, the function, and items."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pack_named(label: str, what: Any) -> Packed:
 
 
 class _Function(NamedTuple):
-    """What is sent to workers that did not inherit it."""
+    """The function, for workers that did not inherit it."""
 
     func: Callable[..., Any]
 

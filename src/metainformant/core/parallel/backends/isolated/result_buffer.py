@@ -12,13 +12,10 @@ The layout, for the items of one job, by their position:
     times     8 bytes each: when the item was started, if that is to be known
     arena     pickled values
 
-Taking work back. The engine's side first clears permits, then counts finished items. The worker
-records that an item is finished before it looks at the permit of the next. So, if both saw each
-other's writes in one order, a count below the first cleared permit proves that nothing behind it
-was or will be started, and otherwise one item is in doubt: the argument is that of
-`truncatable_list.py`. No lock is involved, and processors delay writes: what another one has
-written may be seen late, by some nanoseconds, and at the very most by microseconds. So whenever it
-matters, `fence` lets that time pass between writing and counting, many times over.
+Taking work back: the engine's side first clears permits, then counts finished items. The worker
+records that an item is finished before it looks at the permit of the next. So a count below the
+first cleared permit proves that nothing from there on was or will be started. README.md has the
+argument, and why `fence` is needed, since no lock is involved.
 """
 
 from __future__ import annotations
@@ -52,7 +49,7 @@ _IN_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686", "x
 
 
 class Header:
-    """Places in the header. The first four are written by the worker, the others by the engine."""
+    """Places in the header. The worker writes the first four, the engine's side the others."""
 
     JOB = 0  # number of the job that is being run
     STARTED = 1  # when its first item was started; a float, like all times
@@ -66,7 +63,7 @@ class Header:
 
 
 class Kind:
-    """What an outcome is. In `kinds`, as bytes."""
+    """The kinds of outcomes, as bytes in `kinds`."""
 
     INT = 1
     FLOAT = 2
@@ -81,7 +78,7 @@ class Kind:
 
 
 class ResultSlice(NamedTuple):
-    """A copy of what was noted of consecutive items."""
+    """A copy of the outcomes of consecutive items."""
 
     kinds: bytes
     column: memoryview  # of integers
@@ -89,7 +86,7 @@ class ResultSlice(NamedTuple):
     times: list[float]
 
     def values(self) -> Iterator[tuple[int, list[Any]]]:
-        """Runs of outcomes of one kind. Those that are pickled come so, as bytes."""
+        """Yield runs of outcomes of one kind. Those that are pickled come as bytes."""
         start = 0
         for kind, count in _runs(self.kinds):
             stop = start + count
@@ -130,7 +127,7 @@ _CONSTANTS = {Kind.NONE: None, Kind.TRUE: True, Kind.FALSE: False}
 
 
 class ResultBuffer:
-    """Both sides' view of the shared memory."""
+    """The view of the shared memory that both sides have."""
 
     def __init__(self, segment: Segment) -> None:
         self._memory = segment.memory
@@ -153,7 +150,7 @@ class ResultBuffer:
         self.header[Header.EXPIRES_POSITION] = -1
 
     def finished(self, seen: int, count: int) -> int:
-        """How many of `count` items are finished, if `seen` are known to be."""
+        """Return how many of `count` items are finished, if `seen` are known to be."""
         at = self._memory.find(b"\0", _KINDS + seen, _KINDS + count)
         return count if at < 0 else at - _KINDS
 
@@ -171,7 +168,7 @@ class ResultBuffer:
             time.sleep(_SEEN)
 
     def copy(self, start: int, stop: int, *, timed: bool) -> ResultSlice:
-        """A copy of what is noted from position `start` up to `stop`, which are finished."""
+        """Copy the outcomes from position `start` up to `stop`, which are finished."""
         times: list[float] = [*self.times[start:stop]] if timed else []
         return ResultSlice(
             bytes(self.kinds[start:stop]),
@@ -183,7 +180,7 @@ class ResultBuffer:
     # The worker's side
 
     def permitted(self, items: list[Any], timed: bool) -> Iterator[Any]:
-        """The items up to the first that may not be started, whatever is to be seen behind it.
+        """Yield the items up to the first that may not be started, whatever is seen behind it.
 
         While permits are being cleared, any part of them may be seen to be cleared already.
         """
@@ -205,6 +202,7 @@ class ResultBuffer:
             yield item
 
     def has_room(self) -> bool:
+        """Return whether another outcome of any size that is written here fits."""
         return self.header[Header.ARENA] + LARGE <= _ARENA
 
     def write(self, position: int, kind: int, record: bytes) -> None:

@@ -253,7 +253,7 @@ class Worker:
         return job is None or self._buffer.header[Header.CANCELLED] == job.number
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """End the call in flight if it is the one that was given up: once in a job.
+        """End the call in flight if it is the one that was abandoned: once in a job.
 
         If it is just sending its result it will be over at once, and nothing behind it is started.
         """

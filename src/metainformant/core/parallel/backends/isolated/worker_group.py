@@ -59,10 +59,10 @@ class WorkerGroup:
         self.has_news = False
         self._stack_until: float | None = None  # when this round of the engine has waited enough
 
-    # Jobs that are given up
+    # Jobs that are abandoned
 
     def worker_abandoned(self, handle: WorkerHandle) -> None:
-        """Learn that a job was given up which this worker has. The worker may come back soon.
+        """Learn that a job was abandoned which this worker has. The worker may come back soon.
 
         The engine no longer counts on the worker. If it then asks for another, that is this one if
         it comes back, and else a new one as soon as this one was killed.
@@ -71,7 +71,7 @@ class WorkerGroup:
         self.workers.kill_after_grace(handle)
 
     def abandon_all(self) -> None:
-        """Give up all jobs, for a map that ends."""
+        """Abandon all jobs, for a map that ends."""
         self.queue.clear()
         for handle in self.workers.handles:
             job = handle.job

@@ -1,4 +1,4 @@
-"""Where the workers of a map come from, and where they go."""
+"""A pool: starts workers for maps, and ends them or keeps them for the next."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _EXIT_SECONDS = 1.0
 
 
 class WorkerPool(ABC):
-    """Starts workers and ends them; or, if it is kept, holds them ready for further maps.
+    """A source of workers, which also ends them, or keeps them for further maps.
 
     Args:
         call: what to start workers for.

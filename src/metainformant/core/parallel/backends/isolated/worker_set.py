@@ -14,7 +14,7 @@ from .worker_pool import WorkerPool
 
 # The factor of `memory_limit` beyond which workers are killed within an item.
 _FAR_TOO_MUCH = 1.5
-# Seconds that a worker has to come back from a call that was given up, before it is killed.
+# Seconds that a worker has to come back from a call that was abandoned, before it is killed.
 _GRACE_SECONDS = 0.02
 
 
@@ -32,7 +32,7 @@ class WorkerSet:
         self.wanted = 0
         self.handles: list[WorkerHandle] = []
         self.poller: Any = Poller()
-        self._left_behind: list[WorkerHandle] = []  # those that can't be killed
+        self._abandoned: list[WorkerHandle] = []  # those that can't be killed
 
     def acquire(self) -> None:
         """Get as many workers as are wanted, or as the pool has for now."""
@@ -45,7 +45,7 @@ class WorkerSet:
                 self.poller.add(waitable, handle)
 
     def replace(self) -> None:
-        """Start workers in place of those that were killed after their jobs were given up."""
+        """Start workers in place of those that were killed after their jobs were abandoned."""
         try:
             self.acquire()
         except ParallelError:
@@ -79,15 +79,15 @@ class WorkerSet:
         """End what is left of a worker, and what it has started; return how it ended."""
         handle.kill()
         if handle.is_alive():
-            self._left_behind.append(handle)
+            self._abandoned.append(handle)
         handle.channel.close()
         self._pool.lost()
         return handle.exit_reason()
 
-    def left_behind(self) -> int:
+    def abandoned(self) -> int:
         """Return how many could not be killed, and still run."""
-        self._left_behind = [handle for handle in self._left_behind if handle.is_alive()]
-        return len(self._left_behind)
+        self._abandoned = [handle for handle in self._abandoned if handle.is_alive()]
+        return len(self._abandoned)
 
     def watch_memory(self, limit: int) -> None:
         """Replace workers that use too much after their item, and kill those that use far more."""
@@ -106,10 +106,10 @@ class WorkerSet:
             if handle.must_be_replaced and handle.job is None:
                 self.retire(handle)
 
-    # Calls that were given up
+    # Calls that were abandoned
 
     def kill_after_grace(self, handle: WorkerHandle) -> None:
-        """Let a worker come back soon from the call that was given up, or be killed."""
+        """Let a worker come back soon from the call that was abandoned, or be killed."""
         handle.overdue_at = min(handle.overdue_at, monotonic() + _GRACE_SECONDS)
 
     def next_overdue(self) -> float:

@@ -1,4 +1,4 @@
-"""Worker processes: started by `multiprocessing`, watched and killed by us."""
+"""Worker processes, which `multiprocessing` starts, and we watch and kill."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class ProcessHandle(WorkerHandle):
 
 
 class ProcessPool(WorkerPool):
-    """Worker processes."""
+    """A pool of worker processes."""
 
     def __init__(self, call: MapCall, *, kept: bool = False, streams: bool = False) -> None:
         check_may_start(call.caller)
@@ -202,7 +202,7 @@ class ProcessPool(WorkerPool):
 
 
 def _callers_level() -> int:
-    """For `warnings.warn` in our caller: how far up the code is that is not ours."""
+    """Return how far up the code is that is not ours, for `warnings.warn` in our caller."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
         "metainformant.core.parallel."
@@ -221,7 +221,7 @@ def _check_memory(label: str) -> None:
 
 
 def default_start_method() -> str:
-    """What CPython uses from 3.14 on. Never fork: see the documentation of `multiprocessing`."""
+    """Return what CPython uses from 3.14 on. Never fork: see the docs of `multiprocessing`."""
     methods = multiprocessing.get_all_start_methods()
     if "forkserver" not in methods or sys.platform == "darwin":
         return "spawn"
@@ -232,7 +232,7 @@ _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
 
 
 def _parsed(text: str) -> tuple[Frame, ...]:
-    """What `faulthandler` writes, without the frames of ours."""
+    """Read what `faulthandler` writes, without the frames of ours."""
     stack: list[Frame] = []
     for file, line, name in _FRAME.findall(text):
         if is_own(file, name):

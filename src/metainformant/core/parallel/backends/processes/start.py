@@ -1,4 +1,4 @@
-"""How a worker process is started: what it imports, and whom Ctrl-C is for until it is ready."""
+"""The start of a worker process: what it imports, and who gets Ctrl-C until it is ready."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _IgnoringInterrupts:
 
 
 def start(process: Any) -> None:
-    """Start it; OSError if that is not possible."""
+    """Start a process; OSError if that is not possible."""
     for wait in (0.01, 0.1, 0):
         try:
             process.start()
@@ -50,7 +50,7 @@ def start(process: Any) -> None:
 
 @contextlib.contextmanager
 def starting(method: str) -> Iterator[None]:
-    """Surroundings in which to start a process."""
+    """Make the surroundings in which to start a process."""
     with contextlib.ExitStack() as stack:
         if method != "fork" and not main_can_be_imported():
             stack.enter_context(_no_main())
@@ -65,7 +65,7 @@ def starting(method: str) -> Iterator[None]:
 
 
 def _check_room() -> None:
-    """OSError if there are too few file descriptors for what a start needs.
+    """Raise OSError if there are too few file descriptors for a start.
 
     The fork server does not survive that a client connects to it and can't go on.
     """
@@ -75,7 +75,7 @@ def _check_room() -> None:
 
 
 def main_can_be_imported() -> bool:
-    """Whether a worker finds the code of `__main__`: it is a script or a module.
+    """Return whether a worker finds the code of `__main__`: it is a script or a module.
 
     It is not in a notebook, an interactive session, `python -c`, or a script from stdin.
     """
@@ -102,7 +102,7 @@ def _no_main() -> Iterator[None]:
 
 
 def check_may_start(label: str) -> None:
-    """Stop what is about to start workers where that can't be.
+    """Raise an error where workers can't be started.
 
     That is a script that is being imported by a worker, or a process that may have no children.
     """

@@ -1,4 +1,4 @@
-"""What a worker process does besides its work: it can be signalled, and dies with its parent."""
+"""The main function of a worker process, which can be signalled and dies with its parent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def main(
     inner_threads: int,
     not_ours: tuple[Any, ...],
 ) -> None:
-    """What a worker process runs."""
+    """Run a worker process."""
     context.is_worker = True
     payload.main_is_ours_alone = False  # what is ours here is what our parent has sent
     for connection in not_ours:  # ends of others that were inherited by a fork
