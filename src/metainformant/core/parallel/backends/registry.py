@@ -30,7 +30,9 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
         from .isolated.backend import IsolatedBackend  # slow to import
 
         pool = workers.pool or make_worker_pool(call, streams=stream)
-        return IsolatedBackend(call, pool, owns_pool=workers.pool is None, keep_times=keep_times)
+        return IsolatedBackend(
+            call, pool, owns_pool=workers.pool is None, keep_times=keep_times, can_wake=stream
+        )
     if workers.kind != "thread":
         call = call.in_threads(1)
     eager = stream or not call.options.ordered or call.options.on_complete is not None

@@ -38,6 +38,7 @@ class IsolatedBackend:
         pool: where workers come from.
         owns_pool: whether the pool ends with this map.
         keep_times: whether workers note when each item is started.
+        can_wake: whether `wake` is to take effect at once; else it does within 0.1 s.
     """
 
     max_chunk: int | None = CAPACITY
@@ -45,18 +46,26 @@ class IsolatedBackend:
     can_watch = True
 
     def __init__(
-        self, call: MapCall, pool: WorkerPool, *, owns_pool: bool = True, keep_times: bool = False
+        self,
+        call: MapCall,
+        pool: WorkerPool,
+        *,
+        owns_pool: bool = True,
+        keep_times: bool = False,
+        can_wake: bool = False,
     ) -> None:
         self._pool = pool
         self._owns_pool = owns_pool
         self._keep_times = keep_times
         self._memory_limit = call.options.memory_limit
         self._longest_wait = _LONGEST_WAIT if call.options.memory_limit is None else _MEMORY_TICK
-        # All state is owned by the engine's thread, except for the pipe that wakes it.
+        # All state is owned by the engine's thread, except for what `wake` changes.
         self._group = WorkerGroup(call, pool)
         self._workers = self._group.workers
-        self._wakeup = Wakeup()
-        self._workers.poller.add(self._wakeup.reader, None)
+        self._wakeup: Wakeup | None = None
+        if can_wake:
+            self._wakeup = Wakeup()
+            self._workers.poller.add(self._wakeup.reader, None)
 
     def spawn(self) -> None:
         self._workers.wanted += 1
@@ -98,7 +107,10 @@ class IsolatedBackend:
         return ended
 
     def wake(self) -> None:
-        self._wakeup.set()
+        if self._wakeup is None:
+            self._group.has_news = True
+        else:
+            self._wakeup.set()
 
     def workers(self) -> int:
         return self._workers.wanted
@@ -128,7 +140,8 @@ class IsolatedBackend:
                 workers.kill_overdue()
         finally:
             workers.release_all()
-            self._wakeup.close()
+            if self._wakeup is not None:
+                self._wakeup.close()
             if self._owns_pool:
                 end_pool()
 
@@ -140,7 +153,7 @@ class IsolatedBackend:
             for handle in [handle for handle in workers.handles if not handle.is_alive()]:
                 group.receive_last(handle)
         for waitable, handle in ready:
-            if handle is None:
+            if handle is None and self._wakeup is not None:
                 self._wakeup.clear()
                 group.has_news = True
             elif handle in workers.handles:

@@ -9,6 +9,7 @@ from typing import Any
 from ...errors import Frame
 from ..ipc.channel import Channel
 from ..ipc.payload import Payload
+from ..ipc.poller import Poller
 from .result_buffer import ResultBuffer
 
 TYPE_CHECKING = False
@@ -39,6 +40,7 @@ class WorkerHandle(ABC):
         self.tasks = 0
         self.must_be_replaced = False
         self.overdue_at = math.inf
+        self._sentinel_poller: Any = None  # made when it is needed
 
     @property
     @abstractmethod
@@ -52,6 +54,14 @@ class WorkerHandle(ABC):
     @abstractmethod
     def is_alive(self) -> bool:
         """Whether it runs. One that can't be killed may do so for as long as its call does."""
+
+    def has_ended(self) -> bool:
+        """Whether one of its sentinels is readable, as far as can be seen at once."""
+        if self._sentinel_poller is None:
+            self._sentinel_poller = Poller()
+            for sentinel in self.sentinels():
+                self._sentinel_poller.add(sentinel, None)
+        return bool(self._sentinel_poller.wait(0))
 
     @abstractmethod
     def end_call(self, number: int, position: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 
-class JobState(enum.Enum):
+class JobState(enum.IntEnum):  # whose members are fast to look up
     """Where a job is in its life: see the picture in README.md."""
 
     QUEUED = enum.auto()  # waits for a worker

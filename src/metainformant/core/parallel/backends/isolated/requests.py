@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 
 from ..ipc.exceptions import unpicklable
@@ -12,6 +14,9 @@ from .job import IsolatedJob
 
 # What a worker prepares itself with is sent before it listens, and a function together with items.
 _BOTH_FIT = 30_000
+
+# In bytes: the pickle of a function by its name is not longer.
+_LONGEST_NAME = 1000
 
 
 def pack_named(label: str, what: Any) -> Packed:
@@ -38,6 +43,15 @@ class _Function(NamedTuple):
 def pack_function(label: str, func: Callable[..., Any]) -> Packed:
     """Pickle the function of a map; ParallelError if that fails."""
     return pack_named(label, _Function(func))
+
+
+def is_pickled_by_name(packed: Packed, func: Callable[..., Any]) -> bool:
+    """Return whether the pickle of a function has its name only, so that it never changes."""
+    payload, _ = packed
+    kind = type(func)
+    if kind not in (FunctionType, BuiltinFunctionType) or payload.body is None:
+        return False
+    return len(payload.body) < _LONGEST_NAME and payload.body == pickle.dumps((func,), 5)
 
 
 def pack_items(job: IsolatedJob, most: int) -> tuple[Packed, int]:

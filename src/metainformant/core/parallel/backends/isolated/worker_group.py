@@ -29,7 +29,7 @@ from .messages import (
     receive,
     send,
 )
-from .requests import pack_function, pack_items
+from .requests import pack_items
 from .result_buffer import CAPACITY
 from .worker_pool import WorkerPool
 from .worker_set import WorkerSet
@@ -51,7 +51,7 @@ class WorkerGroup:
 
     def __init__(self, call: MapCall, pool: WorkerPool) -> None:
         self._call = call
-        self._func = pack_function(call.caller, call.func) if pool.needs_function else None
+        self._func = pool.pack_function(call.caller, call.func) if pool.needs_function else None
         self._most_tasks = call.options.max_tasks_per_worker or math.inf
         self.workers = WorkerSet(pool)
         self.queue: deque[IsolatedJob | None] = deque()

@@ -19,7 +19,7 @@ from ..ipc.exceptions import unpack
 from ..ipc.payload import Packed
 from .handle import WorkerHandle
 from .messages import Broken, Closed, End, Prepare, receive, send
-from .requests import pack_named
+from .requests import is_pickled_by_name, pack_function, pack_named
 
 # Seconds that workers have to clean up and end, after a map that was left early and otherwise.
 _ABORT_SECONDS = 0.15
@@ -54,6 +54,8 @@ class WorkerPool(ABC):
         self._count = 0
         self._closed = False  # set under the lock
         self._owner = os.getpid()
+        # The function that was pickled last, if its pickle never changes.
+        self._last_function: tuple[Callable[..., Any], Packed] | None = None
 
     @abstractmethod
     def start(self, name: str) -> WorkerHandle:
@@ -71,7 +73,7 @@ class WorkerPool(ABC):
         with self._lock:
             while self._idle:
                 handle = self._idle.pop()
-                if handle.is_alive():
+                if not handle.has_ended():
                     return handle
                 self._count -= 1
                 _reap(handle)
@@ -197,6 +199,16 @@ class WorkerPool(ABC):
         except BaseException:
             _reap(handle)
             raise
+
+    def pack_function(self, label: str, func: Callable[..., Any]) -> Packed:
+        """Pickle the function of a map; ParallelError if that fails."""
+        last = self._last_function
+        if last is not None and last[0] is func:
+            return last[1]
+        packed = pack_function(label, func)
+        if self._kept and is_pickled_by_name(packed, func):
+            self._last_function = func, packed
+        return packed
 
     def pack_preparation(self) -> Packed:
         """Pickle what a worker prepares itself with.
