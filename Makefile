@@ -2,10 +2,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Other Pythons on this machine that the tests run on too, where they start.
-OTHERS := 3.12 3.13 3.14 3.15
+# Other Pythons that the tests run on too, where they can be had; with a t, without the GIL.
+OTHERS := 3.12 3.13 3.14 3.15 3.13t
 
-.PHONY: demo test lint types layers unit wheel bench bench-page bench-check bench-record format clean
+.PHONY: demo test lint types layers unit wheel pythons bench bench-page bench-check bench-record format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -42,10 +42,14 @@ unit: .venv/dev.stamp
 
 # The wheel is what users get, so it is tested apart from the sources, on all Pythons at once: the
 # tests mostly wait.
-wheel: .venv/dev.stamp
+wheel: .venv/dev.stamp pythons
 	rm -rf dist .cache/wheel
 	$(BIN)/python -m build --wheel --outdir dist >/dev/null
 	sh tools/test_wheels.sh $(BIN)/python $(OTHERS)
+
+# Make those of the other Pythons that are missing, if that can be done here.
+pythons:
+	@sh tools/pythons.sh $(OTHERS)
 
 # The other libraries are kept away from what the tests use. ONLY="tiny sleeps" for some of it.
 bench: .cache/bench/stamp

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Test the built wheel with one Python and with all others that are found, at the same time.
 # Usage: test_wheels.sh PYTHON [VERSION]...
+# A version that is not found is told, and is an error if it is listed in $REQUIRED.
 set -eu
 here=$(dirname "$0") logs=.cache/logs
 rm -rf "$logs"
@@ -10,26 +11,39 @@ mkdir -p "$logs"
 listen='import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execvp("sh", ["sh", *sys.argv[1:]])'
+first=$1
+shift
 
-run() { # NAME PYTHON FOLDER
-  if "$2" -c "$listen" "$here/test_wheel.sh" "$2" "$3" >"$logs/$1" 2>&1; then
-    touch "$logs/$1.passed"
-  fi
+run() { # NAME SCRIPT ARGUMENT...
+    name=$1
+    shift
+    if "$first" -c "$listen" "$@" >"$logs/$name" 2>&1; then
+        touch "$logs/$name.passed"
+    fi
 }
 
-run wheel "$1" .cache/wheel &
-shift
+for version in ${REQUIRED-}; do
+    if ! sh "$here/find_python.sh" "$version" >/dev/null; then
+        echo "error: no Python $version starts here, and it is in REQUIRED" >&2
+        exit 1
+    fi
+done
+
+run wheel "$here/test_wheel.sh" "$first" .cache/wheel &
 for version in "$@"; do
-  python=$(sh "$here/find_python.sh" "$version") || continue
-  run "python$version" "$python" ".cache/python$version" &
+    if sh "$here/find_python.sh" "$version" >/dev/null; then
+        run "python$version" "$here/run_with.sh" "$version" test_wheel.sh ".cache/wheel$version" &
+    else
+        echo "not tested: there is no Python $version here"
+    fi
 done
 wait
 
 status=0
 for log in "$logs"/*; do
-  case $log in *.passed) continue ;; esac
-  echo "== $(basename "$log")"
-  cat "$log"
-  [ -e "$log.passed" ] || status=1
+    case $log in *.passed) continue ;; esac
+    echo "== $(basename "$log")"
+    cat "$log"
+    [ -e "$log.passed" ] || status=1
 done
 exit $status
