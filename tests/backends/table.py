@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.host.gil import HAS_GIL
 
 # What some kinds of workers can't do, by the tests that need it:
 CONTEXT = "see the caller's context variables"
 IDENTITY = "hand over the very same objects"
 KILL = "end any call"
 COPIES = "refuse what can't be pickled"  # workers that share objects never have to
+FRAMES = "tell the frames of a call"  # threads without the GIL: reading them would crash
+NUMPY = "import NumPy"  # which refuses to be loaded in subinterpreters
 
 
 class Kind(NamedTuple):
@@ -47,7 +50,13 @@ def _processes(method: str) -> Kind:
 
 
 KINDS = [
-    Kind("threads", parallel.thread_map, {}, {}, frozenset({KILL, COPIES})),
+    Kind(
+        "threads",
+        parallel.thread_map,
+        {},
+        {},
+        frozenset({KILL, COPIES} if HAS_GIL else {KILL, COPIES, FRAMES}),
+    ),
     *map(_processes, multiprocessing.get_all_start_methods()),
 ]
 if sys.version_info >= (3, 14):
@@ -57,7 +66,7 @@ if sys.version_info >= (3, 14):
             parallel.interpreter_map,
             {},
             {"backend": "interpreter"},
-            frozenset({CONTEXT, IDENTITY, KILL}),
+            frozenset({CONTEXT, IDENTITY, KILL, NUMPY}),
         )
     )
 
