@@ -57,8 +57,16 @@ class Faults:
 
     def check(self, results: list[Any]) -> None:
         assert len(results) == ITEMS
-        assert sorted(self.runs) == list(range(ITEMS)), "an item was lost, or run twice"
         numbers = [self.number_of(result) for result in results]
+        # An overdue item may have been given up before its first line: the machine was that busy.
+        overdue = {
+            number
+            for number, result in zip(numbers, results, strict=True)
+            if isinstance(result, parallel.TaskTimeoutError)
+        }
+        runs = self.runs.copy()
+        assert len(set(runs)) == len(runs), "an item was run twice"
+        assert set(range(ITEMS)) - set(runs) <= overdue, "an item was lost"
         if self.options["ordered"]:
             assert numbers == list(range(ITEMS))
         else:
