@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metainformant.core.parallel.backends.threads.truncatable_list import IteratingList, PoppingList
+from metainformant.core.parallel.host.gil import HAS_GIL
 
 Tapes = type[IteratingList] | type[PoppingList]
 both = pytest.mark.parametrize("tape_type", [IteratingList, PoppingList])
@@ -46,7 +47,18 @@ def test_any_interleaving_of_fetches_and_cuts(
     assert len(fetched) in (mine, mine - 1)
 
 
-@both
+@pytest.mark.parametrize(
+    "tape_type",
+    [
+        pytest.param(
+            IteratingList,
+            marks=pytest.mark.skipif(
+                not HAS_GIL, reason="a list may be cut beside its iterator only with the GIL"
+            ),
+        ),
+        PoppingList,
+    ],
+)
 def test_a_cut_against_a_running_consumer(tape_type: Tapes) -> None:
     """Thousands of cuts at full speed: consumer and watcher never both own an item."""
     for round_number in range(300):
