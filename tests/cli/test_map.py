@@ -276,6 +276,7 @@ def test_what_processes_print_is_not_among_the_rows(
 class TestAdvice:
     def test_calls_that_took_turns(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PYTHON_CPU_COUNT", "4")
+        monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True, raising=False)
         assert is_bound_by_the_gil(9.5, 10)
         assert "--backend process would use all 4 processors" in advice(9.5, 10)
         monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
