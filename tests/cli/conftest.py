@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("dnaio", reason="the command needs the extra cli")
+
 from click.testing import CliRunner, Result
 
 from metainformant.cli.app import cli
