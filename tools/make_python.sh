@@ -58,7 +58,7 @@ build_without_gil() {
         --with-ensurepip=no
     make -j"$(nproc)"
     make install
-    rm -rf "$build" "$prefix"/lib/python*/config-*
+    rm -rf "$build" "$made/lists" "$made/sources.list" "$prefix"/lib/python*/config-*
 }
 
 case $version in
