@@ -1,1 +1,4 @@
-"""The kinds of workers. These modules never import one another."""
+"""Kinds of workers: each folder implements the port `engine/backend.py`, `registry.py` chooses.
+
+Threads need nothing else; processes and interpreters share `isolated`, and `ipc` moves the bytes.
+"""
