@@ -22,8 +22,8 @@ class ParallelError(Exception):
     """Base class of all errors of this package.
 
     Attributes:
-        results: if a map that returns a list was stopped as a whole, what it had by then, with
-            `TaskCancelledError` for what was not finished. None otherwise.
+        results: if a map that returns a list was stopped as a whole, the list so far, with a
+            `TaskCancelledError` for each item that was not finished. None otherwise.
     """
 
     results: list[Any] | None = None
@@ -39,8 +39,8 @@ class TaskTimeoutError(ParallelError, TimeoutError):
         item: the item as text, shortened.
         seconds: the limit that was passed, in seconds.
         worker: name of the worker that ran the task.
-        stack: where the task was when it was given up, formatted like a traceback.
-        running: whether the call still runs; a copy made by pickle tells how it was then.
+        stack: where the task was when it was abandoned, formatted like a traceback.
+        running: whether the call still runs now; in a copy made by pickle, whether it ran then.
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class TaskTimeoutError(ParallelError, TimeoutError):
         return format_stack(self._frames)
 
     def __str__(self) -> str:
-        fate = "The call was ended."
+        state = "The call was ended."
         if self.running:
-            fate = (
+            state = (
                 f"The call still runs on {self.worker!r}: Python cannot stop a thread. "
                 "Raise timeout, or give the call a limit of its own (a socket timeout, say)."
             )
-        return f"{self.args[0]}. {fate}"
+        return f"{self.args[0]}. {state}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         is_running = _yes if self.running else _no
@@ -92,7 +92,7 @@ def _no() -> bool:
 
 
 def format_stack(frames: tuple[Frame, ...]) -> str:
-    """The frames like a traceback, innermost call last."""
+    """Format the frames like a traceback, innermost call last."""
     import traceback  # slow to import, and needed only by those who look
 
     stack = [traceback.FrameSummary(file, line, name) for file, line, name in frames]
@@ -129,7 +129,7 @@ class TaskCancelledError(ParallelError):
 
 
 class WorkerDiedError(ParallelError):
-    """The worker that ran a task ended while it did: it crashed, exited, or was killed.
+    """A worker ended while it ran a task: it crashed, exited, or was killed.
 
     Attributes:
         index: position of the item in the input (of the batch, for `parallel_batch`), from 0.
@@ -142,7 +142,7 @@ class WorkerDiedError(ParallelError):
     def __init__(self, index: int, item: str, worker: str, pid: int, fate: str) -> None:
         super().__init__(
             f"item {index} ({item}) was lost: its worker {worker!r} (pid {pid}) {fate}. "
-            "Other items are not concerned. With retries, it may be tried again."
+            "No other item is affected. Pass retries=1 to run it again."
         )
         self.index = index
         self.item = item
