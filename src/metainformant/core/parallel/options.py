@@ -1,8 +1,8 @@
 """The options of one call: checked once, then frozen.
 
-What comes after relies on them: nothing else checks options, except arguments that only one
-function has. `OPTIONS` is the one table of them; a test compares it with the types below, the
-signatures, the documents and the command line.
+Nothing behind this checks them again; a function checks only the arguments that it alone has.
+`OPTIONS` is the one table of them; a test compares it with the types below, the signatures, the
+documents and the command line.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     R = TypeVar("R")
-    # What is called with an item, and with the worker's state if there is one.
+    # A function that is called with an item, and with the worker's state if there is one.
     Task = Callable[[T], R] | Callable[[T, Any], R]
 
     class PoolOptions(TypedDict, total=False):
-        """The options that all maps share, also those of a pool."""
+        """The options of all maps, those of a pool included."""
 
         deadline: float | None
         cancel: threading.Event | None
@@ -51,14 +51,14 @@ if TYPE_CHECKING:
         progress: bool | str | Callable[[Progress], object] | None
 
     class MapOptions(PoolOptions, total=False):
-        """What maps take besides that start their own workers."""
+        """The options of maps that start their own workers."""
 
         initializer: Callable[..., object] | None
         initargs: Iterable[Any]
         worker_state: Callable[[], Any] | None
 
     class ProcessOptions(MapOptions, total=False):
-        """What maps in processes take besides."""
+        """The options of maps that start their own processes."""
 
         start_method: StartMethod | None
         inner_threads: int | None
@@ -99,7 +99,7 @@ class Options:
         raise AttributeError(f"options are frozen; use replace({name}=...)")
 
     def replace(self, **changes: Any) -> Options:
-        """Return a copy in which some values are others."""
+        """Return a copy with some values changed."""
         return Options({**self.__dict__, **changes})
 
     @property
@@ -109,18 +109,18 @@ class Options:
 
     @property
     def preparation(self) -> Preparation:
-        """What each worker is to do at first."""
+        """The initializer and the state that each worker begins with."""
         return Preparation(self.initializer, self.initargs, self.worker_state)
 
 
 class Workers:
-    """Where a map runs.
+    """The place where a map runs.
 
     Attributes:
         kind: the kind of workers.
         count: how many at most.
-        executor: whose workers are used, if they are an executor's.
-        pool: what keeps the workers, if they outlive the map: a WorkerPool of the backends.
+        executor: the executor whose workers are used, if they are an executor's.
+        pool: the WorkerPool that keeps the workers, if they outlive the map.
     """
 
     __slots__ = ("count", "executor", "kind", "pool")
@@ -179,7 +179,7 @@ def _arguments(caller: str, name: str, value: object) -> tuple[Any, ...]:
 
 
 class Option:
-    """The value that an option has if it is left out, and what checks another."""
+    """The default of an option, and the check of any other value."""
 
     __slots__ = ("check", "default", "for_processes", "of_workers")
 
@@ -193,7 +193,7 @@ class Option:
     ) -> None:
         self.default = default
         self.check = check
-        self.of_workers = of_workers  # whether it is about workers, so that a pool has it
+        self.of_workers = of_workers  # whether it belongs to workers, so that a pool has it
         self.for_processes = for_processes  # whether only processes can have it
 
 
@@ -235,7 +235,7 @@ _MAX_THREADS = 8
 
 
 def choose_workers(caller: str, max_workers: object, backend: object = "thread") -> Workers:
-    """Check `backend` and `max_workers`; None is for as many as the backend has by default."""
+    """Check `backend` and `max_workers`; None chooses the default of the kind of workers."""
     kind = validate.backend(caller, backend)
     executor: Any = backend if kind == "executor" else None
     if max_workers is None:
@@ -262,9 +262,9 @@ def make_call(
     Args:
         caller: name of the public function.
         func: what is called with each item.
-        workers: where.
+        workers: where the map runs.
         options: what the user passed beyond the function's own parameters.
-        arguments: those parameters that are options, and what a pool has of `options`.
+        arguments: options that the function has as parameters, or that a pool has.
     """
     kind = workers.kind
     for name in options:
@@ -278,7 +278,7 @@ def make_call(
         _check_executor(caller, chosen)
     for name, default in _DEFAULTS.items():
         value = chosen[name]
-        # Nothing is said against what is left out; checking it would take longer than a small map.
+        # Defaults are right; checking them would take longer than a small map.
         if value is not default:
             chosen[name] = OPTIONS[name].check(caller, name, value)
     check_function(caller, func, 1 if chosen["worker_state"] is None else 2)

@@ -1,4 +1,4 @@
-"""What became of one item."""
+"""The outcome of one item."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ R = TypeVar("R")
 
 
 class Outcome(NamedTuple, Generic[T, R]):
-    """What became of one item: a value or an error, never both.
+    """The outcome of one item: a value or an error, never both.
 
     Attributes:
         index: position of the item in the input, counted from 0.
@@ -19,7 +19,7 @@ class Outcome(NamedTuple, Generic[T, R]):
         attempts: how many attempts there were.
         started: when the last one was started, in seconds since the epoch, as `time.time()` has it;
             None if it was not.
-        seconds: how long that attempt took, or took until it was given up.
+        seconds: how long that attempt took; if it was abandoned, how long it had taken by then.
         worker: name of the worker that ran it.
 
     >>> Outcome(0, "ATG", 3, None).ok

@@ -1,4 +1,4 @@
-"""How far a map is."""
+"""The progress of a map."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 
 class Progress(NamedTuple):
-    """How far a map is. All numbers but the last two are of items.
+    """The progress of a map at one moment. All numbers count items, except `running` and `elapsed`.
 
     Attributes:
-        done: finished, well or not.
-        ok: finished well, as far as the map has looked.
+        done: finished, whether they failed or not.
+        ok: finished, without those that the engine has seen fail.
         failed: failed for good, those that timed out included.
         timed_out: of these, the ones that took longer than `timeout`.
-        retried: how many retries there were.
-        running: how many chunks of items workers have in hand now.
-        total: how many there are; None if that is not known.
+        retried: retries so far.
+        running: chunks that workers are running now.
+        total: all items; None if their number is not known.
         elapsed: seconds since the call, or since the first result of a stream was asked for.
     """
 

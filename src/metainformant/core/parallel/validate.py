@@ -1,4 +1,4 @@
-"""Checks of arguments. Each returns the argument, and else raises an error that names the fix."""
+"""Checks of arguments: each returns the argument, or raises an error that names the fix."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ BackendName = Literal["thread", "process", "interpreter", "executor"]
 _BACKENDS: tuple[BackendName, ...] = ("thread", "process", "interpreter")
 StartMethod = Literal["spawn", "forkserver", "fork"]
 
-# Which failures are worth another attempt: exception classes, or a function that tells.
+# Which failures are worth another attempt: exception classes, or a function that decides.
 RetryOn = tuple[type[BaseException], ...] | Callable[[BaseException], object]
 
 
 def _plain(caller: str, name: str, value: Any) -> Any:
-    """Return a function that is no async one."""
+    """Return `value`; raise TypeError if it is an async function."""
     if is_async(value):
         raise TypeError(
             f"{caller}: {name}={value!r} is an async function, which would never be awaited; "
@@ -42,7 +42,7 @@ def _plain(caller: str, name: str, value: Any) -> Any:
 
 
 def check_items(caller: str, items: Iterable[T]) -> Iterable[T]:
-    """Return `items`, or their iterator, so that it is made only once; raise TypeError if not."""
+    """Return `items` if it is a list or tuple, or else its iterator, which is made only once."""
     if isinstance(items, (list, tuple)):
         return items
     try:
@@ -131,7 +131,7 @@ def failures(caller: str, name: str, value: object) -> float | None:
 
 
 def limit(caller: str, name: str, value: object) -> float | None:
-    """A number of seconds above 0, or None."""
+    """Return `value` as a number of seconds above 0, or None."""
     if value is None:
         return None
     fix = f"{caller}: {name}={value!r} must be a number of seconds above 0, or None for no limit"
@@ -196,7 +196,7 @@ def progress(caller: str, name: str, value: object) -> Any:
     )
 
 
-# What other libraries call it.
+# Names that other libraries have for these options.
 _ALIASES = {
     "processes": "max_workers",
     "n_jobs": "max_workers",
@@ -212,6 +212,7 @@ _ALIASES = {
 
 
 def unknown(caller: str, name: str, known: Iterable[str]) -> str:
+    """Word the error about an option that there is not."""
     import difflib  # only needed to word this error
 
     alias = _ALIASES.get(name)

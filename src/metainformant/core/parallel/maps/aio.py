@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     R = TypeVar("R")
 
-# Seconds for which the loop may be kept from others by results that are there already.
+# Seconds for which results that have arrived may keep the event loop from its other tasks.
 _TURN = 0.005
 
 
@@ -127,7 +127,7 @@ async def _values(stream: Stream) -> AsyncGenerator[Any, None]:
 
 
 class _Guard:
-    """Leaves a stream when the generator that has this is forgotten.
+    """The end of a stream whose generator is garbage collected.
 
     An asynchronous generator is closed by its loop. If that was closed before, no `finally` is run.
     """

@@ -59,10 +59,10 @@ def parallel_batch(
     strict: bool = False,
     **options: Any,
 ) -> list[Any]:
-    """Call `func` with lists of items, in threads, and return all that it returns as one list.
+    """Call `func` with lists of items, in threads, and join the lists that it returns.
 
     A batch that fails puts its exception in the place of each of its items, with a note that
-    names the batch; other batches are not disturbed.
+    names the batch; no other batch is affected.
 
     Args:
         func: called with a list of up to `batch_size` items; returns a list (or any iterable
@@ -75,8 +75,8 @@ def parallel_batch(
             logged that names the first such batch.
 
     The other options are those of `thread_map`, where one task is one batch: `timeout` is seconds
-    per batch, `ordered=False` gives the batches as they are completed, and `chunk_size` is how
-    many batches are handed to a thread together.
+    per batch, `ordered=False` joins the batches in the order of completion, and `chunk_size` is
+    how many batches are handed to a thread together.
 
     Raises:
         TypeError, ValueError: for a wrong argument, before anything is started.

@@ -1,4 +1,4 @@
-"""Functions that code written for other libraries asks for, in terms of this one."""
+"""Functions under names that other libraries use, written in terms of this one."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Threads per processor for work that mostly waits, and their most: what `concurrent.futures` does
-# by default is processors + 4, at most 32.
+# Threads per processor for work that mostly waits, and the most threads. The default of
+# `concurrent.futures` is processors + 4, at most 32.
 _IO_PER_CPU = 4
 _MOST_IO = 64
 
@@ -109,14 +109,14 @@ def resource_aware_workers(
     max_cap: int | None = None,
     memory_per_worker_mb: float = 256,
 ) -> int:
-    """How many workers this process can well have, by its processors and the free memory.
+    """Return how many workers suit this process, by its processors and the free memory.
 
     Args:
-        task_type: "cpu" for one per processor, as `cpu_count` has it; "io", for tasks that mostly
-            wait, for four per processor, at most 64.
-        max_cap: no more than so many.
-        memory_per_worker_mb: MiB of memory that one worker will need. Where the free memory can't
-            be found out, it does not count.
+        task_type: "cpu" for one per processor, as `cpu_count` counts them; "io", for tasks that
+            mostly wait, for four per processor, at most 64.
+        max_cap: the most workers to return.
+        memory_per_worker_mb: MiB of memory that one worker will need. Ignored where the free
+            memory is not known.
 
     Returns:
         At least 1.

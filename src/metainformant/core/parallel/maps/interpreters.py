@@ -59,12 +59,12 @@ def interpreter_map(
 
     For Python 3.14 and later. This is `process_map` without the processes: pure Python computation
     runs in parallel, in threads that share no objects and no GIL. It means the same and takes the
-    same arguments, but for what only processes can have.
+    same arguments, except the options that only processes have.
 
-    What interpreters can't do: an overdue call that does not let itself be ended can't be killed,
-    but is left behind, as in `thread_map`. A crash takes everything with it. Extension modules
-    that do not support subinterpreters (NumPy is one) can't be imported: whatever needs them fails
-    with an error that names the module.
+    What interpreters can't do: an overdue call that can't be ended by an exception is not killed
+    but left behind, as in `thread_map`. A crash ends the whole process. Extension modules that do
+    not support subinterpreters (NumPy is one) can't be imported: whatever needs them fails with an
+    error that names the module.
 
     Args:
         func: called with one item at a time, in several interpreters. It has to be defined at the
@@ -80,15 +80,16 @@ def interpreter_map(
     The other options are those of `thread_map`.
 
     Costs: starting an interpreter takes about 60 ms, and whatever importing your modules takes; an
-    item as much as in `process_map`.
+    item costs as much as in `process_map`.
 
     A script that calls this must do so below `if __name__ == "__main__":`, since each worker
-    imports the script. In a worker itself, this runs in threads of that worker, one at a time.
+    imports the script. Called in a worker, this runs in a thread of that worker, one item at a
+    time.
 
     Raises:
         TypeError, ValueError: for a wrong argument, before anything is started.
-        ParallelError: before Python 3.14; if `func` can't be pickled, or not be imported in an
-            interpreter.
+        ParallelError: before Python 3.14; or if `func` can't be pickled, or can't be imported in
+            an interpreter.
         TaskCancelledError, TooManyFailuresError: see `thread_map`.
 
     >>> import sys

@@ -46,12 +46,13 @@ class Pool:
         initializer, initargs, worker_state: see `thread_map`; done when a worker is started.
         start_method, inner_threads, max_tasks_per_worker, memory_limit: see `process_map`.
 
-    Threads start in no time, so they are not kept: with them, `initializer` and `worker_state`
-    are for each map. An executor keeps its workers itself, and is not shut down.
+    Threads start in 0.1 ms, so they are not kept: `initializer` and `worker_state` are then called
+    for each map. An executor keeps its workers itself, and is not shut down.
 
     Raises:
         TypeError, ValueError: for a wrong argument.
-        ParallelError: if something can't be pickled that has to be.
+        ParallelError: if `initializer`, `initargs` or `worker_state` can't be pickled; for
+            interpreters before Python 3.14.
 
     >>> from metainformant.core import parallel
     >>> with parallel.Pool(backend="process", max_workers=2) as pool:

@@ -1,4 +1,4 @@
-"""The maps in workers that are isolated from each other: processes and interpreters."""
+"""The maps in processes."""
 
 from __future__ import annotations
 
@@ -67,19 +67,21 @@ def process_map(
         chunk_size: how many consecutive items are handed over together; by default as many as the
             measured speed suggests.
         timeout: seconds that one item may take, counted from its own start. After that its slot
-            holds a `TaskTimeoutError`, and the call is ended: from within, if it lets itself be
-            ended, and else by killing its process, together with the processes that it started.
+            holds a `TaskTimeoutError`, and the call is ended: by an exception that is raised in
+            it, or, if it goes on for 20 ms after that, by killing its process together with the
+            processes that it started.
         ordered: False for the order of completion instead of input order.
         start_method: "spawn", "forkserver" or "fork", as in `multiprocessing`; by default
             "forkserver" on Linux and "spawn" elsewhere. "fork" starts fastest, and is only safe
             in a process without other threads; it warns if there are any.
         inner_threads: how many threads numerical libraries (BLAS, OpenMP) may use in each worker;
-            by default `cpu_count() // max_workers`, at least 1. Those that were loaded before the
-            worker knows of it are limited only if threadpoolctl is installed (extra `[process]`).
+            by default `cpu_count() // max_workers`, at least 1. Libraries that are loaded before
+            the worker sets this are limited only if threadpoolctl is installed (extra
+            `[process]`).
         max_tasks_per_worker: after how many items a worker is replaced; None for never.
-        memory_limit: bytes that a worker may use. One that uses more is replaced after the item
-            that it is at; past one and a half times as much it is killed at once, and the item
-            has a `WorkerDiedError`.
+        memory_limit: bytes that a worker may use. A worker that uses more is replaced after its
+            current item; one that uses more than one and a half times as much is killed at once,
+            and the slot of its item holds a `WorkerDiedError`.
 
     The other options are those of `thread_map`.
 
@@ -89,7 +91,8 @@ def process_map(
     memory.
 
     A script that calls this must do so below `if __name__ == "__main__":`, since each worker
-    imports the script. In a worker itself, this runs in threads of that worker, one at a time.
+    imports the script. Called in a worker, this runs in a thread of that worker, one item at a
+    time.
 
     Raises:
         TypeError, ValueError: for a wrong argument, before anything is started.
@@ -144,7 +147,7 @@ def process_map_unordered(
     timeout: float | None = None,
     **options: Any,
 ) -> list[Any]:
-    """Call `func` with each item, in processes, and return the results as they were completed.
+    """Call `func` with each item, in processes, and return the results in the order of completion.
 
     This is `process_map` with `ordered=False`, and takes the same options.
 

@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 @public
 class Results(Generic[R]):
-    """What `imap` and `outcomes` return: an iterator that can be closed.
+    """The iterator that `imap` and `outcomes` return, which can be closed.
 
     Nothing is started before the first result is asked for. `close()`, the end of a `with` block
     and the garbage collector stop the map without waiting for the tasks in flight.
@@ -46,7 +46,7 @@ class Results(Generic[R]):
     def close(self) -> None:
         """Stop the map: nothing is started any more when this returns. May be called again.
 
-        Any thread may call this. If another one is asking for results, or is going to, it gets a
+        Any thread may call this. If another thread has been asking for results, it gets a
         `ParallelError` instead of the next ones.
         """
         self._stream.abort()
@@ -56,12 +56,12 @@ class Results(Generic[R]):
         self._stream.join()
 
     def abort(self) -> None:
-        """Stop the map, as `close()` does, but let whoever asks for more results have an error."""
+        """Stop the map as `close()` does; raise ParallelError to whoever asks for more results."""
         self._stream.abort()
         self._stream.join()
 
     def keep(self, owner: object) -> None:
-        """Keep alive what the map depends on, as long as anybody may ask for results."""
+        """Keep `owner` alive, which the map depends on, as long as results may be asked for."""
         self._stream.owner = owner
 
     def __enter__(self) -> Results[R]:
@@ -173,10 +173,10 @@ def outcomes(
     buffer_size: int | None = None,
     **options: Unpack[ProcessOptions],
 ) -> Results[Outcome[T, R]]:
-    """Call `func` with each item, and iterate over what became of each, as an `Outcome`.
+    """Call `func` with each item, and iterate over the `Outcome` of each.
 
     This is `imap`, with the item, its times, attempts and worker beside each result. It takes the
-    same options but `on_error`: failures are told apart by `Outcome.ok` instead. Knowing the times
+    same options except `on_error`: `Outcome.ok` says whether an item failed. Recording the times
     costs about a tenth of a microsecond per item.
 
     Raises:
@@ -215,7 +215,7 @@ def outcomes_of(stream: Stream) -> Results[Any]:
 
 
 def pop_workers(caller: str, options: dict[str, Any]) -> Workers:
-    """Take out of the options of a stream where it runs."""
+    """Remove `backend` and `max_workers` from the options of a stream; return the choice."""
     max_workers = options.pop("max_workers", None)
     return choose_workers(caller, max_workers, options.pop("backend", "thread"))
 

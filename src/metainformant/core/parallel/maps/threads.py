@@ -1,4 +1,4 @@
-"""The public functions: each builds a Plan, picks a backend and runs the engine."""
+"""The maps in threads."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def thread_map(
             if reading it fails, that exception is raised and nothing is started.
         max_workers: how many threads at most. No more are started than there are items.
         chunk_size: how many consecutive items are handed to a thread together. By default this
-            follows the measured speed: slow items go one by one, fast ones by the thousand. In
-            both cases work is shared again when a thread runs out of it.
+            follows the measured speed: slow items go one by one, fast ones by the thousand. Either
+            way, a thread that runs out of work takes over half of what another has not started.
         timeout: seconds that one item may take, counted from its own start; None for no limit.
             After that its slot holds a `TaskTimeoutError`, and another thread goes on in place
             of the stuck one. The call is ended if CPython allows it (pure Python is);
@@ -92,7 +92,7 @@ def thread_map(
         rate: how many tasks may be started per second, retries included; or a `RateLimit`.
         on_complete: called with index, item and result of every success, in this thread. If it
             raises, the map stops and raises that.
-        progress: True or a label for a bar, or a function that is given a `Progress`.
+        progress: True or a label for a bar, or a function that is called with a `Progress`.
         initializer, initargs: called once by each worker before its first task.
         worker_state: called once by each worker; `func` gets what it returns as a second
             argument. It is closed at the worker's end.
@@ -106,8 +106,10 @@ def thread_map(
 
     Raises:
         TypeError, ValueError: for a wrong argument, before anything is started.
-        TaskCancelledError, TooManyFailuresError, ParallelError: if the map was stopped as a
-            whole and that is to be raised; its `results` has what there was by then.
+        TaskCancelledError, TooManyFailuresError: if `deadline`, `cancel` or `max_failures` stopped
+            the map and `on_error` is not "return"; its `results` is the list so far.
+        ParallelError: if too many tasks are stuck, or no thread can be started; it has `results`
+            too.
 
     >>> from metainformant.core import parallel
     >>> parallel.thread_map(len, ["ATG", "GATTACA"])
@@ -157,11 +159,10 @@ def thread_map_unordered(
     timeout: float | None = None,
     **options: Any,
 ) -> list[Any]:
-    """Call `func` with each item, in threads, and return the results as they were completed.
+    """Call `func` with each item, in threads, and return the results in the order of completion.
 
-    This is `thread_map` with `ordered=False`, and takes the same options. Since a failure among
-    the results does not tell by its place which item it belongs to, see its notes, or use
-    `on_error`.
+    This is `thread_map` with `ordered=False`, and takes the same options. The position of a
+    failure does not say which item it belongs to; its note does.
 
     Raises:
         TypeError, ValueError: for a wrong argument, before anything is started.

@@ -1,4 +1,4 @@
-"""Reports of how far a map is: to a function, or as a bar."""
+"""Progress reports: to a function, as a bar, or as lines in a log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LINE_EVERY = 10.0
 
 
 class ProgressReporter(Observer):
-    """Reports ten times a second, and at the end.
+    """The observer that reports progress ten times a second, and at the end.
 
     Raises:
         ImportError: if a bar is asked for and nothing can draw it.
@@ -26,17 +26,17 @@ class ProgressReporter(Observer):
     interval = _REPORT_EVERY
 
     def __init__(self, call: MapCall, total: int | None) -> None:
-        tell = call.options.progress
-        if not callable(tell):
+        progress = call.options.progress
+        if not callable(progress):
             _check_tqdm(call)
-        self._tell: Callable[[Progress], Any] | None = tell if callable(tell) else None
-        self._label = tell if isinstance(tell, str) else call.caller
+        self._report: Callable[[Progress], Any] | None = progress if callable(progress) else None
+        self._label = progress if isinstance(progress, str) else call.caller
         self._total = total
 
     def on_progress(self, counts: Counts, elapsed: float) -> None:
-        if self._tell is None:
-            self._tell = _display(self._label, self._total)
-        self._tell(
+        if self._report is None:
+            self._report = _display(self._label, self._total)
+        self._report(
             Progress(
                 done=counts.finished,
                 ok=counts.finished - counts.failed,
@@ -50,8 +50,8 @@ class ProgressReporter(Observer):
         )
 
     def on_end(self) -> None:
-        if isinstance(self._tell, (_Bar, _Lines)):
-            self._tell.close()
+        if isinstance(self._report, (_Bar, _Lines)):
+            self._report.close()
 
 
 def _display(label: str, total: int | None) -> _Bar | _Lines:
@@ -78,7 +78,7 @@ class _Bar:
 
 
 class _Lines:
-    """A line every ten seconds and at the end, for logs."""
+    """Lines for a log, one every ten seconds and one at the end."""
 
     def __init__(self, label: str, file: TextIO | None) -> None:
         self._label = label
@@ -102,7 +102,7 @@ class _Lines:
         speed = done / progress.elapsed if progress.elapsed > 0 else 0.0
         bad = f", {progress.failed:,} failed" if progress.failed else ""
         if self._file is not None:
-            with suppress(OSError, ValueError):  # nobody can read it: no reason to stop the map
+            with suppress(OSError, ValueError):  # a broken stderr is no reason to stop the map
                 self._file.write(
                     f"{self._label}: {done:,}{share} done{bad}, {speed:,.1f}/s, "
                     f"{progress.elapsed:,.0f} s\n"

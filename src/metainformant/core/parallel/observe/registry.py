@@ -1,4 +1,4 @@
-"""Choose who watches a run, by the options of the call."""
+"""The choice of the observers of a run, by the options of its call."""
 
 from __future__ import annotations
 

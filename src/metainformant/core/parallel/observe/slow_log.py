@@ -1,4 +1,4 @@
-"""A log of items that are slow, with where they are."""
+"""A log of slow items, with their stacks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..errors import format_stack
 
 
 class SlowLog(Observer):
-    """Logs each slow item once, with its stack, to the logger "metainformant.parallel"."""
+    """The observer that logs each slow item once, with its stack, to "metainformant.parallel"."""
 
     def __init__(self, caller: str) -> None:
         self._caller = caller
         self._logger = logging.getLogger("metainformant.parallel")
-        if not self._logger.handlers:  # else Python itself would print what nobody asked to see
+        if not self._logger.handlers:  # else Python itself would print to stderr, unasked
             self._logger.addHandler(logging.NullHandler())
 
     def on_slow_item(self, slow: SlowItem) -> None:

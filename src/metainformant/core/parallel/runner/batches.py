@@ -44,9 +44,9 @@ def batched(items: Iterable[Any], size: int) -> Iterator[Batch]:
 
 
 class PerBatch:
-    """Turns a function of a list into one of a Batch that returns a list. Picklable if that is.
+    """A function of a Batch that returns a list, made of a function of a list; as picklable as it.
 
-    What the function returns is read here, in the worker, since it may be a generator that fails.
+    What that function returns is read here, in the worker, since it may be a generator that fails.
     """
 
     def __init__(self, func: Callable[..., Iterable[Any]], strict: bool) -> None:
@@ -75,7 +75,7 @@ class PerBatch:
 
 
 class BatchCollector:
-    """Gathers all results of all batches; a failed batch stands for each of its items."""
+    """The results of all batches; a failed batch stands for each of its items."""
 
     def __init__(self, caller: str, options: Options) -> None:
         self._caller = caller
@@ -132,7 +132,7 @@ def run_batches(
     strict: object = False,
     **arguments: object,
 ) -> list[Any]:
-    """Run a map over batches of items; return all results as one list. Checks its arguments."""
+    """Check the arguments, run a map over batches of items, and return all results as one list."""
     size = validate.whole(caller, "batch_size", batch_size)
     per_batch = PerBatch(func, validate.flag(caller, "strict", strict))
     call = make_call(caller, per_batch, workers, options, **arguments)

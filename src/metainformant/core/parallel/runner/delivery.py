@@ -1,4 +1,4 @@
-"""From batches of outcomes, which arrive as chunks end, to the results that the caller gets."""
+"""Outcome batches on their way to the caller: announced, put in order, collected to a list."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     OnComplete = Callable[[int, Any, Any], object]
 
     class Collector(Protocol):
-        """Gathers the batches of a map to the list that it returns."""
+        """A collection of the batches of a map, from which its list of results is made."""
 
         def add(self, batch: OutcomeBatch) -> None: ...
 
@@ -29,7 +29,7 @@ _EMPTY: Any = object()  # in slots that have no outcome yet
 
 
 class SlotCollector:
-    """Gathers results in input order."""
+    """Results in input order."""
 
     def __init__(self, total: int, on_error: OnError) -> None:
         self._slots: list[Any] = [_EMPTY] * total
@@ -56,7 +56,7 @@ class SlotCollector:
 
 
 class ArrivalCollector:
-    """Gathers results in the order of completion."""
+    """Results in the order of completion."""
 
     def __init__(self, on_error: OnError) -> None:
         self._results: list[Any] = []
@@ -73,7 +73,7 @@ class ArrivalCollector:
 
 
 class ReorderBuffer:
-    """Holds batches back until those before them have come."""
+    """Batches that are held back until those before them have arrived."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, OutcomeBatch] = {}
@@ -81,7 +81,7 @@ class ReorderBuffer:
         self.held = 0  # how many items are held back
 
     def add(self, batch: OutcomeBatch) -> Iterator[OutcomeBatch]:
-        """Yield those that can go on, now that `batch` has come."""
+        """Yield the batches that are in order, now that `batch` has arrived."""
         self._waiting[batch.start] = batch
         self.held += len(batch.values)
         while self._position in self._waiting:
@@ -102,9 +102,10 @@ def announce(batch: OutcomeBatch, on_complete: OnComplete | None) -> None:
 
 
 def _note_failures(batch: OutcomeBatch) -> None:
-    """Name the item of each failure in a note, unless its text does; tell of earlier attempts.
+    """Add a note to each failure that names its item and its earlier attempts.
 
-    This is done here and not in the engine, so that an engine within a worker adds none.
+    The text of the engine's own failures names the item. Notes are added here and not in the
+    engine, so that an engine within a worker adds none.
     """
     chunk = batch.chunk
     if batch.names_items and not chunk.past:

@@ -1,4 +1,4 @@
-"""Turn the ending of a run into what the caller gets: nothing, or an exception."""
+"""The step from the ending of a run to what the caller gets: nothing, or an exception."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def raise_failure(ending: Ending, results: list[Any] | None = None) -> None:
 
 
 def raise_stop(ending: Ending, on_error: OnError, results: list[Any]) -> None:
-    """Raise why a run of a list was stopped as a whole, unless failures take slots.
+    """Raise the reason why a run of a list was stopped as a whole, if its results would hide it.
 
-    Without a slot, what was cancelled would be missed.
+    With `on_error="return"` they do not: each unfinished item has a failure in its slot.
     """
     stop = ending.stop
     if stop is None or not (stop.always_raises or on_error != "return"):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..options import MapCall, Options
     from .delivery import Collector
 
-# Seconds between two looks at unfinished chunks: where users see when an item is finished, and
-# where they only see a count.
+# Seconds between two looks at unfinished chunks: if the caller can see when an item is finished,
+# and if it only sees how many are.
 POLL_INTERVAL = 0.005
 _COUNT_INTERVAL = 0.1
 
@@ -42,7 +42,7 @@ def run_map(call: MapCall, items: Iterable[Any]) -> list[Any]:
 def run_list(
     call: MapCall, items: Iterable[Any], make_collector: Callable[[int], Collector]
 ) -> list[Any]:
-    """Run a map over items that are read whole; return what its collector gathers."""
+    """Run a map over items that are read whole; return the results of its collector."""
     began = monotonic()
     options = call.options
     source = ListSource(items)

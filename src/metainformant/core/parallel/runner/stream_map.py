@@ -1,10 +1,10 @@
 """A map whose input is read lazily and whose results are taken one by one.
 
 Three parties, each in a thread of its own: the reader reads the input, the driver runs the engine,
-and the consumer, which is the caller's thread, takes what comes, puts it in order and tells the
-reader how far it is. None of them ever waits for a task, for the input or for the consumer but the
-one whose business it is. So timeouts fire and tasks go on while the input blocks, and while the
-consumer is busy with something else.
+and the consumer, which is the caller's thread, takes the batches, puts them in order and reports
+how far it is. Only the reader waits for the input, only the driver for the workers, and nobody for
+the consumer. So timeouts fire and tasks go on while the input blocks, and while the consumer is
+busy with something else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..engine.outcome_batch import OutcomeBatch
     from ..options import MapCall, Workers
 
-# No wait is longer than this: elsewhere than on Linux a signal may not end one.
+# No wait is longer than this: outside Linux a signal may not end one.
 _LONGEST_WAIT = 0.1
 # Seconds that closing waits for the driver, which has only to tell the workers to end.
 _LONGEST_CLOSE = 1.0
@@ -71,7 +71,7 @@ class Stream:
         total: int | None,
         keep_times: bool,
     ) -> None:
-        self.owner: object = None  # what lives as long as this does
+        self.owner: object = None  # kept alive as long as this is
         self._call = call
         self._observers = make_observers(call, total)
         self._backend = make_backend(call, stream=True, keep_times=keep_times)
@@ -96,7 +96,7 @@ class Stream:
     # The consumer's side
 
     def batches(self) -> Generator[OutcomeBatch, None, None]:
-        """Run the map in threads of its own, and yield what comes, in order if that is asked."""
+        """Run the map in threads of its own; yield batches as they come, or in input order."""
         received: queue.SimpleQueue[OutcomeBatch | End] = queue.SimpleQueue()
         try:
             self._consumer = threading.get_ident()
@@ -113,10 +113,10 @@ class Stream:
                     return
                 yield from self.take(batch)
         finally:
-            self.abort()  # and wait for nothing: it may be the garbage collector that closes us
+            self.abort()  # and wait for nothing: the garbage collector may be closing this
 
     def start(self, send: Callable[[OutcomeBatch | End], object]) -> None:
-        """Start reading and running; all that comes of it goes through `send`, in the driver.
+        """Start the reader, and the driver, which sends each batch and, as the last thing, the End.
 
         Raises:
             ParallelError: if there are no threads for that.
@@ -144,27 +144,27 @@ class Stream:
         self._driver = driver
 
     def take(self, batch: OutcomeBatch) -> Iterator[OutcomeBatch]:
-        """The consumer's part: yield what can be delivered now that this piece has come."""
+        """Yield what can be delivered now that `batch` has arrived. Called by the consumer."""
         announce(batch, self._call.options.on_complete)
         for ready in (batch,) if self._order is None else self._order.add(batch):
-            self._tell_progress()
+            self._report_progress()
             count = len(ready.values)  # the list may be consumed
             yield ready
             self._delivered += count
             ready.forget_items(count)
-        self._tell_progress()
+        self._report_progress()
 
-    def _tell_progress(self) -> None:
+    def _report_progress(self) -> None:
         held = 0 if self._order is None else self._order.held
         self._source.progressed(self._delivered, held)
 
     def finish(self, end: End) -> None:
-        """Raise whatever has kept the stream from being complete."""
+        """Raise the reason why the stream is not complete, if it is not."""
         error, end.crash = end.crash, None
         ending, end.ending = end.ending, None
         if error is None and ending is not None:
             raise_failure(ending)
-            error = self._what_is_missing(ending)
+            error = self._error_if_incomplete(ending)
             ending.stop = None
         # No cycle may keep the error, and all that its frames refer to: not this frame, which its
         # traceback will lead to, and not the objects that are reached from here.
@@ -175,7 +175,7 @@ class Stream:
             finally:
                 del error
 
-    def _what_is_missing(self, ending: Ending) -> BaseException | None:
+    def _error_if_incomplete(self, ending: Ending) -> BaseException | None:
         """Return the error that says why not everything was delivered; None if it was."""
         source, stop, first = self._source, ending.stop, ending.unfinished
         if stop is not None:
@@ -198,7 +198,7 @@ class Stream:
         self._source.close()
 
     def join(self) -> None:
-        """Wait until the map has ended, but for tasks in flight; or for a second."""
+        """Wait until the map has ended, except tasks in flight, but no longer than a second."""
         driver = self._driver
         if driver is None or driver is threading.current_thread():
             return
@@ -212,7 +212,7 @@ class Stream:
 
     @property
     def is_consumed_elsewhere(self) -> bool:
-        """Whether it is another thread that asks for the results."""
+        """Whether another thread was the last one to ask for results."""
         return self._consumer not in (None, threading.get_ident())
 
     # The driver
