@@ -14,12 +14,14 @@ import pytest
 import metainformant.core.parallel
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "metainformant" / "core" / "parallel"
 DOCUMENTS = sorted(
     path
     for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")]
     if "```python" in path.read_text()
 )
 BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+PROSE = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *PACKAGE.glob("**/*.md")])
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -62,3 +64,26 @@ def test_every_guarantee_names_tests_that_exist() -> None:
     for file, function in named:
         source = (ROOT / "tests" / file).read_text()
         assert f"def {function}(" in source, f"{file} has no {function}"
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path) -> None:
+    for target, _, anchor in re.findall(r"\]\((?!\w+:)([^)#]*)(#([^)]*))?\)", path.read_text()):
+        linked = path.parent / target if target else path
+        assert linked.exists(), f"there is no {target}"
+        if anchor:
+            assert anchor in _anchors(linked), f"{linked.name} has no heading {anchor}"
+
+
+def _anchors(path: Path) -> set[str]:
+    """Return the anchors that a code host gives to headings."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_are_named_exist(path: Path) -> None:
+    """Code moves; documents that name its files have to follow."""
+    bases = (ROOT, PACKAGE, PACKAGE / "backends", ROOT / "tests", path.parent)
+    for name in re.findall(r"`([\w./-]+(?:\.py|\.md|/))`", path.read_text()):
+        assert any((base / name).exists() for base in bases), f"there is no {name}"
