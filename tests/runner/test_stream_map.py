@@ -147,7 +147,7 @@ def test_an_outcome_that_timed_out_tells_how_long_it_was_waited_for() -> None:
     assert outcome.worker == "outcomes-1"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     count=st.integers(0, 300),
     workers=st.integers(1, 5),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metainformant.core.parallel.backends.ipc.shared_memory import Segment
@@ -40,7 +40,6 @@ def handle() -> Iterator[FakeHandle]:
     handle.segment.close()
 
 
-@settings(deadline=None)
 @given(data=st.data(), count=st.integers(1, 20))
 def test_any_interleaving_of_runs_and_cuts(data: st.DataObject, count: int) -> None:
     """The boundary that the engine's side computes after a cut is right in every interleaving."""
