@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import pkgutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import metainformant.core.parallel
+import metainformant
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "metainformant" / "core" / "parallel"
@@ -46,15 +47,35 @@ def test_document(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _modules() -> list[str]:
-    package = metainformant.core.parallel
+    package = metainformant
     names = [name for _, name, _ in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
     return [package.__name__, *names]
 
 
+def _examples_in(tree: ast.Module) -> int:
+    """Count the examples in all docstrings of the source, whether doctest finds them or not."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, documented)]
+    texts = [ast.get_docstring(node) or "" for node in nodes]
+    return sum(len(doctest.DocTestParser().get_examples(text)) for text in texts)
+
+
 @pytest.mark.parametrize("name", _modules())
 def test_docstrings(name: str) -> None:
-    failures, _ = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)
-    assert failures == 0
+    module = importlib.import_module(name)
+    assert module.__file__ is not None
+    tree = ast.parse(Path(module.__file__).read_text())
+    tests = doctest.DocTestFinder(recurse=False).find(module, name)
+    # What is public names another module as its own, so doctest can't find it by itself.
+    definitions = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    names = {node.name for node in tree.body if isinstance(node, definitions)}
+    for thing in sorted(names):
+        tests += doctest.DocTestFinder().find(getattr(module, thing), thing, module)
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    for test in tests:
+        runner.run(test)
+    assert runner.failures == 0
+    assert runner.tries == _examples_in(tree)
 
 
 def test_every_guarantee_names_tests_that_exist() -> None:

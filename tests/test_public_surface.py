@@ -39,8 +39,15 @@ def test_public_names() -> None:
         "thread_map",
         "thread_map_unordered",
     ]
-    for name in parallel.__all__:
-        assert inspect.getdoc(getattr(parallel, name)), name
+
+
+@pytest.mark.parametrize("name", parallel.__all__)
+def test_public_objects_are_documented_and_at_home_in_the_root(name: str) -> None:
+    """So tracebacks, pickles and documents name what users can import."""
+    thing = getattr(parallel, name)
+    assert inspect.getdoc(thing)
+    assert thing.__module__ == "metainformant.core.parallel"
+    assert thing.__name__ == thing.__qualname__ == name
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .public import public
+
 # One stack entry: file name, line number, function name. Source lines are looked up only when a
 # stack is read, because most stacks of an overnight run are never looked at.
 Frame = tuple[str, int, str]
@@ -18,6 +20,7 @@ Frame = tuple[str, int, str]
 FATAL = (KeyboardInterrupt, SystemExit)
 
 
+@public
 class ParallelError(Exception):
     """Base class of all errors of this package.
 
@@ -29,6 +32,7 @@ class ParallelError(Exception):
     results: list[Any] | None = None
 
 
+@public
 class TaskTimeoutError(ParallelError, TimeoutError):
     """A task ran longer than `timeout`.
 
@@ -99,6 +103,7 @@ def format_stack(frames: tuple[Frame, ...]) -> str:
     return "".join(traceback.StackSummary.from_list(stack).format())
 
 
+@public
 class TaskCancelledError(ParallelError):
     """A task was not finished when its map was stopped.
 
@@ -128,6 +133,7 @@ class TaskCancelledError(ParallelError):
         return type(self), fields, self.__dict__
 
 
+@public
 class WorkerDiedError(ParallelError):
     """A worker ended while it ran a task: it crashed, exited, or was killed.
 
@@ -154,6 +160,7 @@ class WorkerDiedError(ParallelError):
         return type(self), (self.index, self.item, self.worker, self.pid, self.fate), self.__dict__
 
 
+@public
 class TooManyFailuresError(ParallelError):
     """More items failed than `max_failures` allows.
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Generic, NamedTuple, TypeVar
 
+from .public import public
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 
+@public
 class Outcome(NamedTuple, Generic[T, R]):
     """The outcome of one item: a value or an error, never both.
 

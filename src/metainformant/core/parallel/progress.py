@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .public import public
 
+
+@public
 class Progress(NamedTuple):
     """The progress of a map at one moment. All numbers count items, except `running` and `elapsed`.
 

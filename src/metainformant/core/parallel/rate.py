@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from .public import public
 from .validate import positive
 
 
+@public
 class RateLimit:
     """At most so many starts per second, evenly spaced; to be shared between maps and threads.
 

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 
+from ..public import public
 from .cgroups import ROOT, groups, read
 
 TYPE_CHECKING = False
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+@public
 def cpu_count() -> int:
     """Return how many CPUs this process may use: at least 1, and never an exception.
 

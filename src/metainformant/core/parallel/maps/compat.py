@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 from .. import validate
 from ..host.cpus import cpu_count
 from ..host.memory import available_memory
+from ..public import public
 from .threads import thread_map
 
 TYPE_CHECKING = False
@@ -24,6 +25,7 @@ _IO_PER_CPU = 4
 _MOST_IO = 64
 
 
+@public
 def gather_results(
     futures: Iterable[Future[R]], timeout: float | None = None
 ) -> tuple[list[R], list[BaseException]]:
@@ -72,6 +74,7 @@ def gather_results(
     return successes, errors
 
 
+@public
 def rate_limited_map(
     func: Callable[[T], R],
     items: Iterable[T],
@@ -104,6 +107,7 @@ def rate_limited_map(
     return thread_map(func, items, max_workers, timeout=timeout, rate=rate)
 
 
+@public
 def resource_aware_workers(
     task_type: Literal["io", "cpu"] = "io",
     max_cap: int | None = None,

@@ -6,7 +6,10 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ..public import public
 
+
+@public
 class CurrentTask(NamedTuple):
     """The task that asked.
 
@@ -38,6 +41,7 @@ def set_current(ask: Callable[[], CurrentTask] | None) -> None:
     _here.ask = ask
 
 
+@public
 def current_task() -> CurrentTask | None:
     """Return what is known about the task that calls this; None outside of a map's worker.
 
