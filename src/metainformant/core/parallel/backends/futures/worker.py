@@ -94,9 +94,11 @@ def _run_watched(request: ChunkRequest) -> _Outcomes:
         done += 1
     values = [slots[at] for at in range(done)]
     failed = {at: failed[at] for at in sorted(failed) if at < done}
-    times = [spans[at][0] for at in range(done) if at in spans]
-    if times:
-        times.append(spans[len(times) - 1][1])
+    # Items that were abandoned have times even if nobody asked for any.
+    timed = [at for at in range(done) if at in spans] if request.timed else []
+    times = [spans[at][0] for at in timed]
+    if timed:
+        times.append(spans[timed[-1]][1])
     overdue = [error for error in failed.values() if isinstance(error, TaskTimeoutError)]
     return values, failed, times, sum(error.running for error in overdue)
 
