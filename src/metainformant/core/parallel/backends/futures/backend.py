@@ -16,7 +16,7 @@ from typing import Any
 
 from ...describe import describe, error_in_words
 from ...engine.backend import Finished
-from ...errors import Frame, ParallelError
+from ...errors import FATAL, Frame, ParallelError
 from ...options import MapCall
 from .messages import ChunkRequest, ChunkResult, packed_func
 
@@ -156,6 +156,8 @@ class ExecutorBackend:
         self._workers = 0  # how many the engine counts on
         self._refusal: ParallelError | None = None  # why nothing more can be handed over
         self._abandoned_calls = 0
+        # Whether the map is going to end as soon as the engine sees what has failed.
+        self._is_ending = False
 
     def spawn(self) -> None:
         if self._refusal is not None:
@@ -219,7 +221,7 @@ class ExecutorBackend:
         self._queue.appendleft(job)
 
     def _hand_over(self) -> None:
-        while self._queue and len(self._given) < self._workers:
+        while self._queue and len(self._given) < self._workers and not self._is_ending:
             job = self._queue.popleft()
             if job.is_abandoned:
                 continue
@@ -269,6 +271,8 @@ class ExecutorBackend:
         else:
             finished = Finished(result.values, result.failed, result.times)
             self._end(job, finished, result.worker, result.seconds)
+            if not job.is_abandoned and self._ends_the_map(result):
+                self._is_ending = True
             self._abandoned_calls += result.abandoned
             if result.broken is not None:
                 self._workers, self._refusal = 0, result.broken
@@ -285,6 +289,11 @@ class ExecutorBackend:
         job.end(finished, worker, seconds)
         if not job.is_abandoned:
             self._ended.append(job)
+
+    def _ends_the_map(self, result: ChunkResult) -> bool:
+        if self._call.options.fails_fast:
+            return bool(result.failed)
+        return any(isinstance(error, FATAL) for error in result.failed.values())
 
     def _loss(self, job: ExecutorJob, error: BaseException) -> Finished:
         """The failures of a chunk that was lost: it can't be known which items were run."""
