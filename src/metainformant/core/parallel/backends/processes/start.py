@@ -54,6 +54,8 @@ def starting(method: str) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if method != "fork" and not main_can_be_imported():
             stack.enter_context(_no_main())
+        if method != "fork":
+            stack.enter_context(_default_that_is_found(method))
         if method == "forkserver":
             _check_room()
         if method == "spawn" and sys.platform != "win32":
@@ -99,6 +101,23 @@ def _no_main() -> Iterator[None]:
         yield
     finally:
         main.__file__ = path
+
+
+@contextlib.contextmanager
+def _default_that_is_found(method: str) -> Iterator[None]:
+    """Let a worker take over no default start method that only this process knows.
+
+    loky sets one in its workers, and new processes fail to find it.
+    """
+    default = multiprocessing.get_start_method(allow_none=True)
+    if default is None or default in multiprocessing.get_all_start_methods():
+        yield
+        return
+    multiprocessing.set_start_method(method, force=True)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(default, force=True)
 
 
 def check_may_start(label: str) -> None:
