@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 import metainformant.__main__
-from metainformant.cli.advice import advice, is_bound_by_the_gil
 from metainformant.cli.app import cli
 from metainformant.cli.calls import InFlight
+from metainformant.cli.hints import is_bound_by_the_gil, use_processes
 from metainformant.core import parallel
 
 
@@ -273,12 +273,12 @@ def test_what_processes_print_is_not_among_the_rows(
     assert "hello from a" in err
 
 
-class TestAdvice:
+class TestHints:
     def test_calls_that_took_turns(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PYTHON_CPU_COUNT", "4")
         monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True, raising=False)
         assert is_bound_by_the_gil(9.5, 10)
-        assert "--backend process would use all 4 processors" in advice(9.5, 10)
+        assert "--backend process would use all 4 processors" in use_processes(9.5, 10)
         monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
         assert not is_bound_by_the_gil(9.5, 10)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from metainformant.cli.output import Output
+from metainformant.cli.row_writer import RowWriter
 from metainformant.cli.rows import JsonLines, Table, UnfitValueError
 from metainformant.cli.values import to_json
 
@@ -161,7 +161,7 @@ class Full:
 
 def test_output_writes_when_it_is_told_to_or_has_much(tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb", buffering=0) as file:
-        output = Output(file)
+        output = RowWriter(file)
         output.write("é\udc80\n")
         assert (tmp_path / "out").read_bytes() == b""
         output.flush()
@@ -171,7 +171,7 @@ def test_output_writes_when_it_is_told_to_or_has_much(tmp_path: Path) -> None:
 
 
 def test_an_error_in_writing_is_not_forgotten() -> None:
-    output = Output(Full())
+    output = RowWriter(Full())
     output.write("a\n")
     for _ in range(2):
         with pytest.raises(OSError, match="No space"):
@@ -186,7 +186,7 @@ def test_a_file_may_take_what_it_likes() -> None:
             return super().write(data[:3])
 
     slow = Slow()
-    output = Output(slow)
+    output = RowWriter(slow)
     output.write("1234567\n")
     output.flush()
     assert slow.getvalue() == b"1234567\n"
@@ -200,7 +200,7 @@ def test_a_pipe_that_does_not_block_is_waited_for() -> None:
     with open(writer, "wb", buffering=0) as file:
         drain = threading.Thread(target=lambda: _drain(reader, received))
         drain.start()
-        output = Output(file)
+        output = RowWriter(file)
         for _ in range(5000):
             output.write(line)
         output.flush()

@@ -5,21 +5,22 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, redirect_stdout, suppress
+from contextlib import ExitStack, nullcontext, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from .advice import advice, is_bound_by_the_gil
-from .attendant import INTERRUPTED, Attendant
-from .calls import InFlight, PerBatch, PerRecord, Spec, keep_stdout_clean
-from .destination import ROWS, created, output_format_of, raw
+from .calls import ImportedFunction, InFlight, PerBatch, PerRecord, keep_stdout_clean
 from .function import load_function
+from .hints import is_bound_by_the_gil, use_processes
 from .inputs import FORMATS, PATHS, STDIN, Input, resolve
-from .output import Output
+from .interrupt_handler import INTERRUPTED, InterruptHandler
+from .output import ROWS, created, output_format_of, raw
 from .records import Records
+from .row_writer import RowWriter
 from .run import BROKEN_PIPE, OnError, Run, Settings
 from .tally import Tally
+from .ticker import Ticker
 
 if TYPE_CHECKING:
     from .progress import Bar
@@ -208,22 +209,23 @@ def map_command(
         tally, records = Tally(), Records(resolved)
         bar = _bar(tally, records) if _wants_bar(progress, resolved) else None
         shared = bar is not None and output == STDIN and stdout.isatty() and sys.stderr.isatty()
-        out = Output(file, bar.show if bar and shared else None)
+        writer = RowWriter(file, bar.show if bar and shared else None)
         per: type[PerRecord | PerBatch] = PerRecord if batch_size is None else PerBatch
         in_flight = None
-        attendant = _attendant(out, bar, lambda: _is_idle(records, tally, in_flight))
+        interrupts = _interrupt_handler(writer, bar, lambda: _is_idle(records, tally, in_flight))
         call: Any = per(loaded)
         if backend == "thread":
-            call = in_flight = InFlight(call, lambda: attendant.stopping)
+            call = in_flight = InFlight(call, lambda: interrupts.stopping)
         else:
-            call = per(Spec(function))
+            call = per(ImportedFunction(function))
             options["initializer"] = keep_stdout_clean
-        run = Run(call, records, settings, rows, out, tally, bar.say if bar else _say)
-        status = _run(run, attendant, bar)
+        run = Run(call, records, settings, rows, writer, tally, bar.say if bar else _say)
+        with interrupts, Ticker(lambda: _tick(writer, bar, interrupts)), bar or nullcontext():
+            status = run(interrupts)
         if not quiet and status != BROKEN_PIPE:
             _say(tally.summary())
             if in_flight is not None and is_bound_by_the_gil(in_flight.cpu_seconds, tally.seconds):
-                _say(advice(in_flight.cpu_seconds, tally.seconds))
+                _say(use_processes(in_flight.cpu_seconds, tally.seconds))
     context.exit(status)
 
 
@@ -233,35 +235,26 @@ def _is_idle(records: Records, tally: Tally, in_flight: InFlight | None) -> bool
     return records.count == tally.seen or (in_flight is not None and not in_flight)
 
 
-def _attendant(output: Output, bar: Bar | None, is_idle: Callable[[], bool]) -> Attendant:
-    def tick() -> None:
-        try:
-            output.flush(wait=False)
-        except OSError:
-            attendant.cancel.set()  # the main thread meets the same error at its next row
-        if bar:
-            with suppress(OSError):
-                bar.update()
-
+def _interrupt_handler(
+    writer: RowWriter, bar: Bar | None, is_idle: Callable[[], bool]
+) -> InterruptHandler:
     def last_words() -> None:
         with suppress(OSError):
-            output.flush()
+            writer.flush()
         if bar:
             bar.stop()
 
-    attendant = Attendant(tick, is_idle, bar.say if bar else _say, last_words)
-    return attendant
+    return InterruptHandler(is_idle, bar.say if bar else _say, last_words)
 
 
-def _run(run: Run, attendant: Attendant, bar: Bar | None) -> int:
-    with attendant:
-        if bar is None:
-            return run(attendant)
-        bar.start()
-        try:
-            return run(attendant)
-        finally:
-            bar.stop()
+def _tick(writer: RowWriter, bar: Bar | None, interrupts: InterruptHandler) -> None:
+    try:
+        writer.flush(wait=False)
+    except OSError:
+        interrupts.cancel.set()  # the main thread meets the same error at its next row
+    if bar:
+        with suppress(OSError):
+            bar.update()
 
 
 def _say(line: str) -> None:

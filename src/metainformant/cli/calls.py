@@ -21,7 +21,7 @@ class NotStartedError(Exception):
     """In the place of a result: Ctrl-C came before this record was started."""
 
 
-class Spec:
+class ImportedFunction:
     """A function by its name, which each process looks up for itself."""
 
     def __init__(self, spec: str) -> None:
@@ -34,7 +34,7 @@ class Spec:
         return self._function(value)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Spec, (self._spec,)
+        return ImportedFunction, (self._spec,)
 
 
 def keep_stdout_clean() -> None:

@@ -1,77 +1,57 @@
-"""Where the rows go."""
+"""The output: where rows go, and in which format."""
 
 from __future__ import annotations
 
-import select
-import threading
-from collections.abc import Callable
-from typing import Protocol
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TextIO
 
-_BUFFER = 64 * 1024
+import click
+
+from .inputs import COMPRESSED, STDIN, Input
+from .row_writer import RawFile
+from .rows import JsonLines, Rows, Table
+
+ROWS: dict[str, Callable[[], Rows]] = {
+    "jsonl": JsonLines,
+    "csv": partial(Table, ","),
+    "tsv": partial(Table, "\t"),
+}
 
 
-class RawFile(Protocol):
-    """An unbuffered file, which may take only a part of what it is given, or for now nothing."""
+def output_format_of(output: str, chosen: str, inputs: list[Input]) -> str:
+    suffix = Path(output).suffix.lower()
+    if suffix in COMPRESSED:
+        raise click.UsageError(
+            f"the output {output!r} can't be compressed; pipe the rows into gzip or the like"
+        )
+    if output != STDIN and any(_same(output, entry.path) for entry in inputs):
+        raise click.UsageError(f"{output!r} is an input too; choose another name for the output")
+    if chosen != "auto":
+        return chosen
+    return suffix[1:] if suffix[1:] in ROWS else "jsonl"
 
-    def write(self, data: memoryview, /) -> int | None: ...
 
-    def fileno(self) -> int: ...
+def _same(output: str, path: str) -> bool:
+    return path != STDIN and os.path.exists(output) and os.path.samefile(output, path)
 
 
-class Output:
-    """A buffer of whole lines before a file, that any thread may flush.
+def raw(stdout: TextIO) -> RawFile:
+    found: RawFile = getattr(stdout.buffer, "raw", stdout.buffer)  # no raw: it is in memory
+    return found
 
-    An error in writing is raised where it happens and at every later call.
 
-    Args:
-        file: unbuffered, because `io.BufferedWriter` loses data when a signal comes while it waits
-            for a slow pipe.
-        show: what prints text instead, where rows share a terminal with the progress bar.
-    """
-
-    def __init__(self, file: RawFile, show: Callable[[str], None] | None = None) -> None:
-        self._file = file
-        self._show = show
-        self._lock = threading.Lock()
-        self._lines: list[str] = []
-        self._size = 0
-        self._error: OSError | None = None
-
-    def write(self, lines: str) -> None:
-        """Add whole lines."""
-        with self._lock:
-            self._lines.append(lines)
-            self._size += len(lines)
-        if self._size >= _BUFFER or self._error is not None:
-            self.flush()
-
-    def flush(self, *, wait: bool = True) -> None:
-        """Hand everything over to the system; without `wait` only if no other thread does."""
-        if not self._lock.acquire(blocking=wait):
-            return
-        try:
-            if self._error is not None:
-                raise self._error
-            text = "".join(self._lines)
-            self._lines.clear()
-            self._size = 0
-            if text:
-                self._write(text)
-        except OSError as error:
-            self._error = error
-            raise
-        finally:
-            self._lock.release()
-
-    def _write(self, text: str) -> None:
-        if self._show is not None:
-            self._show(text)
-            return
-        # Odd bytes in file names arrive as lone surrogates, which UTF-8 can't hold.
-        data = memoryview(text.encode(errors="backslashreplace"))
-        while data:
-            written = self._file.write(data)
-            if written is None:  # it was set not to block, and is full
-                select.select([], [self._file], [])
-            else:
-                data = data[written:]
+@contextmanager
+def created(path: str) -> Iterator[RawFile]:
+    try:
+        file = open(path, "wb", buffering=0)  # noqa: SIM115  # closing has its own rules
+    except OSError as error:
+        raise click.UsageError(f"{path!r} can't be written: {error.strerror}") from None
+    try:
+        yield file
+    finally:
+        with suppress(OSError):  # rows were flushed before, and that error was reported
+            file.close()

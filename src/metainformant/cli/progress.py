@@ -30,8 +30,11 @@ class Bar:
         )
         self._task = self._progress.add_task("", total=None, counts="")
 
-    def start(self) -> None:
+    def __enter__(self) -> None:
         self._progress.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def stop(self) -> None:
         self._progress.stop()

@@ -7,10 +7,10 @@ from typing import Any, Literal, NamedTuple
 
 from metainformant.core import parallel
 
-from .attendant import INTERRUPTED, Attendant
 from .calls import NotStartedError
-from .output import Output
+from .interrupt_handler import INTERRUPTED, InterruptHandler
 from .records import BrokenInputError, Record
+from .row_writer import RowWriter
 from .rows import Rows
 from .tally import Tally
 
@@ -51,7 +51,7 @@ class Run:
         records: Iterable[Record],
         settings: Settings,
         rows: Rows,
-        output: Output,
+        output: RowWriter,
         tally: Tally,
         say: Callable[[str], None],
     ) -> None:
@@ -63,10 +63,10 @@ class Run:
         self._tally = tally
         self._say = say
 
-    def __call__(self, attendant: Attendant) -> int:
+    def __call__(self, interrupts: InterruptHandler) -> int:
         """Do it; return the exit status."""
         try:
-            status = self._map(attendant)
+            status = self._map(interrupts)
             self._output.write(self._rows.end())
             self._output.flush()
         except BrokenPipeError:
@@ -76,9 +76,9 @@ class Run:
             return SOME_FAILED
         return status
 
-    def _map(self, attendant: Attendant) -> int:
+    def _map(self, interrupts: InterruptHandler) -> int:
         status = 0
-        outcomes = self._outcomes(attendant)
+        outcomes = self._outcomes(interrupts)
         try:
             for outcome in outcomes:
                 if not self._take(outcome) and self._settings.on_error == "stop":
@@ -88,7 +88,7 @@ class Run:
             self._say(f"error: {error}")
             status = SOME_FAILED
         except parallel.TaskCancelledError as error:
-            if not attendant.stopping:
+            if not interrupts.stopping:
                 self._say(f"error: stopped when {_why(error)}")
             status = SOME_FAILED
         except parallel.TooManyFailuresError as error:
@@ -110,22 +110,22 @@ class Run:
             return error.code if isinstance(error.code, int) and error.code else SOME_FAILED
         finally:
             outcomes.close()
-        if attendant.stopping:
+        if interrupts.stopping:
             return INTERRUPTED
         return status or (SOME_FAILED if self._tally.bad else 0)
 
-    def _outcomes(self, attendant: Attendant) -> Any:
+    def _outcomes(self, interrupts: InterruptHandler) -> Any:
         settings = self._settings
         size, buffer = settings.batch_size, settings.buffer
-        records = attendant.interruptible(self._records)
+        records = interrupts.interruptible(self._records)
         if size is not None:
             buffer = max(1, (buffer or _BUFFER) // size)
         return parallel.outcomes(
             self._call,
             records if size is None else _batches(records, size),
             buffer_size=buffer,
-            cancel=attendant.cancel,
-            retry_on=lambda error: isinstance(error, Exception) and not attendant.stopping,
+            cancel=interrupts.cancel,
+            retry_on=lambda error: isinstance(error, Exception) and not interrupts.stopping,
             **settings.map_options,
         )
 
@@ -178,7 +178,7 @@ def _batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
 
 # How reasons to stop begin, and what they are called here.
 _REASONS = {
-    "cancel": "the run was interrupted",  # only the attendant sets it
+    "cancel": "the run was interrupted",  # only the interrupts sets it
     "deadline": "the time of --deadline was up",
     "max_failures": "too many records had failed (--max-failures)",
 }

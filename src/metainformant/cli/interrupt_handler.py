@@ -1,4 +1,4 @@
-"""What goes on beside the map: Ctrl-C, and whatever is due every tenth of a second."""
+"""Ctrl-C: stop starting calls, wait a moment for those in flight, and end."""
 
 from __future__ import annotations
 
@@ -14,57 +14,53 @@ from typing import Any, Literal, TypeVar
 T = TypeVar("T")
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-GRACE = 2.0
-_TICK = 0.1
+GRACE_SECONDS = 2.0
+_POLL_SECONDS = 0.1
 # The second Ctrl-C ends the process within this time, also if the output is stuck.
-_LAST_WORDS = 1.0
+_LAST_WORDS_SECONDS = 1.0
+
+_Message = Literal["signal", "end"]
 
 
-class Attendant:
-    """Use as a context manager around the map, in the main thread.
+class InterruptHandler:
+    """A context manager for the main thread, which handles Ctrl-C while the map runs.
 
     The first Ctrl-C sets `stopping`, after which `interruptible` input has no more items, and after
     a grace period sets `cancel`: at once if nothing is in flight. The second ends the process. The
-    signal handler itself only sets flags: it may find the main thread inside any lock. All else is
-    done by threads of its own.
+    signal handler itself only sets flags, because it may find the main thread inside any lock;
+    threads of this object do the rest.
 
     Args:
-        tick: called every tenth of a second. It may block, if the output is stuck.
-        is_idle: whether nothing is in flight.
+        is_idle: returns whether nothing is in flight.
         say: prints a message for the user.
-        last_words: called before the process is ended.
+        last_words: called before the process is ended; it may block if the output is stuck.
     """
 
     def __init__(
         self,
-        tick: Callable[[], None],
         is_idle: Callable[[], bool],
         say: Callable[[str], None],
         last_words: Callable[[], None],
     ) -> None:
         self.stopping = False
         self.cancel = threading.Event()
-        self._tick = tick
         self._is_idle = is_idle
         self._say = say
         self._last_words = last_words
-        # Its put() is reentrant, which is what signal handlers need.
-        self._words: queue.SimpleQueue[Literal["interrupt", "end"]] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._attend, name="attendant", daemon=True)
-        self._ended = threading.Event()
-        self._ticker = threading.Thread(target=self._tick_on, name="ticker", daemon=True)
-        self._verdict: queue.SimpleQueue[Literal["interrupt", "end"]] = queue.SimpleQueue()
+        # The put() of a SimpleQueue is reentrant, which is what signal handlers need.
+        self._messages: queue.SimpleQueue[_Message] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._wait, name="interrupts", daemon=True)
+        self._second: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._enforcer = threading.Thread(target=self._enforce, name="enforcer", daemon=True)
         self._previous: Any = None
-        # Only the main thread gets signals; and where they are ignored (nohup), so do we.
+        # Only the main thread gets signals. Where they are ignored (nohup), they stay ignored.
         self._listens = (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
         )
 
-    def __enter__(self) -> Attendant:
+    def __enter__(self) -> InterruptHandler:
         self._thread.start()
-        self._ticker.start()
         self._enforcer.start()
         if self._listens:
             self._previous = signal.signal(signal.SIGINT, self._on_signal)
@@ -73,14 +69,12 @@ class Attendant:
     def __exit__(self, *_: object) -> None:
         if self._listens:
             signal.signal(signal.SIGINT, self._previous)
-        self._verdict.put("end")
-        self._words.put("end")
-        self._ended.set()
+        self._second.put("end")
+        self._messages.put("end")
         self._thread.join()
-        self._ticker.join()
 
     def interruptible(self, items: Iterable[T]) -> Iterator[T]:
-        """Yield the items until Ctrl-C. It cannot end a read that blocks, so `cancel` has to."""
+        """Yield the items until Ctrl-C. It cannot end a read that blocks; only `cancel` does."""
         for item in items:
             if self.stopping:
                 return
@@ -88,32 +82,28 @@ class Attendant:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self.stopping:
-            self._verdict.put("interrupt")
+            self._second.put("signal")
         self.stopping = True
-        self._words.put("interrupt")
+        self._messages.put("signal")
 
-    def _attend(self) -> None:
+    def _wait(self) -> None:
         grace_ends: float | None = None
         while True:
             try:
-                word = self._words.get(timeout=_TICK)
+                message = self._messages.get(timeout=_POLL_SECONDS)
             except queue.Empty:
                 if grace_ends is not None and (monotonic() >= grace_ends or self._is_idle()):
                     self.cancel.set()
                 continue
-            if word == "end":
+            if message == "end":
                 return
             if grace_ends is not None:
                 self._end_process()
-            grace_ends = monotonic() + GRACE
+            grace_ends = monotonic() + GRACE_SECONDS
             self._say(
-                f"interrupted: waiting up to {GRACE:g} s for tasks in flight "
+                f"interrupted: waiting up to {GRACE_SECONDS:g} s for tasks in flight "
                 "(Ctrl-C again to end at once)"
             )
-
-    def _tick_on(self) -> None:
-        while not self._ended.wait(_TICK):
-            self._tick()
 
     def _end_process(self) -> None:
         try:
@@ -123,6 +113,6 @@ class Attendant:
 
     def _enforce(self) -> None:
         """End the process after the second Ctrl-C even if all other threads are stuck."""
-        if self._verdict.get() == "interrupt":
-            sleep(_LAST_WORDS)
+        if self._second.get() == "signal":
+            sleep(_LAST_WORDS_SECONDS)
             os._exit(INTERRUPTED)
