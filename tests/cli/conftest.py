@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,11 @@ def overloaded(text):
     pathlib.Path("ready").touch()
     raise OSError("busy")
 def ready(text): pathlib.Path("ready").touch()
+def child_reads(text):
+    import subprocess
+    read = "import sys; print(len(sys.stdin.read()))"
+    return subprocess.run([sys.executable, "-c", read], capture_output=True, text=True).stdout
+def ask(text): return input()
 def die(text):
     import os
     if text == "die": os._exit(4)
@@ -70,11 +75,18 @@ constant = 3
 
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty directory with functions.py; what is imported from there is forgotten again."""
+    """An empty directory with functions.py.
+
+    Imports from there are forgotten again, and descriptors that the command took are given back.
+    """
     (tmp_path / "functions.py").write_text(FUNCTIONS)
     monkeypatch.chdir(tmp_path)
     path, modules = list(sys.path), set(sys.modules)
+    taken = [(number, os.dup(number)) for number in (0, 1)]
     yield tmp_path
+    for number, descriptor in taken:
+        os.dup2(descriptor, number)
+        os.close(descriptor)
     sys.path[:] = path
     for name in set(sys.modules) - modules:
         origin = getattr(sys.modules[name], "__file__", None) or ""
@@ -100,12 +112,19 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """`metainformant map ...` in a process of its own, which Ctrl-C reaches."""
     started: list[subprocess.Popen[str]] = []
 
-    def call(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    def call(*arguments: str, close: Sequence[int] = (), **options: Any) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
         options = {"stdin": pipe, "stdout": pipe, "stderr": pipe, "text": True, **options}
+
+        def prepare() -> None:
+            # Whoever started the tests in the background made their children deaf to it.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number in close:
+                os.close(number)
+
         process = subprocess.Popen(
             [sys.executable, "-m", "metainformant", "map", *arguments],
-            preexec_fn=_listen if os.name == "posix" else None,
+            preexec_fn=prepare if os.name == "posix" else None,
             **options,
         )
         started.append(process)
@@ -118,8 +137,3 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
-
-
-def _listen() -> None:
-    # Whoever started the tests in the background made them, and all their children, deaf to it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -43,7 +43,7 @@ def test_a_file_does_not_hide_a_module_of_the_same_name(tmp_path: Path) -> None:
         ("absent:f", "no module 'absent'"),
         ("functions.py.bak/x:f", "must end in .py"),
         ("functions:numbre", "did you mean 'number'?"),
-        ("functions.py:zzz", "its functions are: die, drop, "),
+        ("functions.py:zzz", "its functions are: ask, child_reads, die, "),
         ("functions:constant", "is not a function but int"),
         ("functions.py:pathlib", "is not a function but module"),
         ("needy.py:f", "ModuleNotFoundError: No module named 'absent_thing'"),

@@ -19,6 +19,7 @@ from .output import ROWS, created, output_format_of, raw
 from .records import Records
 from .row_writer import RowWriter
 from .run import BROKEN_PIPE, OnError, Run, Settings
+from .standard_streams import take_stdin
 from .tally import Tally
 from .ticker import Ticker
 
@@ -204,10 +205,12 @@ def map_command(
         stdout = sys.stdout
         # Rows are alone on stdout: what the function prints goes to stderr.
         stack.enter_context(redirect_stdout(sys.stderr))
+        wants_bar = _wants_bar(progress, resolved)
+        stdin = take_stdin()
         loaded = load_function(function)  # for processes, to see that it is there
         file = raw(stdout) if output == STDIN else stack.enter_context(created(output))
-        tally, records = Tally(), Records(resolved)
-        bar = _bar(tally, records) if _wants_bar(progress, resolved) else None
+        tally, records = Tally(), Records(resolved, stdin)
+        bar = _bar(tally, records) if wants_bar else None
         shared = bar is not None and output == STDIN and stdout.isatty() and sys.stderr.isatty()
         writer = RowWriter(file, bar.show if bar and shared else None)
         per: type[PerRecord | PerBatch] = PerRecord if batch_size is None else PerBatch
@@ -265,7 +268,7 @@ def _say(line: str) -> None:
 def _wants_bar(chosen: bool | None, inputs: list[Input]) -> bool:
     if chosen is not None:
         return chosen
-    typed = any(entry.path == STDIN for entry in inputs) and sys.stdin.isatty()
+    typed = any(entry.is_stdin for entry in inputs) and sys.stdin.isatty()
     return sys.stderr is not None and sys.stderr.isatty() and not typed
 
 

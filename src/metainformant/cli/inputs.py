@@ -11,6 +11,8 @@ from typing import NamedTuple
 import click
 
 STDIN = "-"
+# Names of descriptor 0, which has another file while functions run.
+_NAMES_OF_STDIN = (STDIN, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 PATHS = "paths"
 FORMATS = ("lines", "jsonl", "csv", "tsv", "fasta", "fastq")
 
@@ -33,9 +35,18 @@ class Input(NamedTuple):
     format: str
 
     @property
+    def is_stdin(self) -> bool:
+        return self.format != PATHS and is_stdin(self.path)
+
+    @property
     def size(self) -> int | None:
-        """Its bytes; None for what is not a regular file."""
+        """The number of its bytes; None for what is not a regular file."""
         return os.path.getsize(self.path) if os.path.isfile(self.path) else None
+
+
+def is_stdin(path: str) -> bool:
+    """Return whether the path is a name of standard input."""
+    return path in _NAMES_OF_STDIN
 
 
 def resolve(arguments: Sequence[str], chosen: str) -> list[Input]:
@@ -77,7 +88,7 @@ def _existing(path: str) -> str:
 
 
 def _checked(path: str) -> str:
-    if path == STDIN:
+    if is_stdin(path):
         if sys.stdin is None:
             raise click.UsageError("standard input is closed; name an INPUT")
         return path
@@ -91,7 +102,7 @@ def _checked(path: str) -> str:
 
 
 def _format_of(path: str) -> str:
-    if path == STDIN:
+    if is_stdin(path):
         return "lines"
     stem, suffix = os.path.splitext(path.lower())
     if suffix in COMPRESSED:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, BinaryIO, NamedTuple
@@ -13,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 import dnaio
 from xopen import xopen
 
-from .inputs import PATHS, STDIN, Input
+from .inputs import PATHS, Input, is_stdin
 
 # A whole chromosome may be one cell; the default is 128 KiB. The limit must fit a C long.
 _LONGEST_CELL = 2**31 - 1
@@ -30,7 +28,7 @@ class BrokenInputError(Exception):
     """Input that can't be read on from here."""
 
     def __init__(self, path: str, what: str, fix: str, line: int | None = None) -> None:
-        where = "standard input" if path == STDIN else path
+        where = "standard input" if is_stdin(path) else path
         at = f" line {line}:" if line is not None else ""
         super().__init__(f"{where}:{at} {what}; {fix}")
 
@@ -38,12 +36,17 @@ class BrokenInputError(Exception):
 class Records:
     """All records of some inputs. Iterate once, in any thread; all else may be asked from others.
 
+    Args:
+        inputs: the files to read, in this order.
+        stdin: the standard input, where an input names it.
+
     Attributes:
         count: how many records were read so far.
     """
 
-    def __init__(self, inputs: Sequence[Input]) -> None:
+    def __init__(self, inputs: Sequence[Input], stdin: BinaryIO) -> None:
         self.count = 0
+        self._stdin = stdin
         self._inputs = inputs
         self._ended = False
         self._sizes = [entry.size for entry in inputs]
@@ -82,8 +85,8 @@ class Records:
         before = self.count
         try:
             with ExitStack() as stack:
-                if entry.path == STDIN:
-                    raw = _stdin()
+                if entry.is_stdin:
+                    raw = self._stdin
                 else:
                     self._file = raw = stack.enter_context(open(entry.path, "rb"))
                 # threads=0: no helper processes, which a Ctrl-C in the terminal would hit too.
@@ -99,17 +102,6 @@ class Records:
             self._file = None
         if self.count == before:
             raise BrokenInputError(entry.path, "has no records", "leave it out or fill it")
-
-
-def _stdin() -> BinaryIO:
-    """Standard input, as a file that nobody else has.
-
-    Python closes its own one at exit, and crashes if a thread is still blocked in reading it.
-    """
-    try:
-        return open(sys.stdin.fileno(), "rb", closefd=False)
-    except io.UnsupportedOperation:  # it is in memory
-        return sys.stdin.buffer
 
 
 def _text(file: BinaryIO, path: str) -> Iterator[str]:
