@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext, redirect_stdout, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from .calls import ImportedFunction, InFlight, PerBatch, PerRecord, keep_stdout_clean
+from .calls import ImportedFunction, InFlight, PerBatch, PerRecord, print_to_stderr
 from .function import load_function
 from .hints import is_bound_by_the_gil, use_processes
-from .inputs import FORMATS, PATHS, STDIN, Input, resolve
+from .inputs import FORMATS, PATHS, Input, resolve
 from .interrupt_handler import INTERRUPTED, InterruptHandler
-from .output import ROWS, created, output_format_of, raw
+from .output import ROWS, STDOUT, created, is_stdout, output_format_of
 from .records import Records
 from .row_writer import RowWriter
 from .run import BROKEN_PIPE, OnError, Run, Settings
-from .standard_streams import take_stdin
+from .standard_streams import take_stdin, take_stdout
 from .tally import Tally
 from .ticker import Ticker
 
@@ -138,7 +138,7 @@ def cli() -> None:
     show_default=True,
     help="Write a row for a failure, write none, or stop.",
 )
-@click.option("-o", "--output", default=STDIN, metavar="FILE", help="Instead of stdout.")
+@click.option("-o", "--output", default=STDOUT, metavar="FILE", help="Instead of stdout.")
 @click.option(
     "--output-format",
     type=click.Choice(["auto", *ROWS]),
@@ -200,18 +200,17 @@ def map_command(
     }
     settings = Settings(options, batch_size, buffer, on_error)
     with ExitStack() as stack:
-        if sys.stdout is None and output == STDIN:
+        to_stdout = is_stdout(output)
+        if sys.stdout is None and to_stdout:
             raise click.UsageError("standard output is closed; use -o FILE")
-        stdout = sys.stdout
-        # Rows are alone on stdout: what the function prints goes to stderr.
-        stack.enter_context(redirect_stdout(sys.stderr))
+        in_terminal = to_stdout and sys.stdout.isatty()
         wants_bar = _wants_bar(progress, resolved)
-        stdin = take_stdin()
+        stdin, stdout = take_stdin(), take_stdout()
         loaded = load_function(function)  # for processes, to see that it is there
-        file = raw(stdout) if output == STDIN else stack.enter_context(created(output))
+        file = stdout if to_stdout else stack.enter_context(created(output))
         tally, records = Tally(), Records(resolved, stdin)
         bar = _bar(tally, records) if wants_bar else None
-        shared = bar is not None and output == STDIN and stdout.isatty() and sys.stderr.isatty()
+        shared = bar is not None and in_terminal and sys.stderr.isatty()
         writer = RowWriter(file, bar.show if bar and shared else None)
         per: type[PerRecord | PerBatch] = PerRecord if batch_size is None else PerBatch
         in_flight = None
@@ -221,7 +220,7 @@ def map_command(
             call = in_flight = InFlight(call, lambda: interrupts.stopping)
         else:
             call = per(ImportedFunction(function))
-            options["initializer"] = keep_stdout_clean
+            options["initializer"] = print_to_stderr
         run = Run(call, records, settings, rows, writer, tally, bar.say if bar else _say)
         with interrupts, Ticker(lambda: _tick(writer, bar, interrupts)), bar or nullcontext():
             status = run(interrupts)

@@ -37,8 +37,12 @@ class ImportedFunction:
         return ImportedFunction, (self._spec,)
 
 
-def keep_stdout_clean() -> None:
-    """Rows are alone on stdout: in this process, too, what the function prints goes to stderr."""
+def print_to_stderr() -> None:
+    """Let `print` write to stderr in a worker process.
+
+    Descriptor 1 is stderr there already, as in its parent, but `sys.stdout` would hold text back,
+    and lose it if the process is killed.
+    """
     sys.stdout = sys.stderr
 
 

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TextIO
 
 import click
 
-from .inputs import COMPRESSED, STDIN, Input
+from .inputs import COMPRESSED, Input, is_stdin
 from .row_writer import RawFile
 from .rows import JsonLines, Rows, Table
 
@@ -22,13 +21,23 @@ ROWS: dict[str, Callable[[], Rows]] = {
 }
 
 
+STDOUT = "-"
+# Names of descriptor 1, which has another file while functions run.
+_NAMES_OF_STDOUT = (STDOUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
+
+def is_stdout(path: str) -> bool:
+    """Return whether the path is a name of standard output."""
+    return path in _NAMES_OF_STDOUT
+
+
 def output_format_of(output: str, chosen: str, inputs: list[Input]) -> str:
     suffix = Path(output).suffix.lower()
     if suffix in COMPRESSED:
         raise click.UsageError(
             f"the output {output!r} can't be compressed; pipe the rows into gzip or the like"
         )
-    if output != STDIN and any(_same(output, entry.path) for entry in inputs):
+    if not is_stdout(output) and any(_same(output, entry.path) for entry in inputs):
         raise click.UsageError(f"{output!r} is an input too; choose another name for the output")
     if chosen != "auto":
         return chosen
@@ -36,12 +45,7 @@ def output_format_of(output: str, chosen: str, inputs: list[Input]) -> str:
 
 
 def _same(output: str, path: str) -> bool:
-    return path != STDIN and os.path.exists(output) and os.path.samefile(output, path)
-
-
-def raw(stdout: TextIO) -> RawFile:
-    found: RawFile = getattr(stdout.buffer, "raw", stdout.buffer)  # no raw: it is in memory
-    return found
+    return not is_stdin(path) and os.path.exists(output) and os.path.samefile(output, path)
 
 
 @contextmanager
