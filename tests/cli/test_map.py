@@ -179,7 +179,7 @@ def test_progress_only_in_a_terminal_unless_asked_for(run: Callable[..., Result]
         (["--on-error", "ignore"], "'ignore' is not one of"),
         (["-o", "absent/o.csv"], "'absent/o.csv' can't be written: No such file"),
         (["-o", "o.csv.gz"], "pipe the rows into gzip"),
-        (["a.txt", "-o", "a.txt"], "'a.txt' is an input too"),
+        (["a.txt", "-o", "a.txt"], "'a.txt' is the input 'a.txt' too"),
         (["--no-such-option"], "No such option"),
     ],
 )

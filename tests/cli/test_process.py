@@ -59,11 +59,12 @@ def test_rows_are_written_while_others_still_run(start: Start) -> None:
     Path("in.txt").write_text("a\nhang\n")
     process = start("functions:hang", "in.txt", "-o", "out.jsonl")
     until = time.monotonic() + 20
-    while not (Path("out.jsonl").exists() and Path("out.jsonl").read_text()):
+    part = Path("out.jsonl.part")
+    while not (part.exists() and part.read_text()):
         assert time.monotonic() < until
         time.sleep(0.01)
     assert process.poll() is None
-    assert values(Path("out.jsonl").read_text()) == ["a"]
+    assert values(part.read_text()) == ["a"]
 
 
 def test_a_closed_pipe_ends_it_quietly(start: Start) -> None:
@@ -164,7 +165,9 @@ def test_the_second_ctrl_c_ends_at_once(start: Start) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == 130
     assert time.monotonic() - begin < 1.5
-    assert values(Path("out.jsonl").read_text()) == ["a"]
+    assert values(Path("out.jsonl.part").read_text()) == ["a"]
+    assert process.stderr is not None
+    assert "so far are in 'out.jsonl.part'; 'out.jsonl' was not written" in process.stderr.read()
 
 
 def until_stuck(process: subprocess.Popen[str]) -> None:

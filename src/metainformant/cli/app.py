@@ -1,30 +1,18 @@
-"""The commands, their options, and what is set up before a run and taken down after it."""
+"""The commands and their options."""
 
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext, suppress
-from typing import TYPE_CHECKING, Any, Literal
+from contextlib import suppress
+from typing import Any, Literal
 
 import click
 
-from .calls import ImportedFunction, InFlight, PerBatch, PerRecord, print_to_stderr
-from .function import load_function
-from .hints import is_bound_by_the_gil, use_processes
-from .inputs import FORMATS, PATHS, Input, resolve
-from .interrupt_handler import INTERRUPTED, InterruptHandler
-from .output import ROWS, STDOUT, created, is_stdout, output_format_of
-from .records import Records
-from .row_writer import RowWriter
-from .run import BROKEN_PIPE, OnError, Run, Settings
-from .standard_streams import take_stdin, take_stdout
-from .tally import Tally
-from .ticker import Ticker
-
-if TYPE_CHECKING:
-    from .progress import Bar
+from .inputs import FORMATS, PATHS, resolve
+from .interrupt_handler import INTERRUPTED
+from .output import ROWS, STDOUT, output_format_of
+from .run import OnError, Settings
+from .session import Arguments, Session
 
 _MOST = 2**31 - 1  # more of anything is a slip of the keyboard
 _SECONDS = click.FloatRange(min=0, min_open=True)
@@ -184,8 +172,6 @@ def map_command(
     metainformant map examples/sequences.py:profile examples/data/ls_orchid.fasta -o orchids.tsv
     ls | metainformant map string:capwords
     """  # noqa: D301  # for click it has to be that character
-    resolved = resolve(inputs, format_)
-    rows = ROWS[output_format_of(output, output_format, resolved)]()
     options: dict[str, Any] = {
         "backend": backend,
         "max_workers": workers,
@@ -198,80 +184,15 @@ def map_command(
         "chunk_size": chunk_size,
         "ordered": not unordered,
     }
-    settings = Settings(options, batch_size, buffer, on_error)
-    with ExitStack() as stack:
-        to_stdout = is_stdout(output)
-        if sys.stdout is None and to_stdout:
-            raise click.UsageError("standard output is closed; use -o FILE")
-        in_terminal = to_stdout and sys.stdout.isatty()
-        wants_bar = _wants_bar(progress, resolved)
-        stdin, stdout = take_stdin(), take_stdout()
-        loaded = load_function(function)  # for processes, to see that it is there
-        file = stdout if to_stdout else stack.enter_context(created(output))
-        tally, records = Tally(), Records(resolved, stdin)
-        bar = _bar(tally, records) if wants_bar else None
-        shared = bar is not None and in_terminal and sys.stderr.isatty()
-        writer = RowWriter(file, bar.show if bar and shared else None)
-        per: type[PerRecord | PerBatch] = PerRecord if batch_size is None else PerBatch
-        in_flight = None
-        interrupts = _interrupt_handler(writer, bar, lambda: _is_idle(records, tally, in_flight))
-        call: Any = per(loaded)
-        if backend == "thread":
-            call = in_flight = InFlight(call, lambda: interrupts.stopping)
-        else:
-            call = per(ImportedFunction(function))
-            options["initializer"] = print_to_stderr
-        run = Run(call, records, settings, rows, writer, tally, bar.say if bar else _say)
-        with interrupts, Ticker(lambda: _tick(writer, bar, interrupts)), bar or nullcontext():
-            status = run(interrupts)
-        if not quiet and status != BROKEN_PIPE:
-            _say(tally.summary())
-            if in_flight is not None and is_bound_by_the_gil(in_flight.cpu_seconds, tally.seconds):
-                _say(use_processes(in_flight.cpu_seconds, tally.seconds))
-    context.exit(status)
-
-
-def _is_idle(records: Records, tally: Tally, in_flight: InFlight | None) -> bool:
-    # Calls that were given up may still be on; records that wait have no call. What is on in
-    # processes can't be seen from here.
-    return records.count == tally.seen or (in_flight is not None and not in_flight)
-
-
-def _interrupt_handler(
-    writer: RowWriter, bar: Bar | None, is_idle: Callable[[], bool]
-) -> InterruptHandler:
-    def last_words() -> None:
-        with suppress(OSError):
-            writer.flush()
-        if bar:
-            bar.stop()
-
-    return InterruptHandler(is_idle, bar.say if bar else _say, last_words)
-
-
-def _tick(writer: RowWriter, bar: Bar | None, interrupts: InterruptHandler) -> None:
-    try:
-        writer.flush(wait=False)
-    except OSError:
-        interrupts.cancel.set()  # the main thread meets the same error at its next row
-    if bar:
-        with suppress(OSError):
-            bar.update()
-
-
-def _say(line: str) -> None:
-    with suppress(OSError):  # nobody reads it
-        click.echo(line, err=True)
-
-
-def _wants_bar(chosen: bool | None, inputs: list[Input]) -> bool:
-    if chosen is not None:
-        return chosen
-    typed = any(entry.is_stdin for entry in inputs) and sys.stdin.isatty()
-    return sys.stderr is not None and sys.stderr.isatty() and not typed
-
-
-def _bar(tally: Tally, records: Records) -> Bar:
-    from .progress import Bar  # slow to import, and rarely needed in scripts
-
-    return Bar(tally, records)
+    session = Session(
+        Arguments(
+            function,
+            resolve(inputs, format_),
+            ROWS[output_format_of(output, output_format)](),
+            output,
+            Settings(options, batch_size, buffer, on_error),
+            progress,
+            quiet,
+        )
+    )
+    context.exit(session())

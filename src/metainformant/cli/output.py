@@ -1,17 +1,19 @@
-"""The output: where rows go, and in which format."""
+"""The output: where rows go, in which format, and what must not be overwritten by them."""
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import stat
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import click
 
-from .inputs import COMPRESSED, Input, is_stdin
-from .row_writer import RawFile
+from .inputs import COMPRESSED, Input
 from .rows import JsonLines, Rows, Table
 
 ROWS: dict[str, Callable[[], Rows]] = {
@@ -19,7 +21,13 @@ ROWS: dict[str, Callable[[], Rows]] = {
     "csv": partial(Table, ","),
     "tsv": partial(Table, "\t"),
 }
-
+_SUFFIXES = {**{f".{name}": name for name in ROWS}, ".ndjson": "jsonl"}
+# Suffixes of formats that other programs read: rows in such a file would be taken for damage.
+_OTHER_FORMATS = """
+    arrow avro bam bed bz2 cram db fa faa fasta fastq feather ffn fna fq frn gff gff3 gtf h5 h5ad
+    hdf5 htm html json md mtx npy npz ods orc parquet pdf pickle pkl py rds sam sqlite tar vcf xls
+    xlsx xml yaml yml zarr zip
+""".split()  # noqa: SIM905
 
 STDOUT = "-"
 # Names of descriptor 1, which has another file while functions run.
@@ -31,31 +39,78 @@ def is_stdout(path: str) -> bool:
     return path in _NAMES_OF_STDOUT
 
 
-def output_format_of(output: str, chosen: str, inputs: list[Input]) -> str:
+def output_format_of(output: str, chosen: str) -> str:
+    """Return the format of the rows. `chosen` is a format or "auto", which goes by the name.
+
+    Raises:
+        click.UsageError: for a name that promises a format that cannot be written.
+    """
     suffix = Path(output).suffix.lower()
     if suffix in COMPRESSED:
         raise click.UsageError(
             f"the output {output!r} can't be compressed; pipe the rows into gzip or the like"
         )
-    if not is_stdout(output) and any(_same(output, entry.path) for entry in inputs):
-        raise click.UsageError(f"{output!r} is an input too; choose another name for the output")
     if chosen != "auto":
         return chosen
-    return suffix[1:] if suffix[1:] in ROWS else "jsonl"
+    if suffix[1:] in _OTHER_FORMATS:
+        raise click.UsageError(
+            f"the output {output!r} would not be a {suffix} file: rows are written as "
+            f"{', '.join(ROWS)}; name the output so, or choose one with --output-format"
+        )
+    return _SUFFIXES.get(suffix, "jsonl")
 
 
-def _same(output: str, path: str) -> bool:
-    return not is_stdin(path) and os.path.exists(output) and os.path.samefile(output, path)
+def refuse_overwriting(output: str, inputs: Iterable[Input]) -> None:
+    """Refuse an output that is also read, by whatever name or redirection, or has the messages.
+
+    Raises:
+        click.UsageError: if it does.
+    """
+    target = _regular_stdio("stdout") if is_stdout(output) else _regular_file(output)
+    if target is None:
+        return
+    named = "standard output" if is_stdout(output) else repr(output)
+    for entry in inputs:
+        source = _regular_stdio("stdin") if entry.is_stdin else _regular_file(entry.path)
+        if source is not None and os.path.samestat(source, target):
+            raise click.UsageError(
+                f"{named} is the input {entry.path!r} too; choose another file for the output"
+            )
+    messages = _regular_stdio("stderr")
+    if not is_stdout(output) and messages and os.path.samestat(messages, target):
+        raise click.UsageError(
+            f"{named} has the messages (2> {output}); choose another file for the output"
+        )
 
 
-@contextmanager
-def created(path: str) -> Iterator[RawFile]:
-    try:
-        file = open(path, "wb", buffering=0)  # noqa: SIM115  # closing has its own rules
-    except OSError as error:
-        raise click.UsageError(f"{path!r} can't be written: {error.strerror}") from None
-    try:
-        yield file
-    finally:
-        with suppress(OSError):  # rows were flushed before, and that error was reported
-            file.close()
+def refuse_overwriting_code(output: str) -> None:
+    """Refuse an output that is a file of Python code in use, such as that of the function.
+
+    Raises:
+        click.UsageError: if it is.
+    """
+    target = None if is_stdout(output) else _regular_file(output)
+    if target is None:
+        return
+    for module in list(sys.modules.values()):
+        code = _regular_file(getattr(module, "__file__", None) or "")
+        if code is not None and os.path.samestat(code, target):
+            raise click.UsageError(
+                f"{output!r} has the Python code of {module.__name__!r}, which is in use; "
+                "choose another file for the output"
+            )
+
+
+def _regular_file(path: str) -> os.stat_result | None:
+    with suppress(OSError, ValueError):
+        found = os.stat(path)
+        return found if stat.S_ISREG(found.st_mode) else None
+    return None
+
+
+def _regular_stdio(name: str) -> os.stat_result | None:
+    stream = getattr(sys, name)
+    with suppress(OSError, io.UnsupportedOperation):  # in memory
+        found = None if stream is None else os.fstat(stream.fileno())
+        return found if found and stat.S_ISREG(found.st_mode) else None
+    return None

@@ -43,6 +43,9 @@ class Run:
         output: where they are written.
         tally: where they are counted.
         say: prints a message for the user.
+
+    Attributes:
+        is_complete: whether all records of all inputs have come out of the map, and were written.
     """
 
     def __init__(
@@ -62,13 +65,17 @@ class Run:
         self._output = output
         self._tally = tally
         self._say = say
+        self.is_complete = False
+        self._is_whole = False
 
     def __call__(self, interrupts: InterruptHandler) -> int:
         """Do it; return the exit status."""
         try:
             status = self._map(interrupts)
-            self._output.write(self._rows.end())
+            if self._tally.done:  # else no header either
+                self._output.write(self._rows.end())
             self._output.flush()
+            self.is_complete = self._is_whole
         except BrokenPipeError:
             return BROKEN_PIPE
         except OSError as error:
@@ -84,6 +91,8 @@ class Run:
                 if not self._take(outcome) and self._settings.on_error == "stop":
                     self._say("stopped at the first failure (--on-error stop)")
                     break
+            else:
+                self._is_whole = not interrupts.stopping
         except BrokenInputError as error:
             self._say(f"error: {error}")
             status = SOME_FAILED

@@ -1,0 +1,93 @@
+"""A file of rows that takes its name when it is whole, and never before."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from io import FileIO
+from itertools import count
+
+import click
+
+
+class OutputFile:
+    """The output of one run: a context manager; write to `file`, and call `close` at the end.
+
+    A regular file is written under another name in the same folder, NAME.part, and renamed at the
+    end: until then an earlier file of that name is untouched, whatever ends the run. Pipes and
+    devices are written in place.
+
+    Raises:
+        click.UsageError: if it can't be written.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._target = os.path.realpath(path)  # a link stays a link
+        self._part: str | None = None
+        try:
+            self.file = FileIO(path, "w") if _in_place(path) else self._create()
+        except OSError as error:
+            raise click.UsageError(f"{path!r} can't be written: {error.strerror}") from None
+
+    def __enter__(self) -> OutputFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self.file.close()
+
+    def _create(self) -> FileIO:
+        existing = _mode(self._target)
+        if existing is not None and not os.access(self._target, os.W_OK):
+            raise PermissionError(errno.EACCES, "it is write-protected")
+        for number in count(1):
+            self._part = f"{self._target}.part" if number == 1 else f"{self._target}.{number}.part"
+            with suppress(FileExistsError):  # of an earlier run, or one that goes on
+                file = FileIO(self._part, "x")
+                break
+        if existing is not None:
+            with suppress(OSError):
+                os.chmod(file.name, stat.S_IMODE(existing))
+        return file
+
+    def close(self, *, whole: bool) -> None:
+        """Give the file its name if it is `whole`; remove it if it is empty otherwise.
+
+        Raises:
+            OSError: if the system could not write it all. It is not given its name then.
+        """
+        with self.file:
+            if self._part is None:
+                return
+            if not whole:
+                if os.fstat(self.file.fileno()).st_size == 0:
+                    os.unlink(self._part)
+                return
+            os.fsync(self.file.fileno())
+        os.replace(self._part, self._target)
+
+    def whereabouts(self) -> str:
+        """Say where the rows of a run are that is not whole."""
+        if self._part is None:
+            return f"the rows so far are in {self._path!r}"
+        state = "is as it was" if os.path.exists(self._target) else "was not written"
+        if not os.path.exists(self._part):
+            return f"no rows; {self._path!r} {state}"
+        part = os.path.join(os.path.dirname(self._path), os.path.basename(self._part))
+        return f"the rows so far are in {part!r}; {self._path!r} {state}"
+
+
+def _in_place(path: str) -> bool:
+    mode = _mode(path)
+    is_descriptor = os.path.abspath(path).startswith(("/dev/fd/", "/dev/stderr", "/proc/"))
+    return is_descriptor or (mode is not None and not stat.S_ISREG(mode))
+
+
+def _mode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None

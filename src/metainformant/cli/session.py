@@ -1,0 +1,166 @@
+"""What surrounds a run: the streams, the output file, the progress bar, Ctrl-C, the summary."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from .calls import ImportedFunction, InFlight, PerBatch, PerRecord, print_to_stderr
+from .function import load_function
+from .hints import is_bound_by_the_gil, use_processes
+from .inputs import Input
+from .interrupt_handler import InterruptHandler
+from .output import is_stdout, refuse_overwriting, refuse_overwriting_code
+from .output_file import OutputFile
+from .records import Records
+from .row_writer import RowWriter
+from .rows import Rows
+from .run import BROKEN_PIPE, SOME_FAILED, Run, Settings
+from .standard_streams import take_stdin, take_stdout
+from .tally import Tally
+from .ticker import Ticker
+
+if TYPE_CHECKING:
+    from .progress import Bar
+
+
+class Arguments(NamedTuple):
+    """The arguments of `metainformant map`, checked one by one."""
+
+    function: str
+    inputs: list[Input]
+    rows: Rows
+    output: str
+    settings: Settings
+    progress: bool | None
+    quiet: bool
+
+
+class Session:
+    """One run and its surroundings. Call it once, in the main thread.
+
+    Raises:
+        click.UsageError: for arguments that do not fit together, before anything is started.
+    """
+
+    def __init__(self, arguments: Arguments) -> None:
+        self._arguments = arguments
+        refuse_overwriting(arguments.output, arguments.inputs)
+        to_stdout = is_stdout(arguments.output)
+        if sys.stdout is None and to_stdout:
+            raise click.UsageError("standard output is closed; use -o FILE")
+        wants_bar = _wants_bar(arguments.progress, arguments.inputs)
+        rows_in_terminal = to_stdout and sys.stdout.isatty() and sys.stderr.isatty()
+        stdin, stdout = take_stdin(), take_stdout()
+        function = load_function(arguments.function)  # for processes, to see that it is there
+        refuse_overwriting_code(arguments.output)
+        self._output_file = None if to_stdout else OutputFile(arguments.output)
+        self._records, self._tally = Records(arguments.inputs, stdin), Tally()
+        self._bar = _bar(self._tally, self._records) if wants_bar else None
+        self._writer = RowWriter(
+            self._output_file.file if self._output_file else stdout,
+            self._bar.show if self._bar and rows_in_terminal else None,
+        )
+        self._interrupts = InterruptHandler(self._is_idle, self._say, self._last_words)
+        self._in_flight: InFlight | None = None
+        call = self._call(function)
+        self._run = Run(
+            call,
+            self._records,
+            arguments.settings,
+            arguments.rows,
+            self._writer,
+            self._tally,
+            self._say,
+        )
+
+    def __call__(self) -> int:
+        """Run; return the exit status."""
+        with self._output_file or nullcontext():
+            with self._interrupts, Ticker(self._tick), self._bar or nullcontext():
+                status = self._run(self._interrupts)
+            if self._output_file is not None:
+                status = self._close(self._output_file, status)
+        if not self._arguments.quiet and status != BROKEN_PIPE:
+            self._summarize()
+        return status
+
+    def _call(self, function: Any) -> Any:
+        """Return what the map calls with records or batches."""
+        settings = self._arguments.settings
+        per: Any = PerRecord if settings.batch_size is None else PerBatch
+        if settings.map_options["backend"] == "process":
+            settings.map_options["initializer"] = print_to_stderr
+            return per(ImportedFunction(self._arguments.function))
+        self._in_flight = InFlight(per(function), lambda: self._interrupts.stopping)
+        return self._in_flight
+
+    def _is_idle(self) -> bool:
+        # Calls that were abandoned may still run; records that wait have no call. What runs in
+        # processes can't be seen from here.
+        if self._records.count == self._tally.seen:
+            return True
+        return self._in_flight is not None and not self._in_flight
+
+    def _tick(self) -> None:
+        try:
+            self._writer.flush(wait=False)
+        except OSError:
+            self._interrupts.cancel.set()  # the main thread meets the same error at its next row
+        if self._bar:
+            with suppress(OSError):
+                self._bar.update()
+
+    def _last_words(self) -> None:
+        with suppress(OSError):
+            self._writer.flush()
+        if self._bar:
+            self._bar.stop()
+        if self._output_file:
+            _print(self._output_file.whereabouts())
+
+    def _close(self, output_file: OutputFile, status: int) -> int:
+        is_complete = self._run.is_complete
+        try:
+            output_file.close(whole=is_complete)
+        except OSError as error:
+            _print(f"error: the output can't be written: {error.strerror}")
+            is_complete, status = False, status or SOME_FAILED
+        if not is_complete:
+            _print(output_file.whereabouts())
+        return status
+
+    def _summarize(self) -> None:
+        seconds = self._tally.seconds
+        _print(self._tally.summary())
+        if self._in_flight is not None:
+            cpu_seconds = self._in_flight.cpu_seconds
+            if is_bound_by_the_gil(cpu_seconds, seconds):
+                _print(use_processes(cpu_seconds, seconds))
+
+    def _say(self, line: str) -> None:
+        if self._bar:
+            self._bar.say(line)
+        else:
+            _print(line)
+
+
+def _print(line: str) -> None:
+    with suppress(OSError):  # nobody reads it
+        click.echo(line, err=True)
+
+
+def _wants_bar(chosen: bool | None, inputs: list[Input]) -> bool:
+    if chosen is not None:
+        return chosen
+    typed = any(entry.is_stdin for entry in inputs) and sys.stdin.isatty()
+    return sys.stderr is not None and sys.stderr.isatty() and not typed
+
+
+def _bar(tally: Tally, records: Records) -> Bar:
+    from .progress import Bar  # slow to import, and rarely needed in scripts
+
+    return Bar(tally, records)
