@@ -36,11 +36,24 @@ def pairs(result: Result) -> list[tuple[str, Any]]:
             [("a.csv:2", {"k": "1", "v": "two\nlines"}), ("a.csv:5", {"k": "3", "v": "4"})],
         ),
         ("a.tsv", "k\tv\n1\ta,b\n", [("a.tsv:2", {"k": "1", "v": "a,b"})]),
+        (
+            "a.tsv",
+            'k\tv\r\n1\t"open\n\n2\t5\' and 3"\n',
+            [("a.tsv:2", {"k": "1", "v": '"open'}), ("a.tsv:4", {"k": "2", "v": "5' and 3\""})],
+        ),
     ],
 )
 def test_text_formats(run: Callable[..., Result], name: str, text: str, expected: object) -> None:
     Path(name).write_text(text, encoding="utf-8", newline="")
     assert pairs(run("functions:same", name)) == expected
+
+
+def test_quoting_in_tsv_is_for_those_who_ask(run: Callable[..., Result]) -> None:
+    Path("a.tsv").write_text('k\tv\n"1"\t"two\nlines and\ta ""tab"""\n')
+    result = run("functions:same", "--quoting", "a.tsv")
+    assert pairs(result) == [("a.tsv:2", {"k": "1", "v": 'two\nlines and\ta "tab"'})]
+    Path("a.tsv").write_text('k\tv\n1\t"a\tb"\n')
+    assert "add --quoting if cells stand in quotes" in run("functions:same", "a.tsv").stderr
 
 
 @pytest.mark.parametrize("name", ["a.fa", "a.fasta", "a.fna", "a.faa", "a.ffn", "a.frn"])

@@ -135,6 +135,19 @@ def test_the_format_may_be_chosen(run: Callable[..., Result]) -> None:
     assert json.loads(Path("o.txt").read_text())["value"] == "a"
 
 
+def test_quoting_is_for_the_output_too(run: Callable[..., Result]) -> None:
+    arguments = ("functions:picky", "--output-format", "tsv")
+    assert run(*arguments, input='"a"\n').stdout.splitlines()[1] == '0\t-:1\t"A"\t\t'
+    quoted = run(*arguments, "--quoting", input='"a"\n').stdout.splitlines()[1]
+    assert quoted == '0\t-:1\t"""A"""\t\t'
+
+
+def test_rows_in_tsv_come_back_as_they_were(run: Callable[..., Result]) -> None:
+    run("functions:same", "-o", "o.tsv", input='"\n"a\n')
+    values = [row["value"]["value"] for row in rows(run("functions:same", "o.tsv"))]
+    assert values == ['"', '"a']
+
+
 def test_a_result_that_does_not_fit_the_table_is_a_failure(run: Callable[..., Result]) -> None:
     result = run("functions:mixed", "--output-format", "csv", input="a\nb\n")
     assert "the key 'b' is not among those of the first result (a)" in result.stdout

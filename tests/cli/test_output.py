@@ -3,7 +3,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import datetime
+import decimal
 import enum
+import fractions
 import io
 import json
 import os
@@ -11,6 +13,7 @@ import threading
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pytest
 
 from metainformant.cli.row_writer import RowWriter
@@ -26,6 +29,10 @@ class Point:
 
 class Color(enum.Enum):
     RED = "red"
+
+
+class Stamp(enum.Enum):
+    AT = datetime.date(2020, 1, 2)
 
 
 class Scalar:
@@ -102,6 +109,44 @@ def test_the_first_dict_gives_the_columns() -> None:
         ["1", "b", "", "", "", ""],
         ["2", "c", "", "", "ValueError", "no"],
     ]
+
+
+def test_without_quoting_only_tabs_and_line_ends_are_changed() -> None:
+    rows = Table("\t", quoting=False)
+    text = rows.success(0, "a", '"x\ty", \\z\r\n2') + rows.success(1, "b", [1, {"k": 2}])
+    text += rows.failure(2, "c", "ValueError", 'no "such"\nthing')
+    assert [line.split("\t") for line in text.splitlines()] == [
+        ["index", "name", "value", "error", "message"],
+        ["0", "a", '"x\\ty", \\z\\r\\n2', "", ""],
+        ["1", "b", '[1, {"k": 2}]', "", ""],
+        ["2", "c", "", "ValueError", 'no "such"\\nthing'],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        (np.datetime64("2020-01-02"), "2020-01-02"),
+        (np.datetime64("2020-01-02T03:04:05.123456789"), "2020-01-02T03:04:05.123456789"),
+        (np.datetime64("NaT"), ""),
+        (np.timedelta64(5, "D"), "5 days"),
+        (np.complex64(1 + 2j), "(1+2j)"),
+        (np.float32(0.5), "0.5"),
+        (np.array(3), "3"),
+        (
+            np.array(["2020-01-02", "NaT"], dtype="M8[ns]"),
+            '["2020-01-02T00:00:00.000000000", null]',
+        ),
+        (1 + 2j, "(1+2j)"),
+        (decimal.Decimal("1.50"), "1.50"),
+        (fractions.Fraction(1, 3), "1/3"),
+        (datetime.timedelta(days=1), "1 day, 0:00:00"),
+        (datetime.datetime(2020, 1, 2, 3), "2020-01-02T03:00:00"),
+        (Stamp.AT, "2020-01-02"),
+    ],
+)
+def test_a_single_value_has_no_quotes_of_json_in_its_cell(value: object, cell: str) -> None:
+    assert table(Table(",").success(0, "a", {"x": value}))[1][2] == cell
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])

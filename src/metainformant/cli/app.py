@@ -10,7 +10,8 @@ import click
 
 from .inputs import FORMATS, PATHS, resolve
 from .interrupt_handler import INTERRUPTED
-from .output import ROWS, STDOUT, output_format_of
+from .output import FORMATS as ROW_FORMATS
+from .output import STDOUT, output_format_of, rows_of
 from .run import OnError, Settings
 from .session import Arguments, Session
 
@@ -71,6 +72,7 @@ def cli() -> None:
     default="auto",
     help="What the inputs hold; by default their names tell, and stdin is lines.",
 )
+@click.option("--quoting", is_flag=True, help="TSV has cells in quotes, as CSV may have.")
 @click.option(
     "--backend",
     type=click.Choice(["thread", "process"]),
@@ -129,7 +131,7 @@ def cli() -> None:
 @click.option("-o", "--output", default=STDOUT, metavar="FILE", help="Instead of stdout.")
 @click.option(
     "--output-format",
-    type=click.Choice(["auto", *ROWS]),
+    type=click.Choice(["auto", *ROW_FORMATS]),
     default="auto",
     help="By default the name of the output tells, else jsonl.",
 )
@@ -145,6 +147,7 @@ def map_command(
     function: str,
     inputs: tuple[str, ...],
     format_: str,
+    quoting: bool,
     backend: Literal["thread", "process"],
     workers: int | None,
     timeout: float | None,
@@ -187,8 +190,8 @@ def map_command(
     session = Session(
         Arguments(
             function,
-            resolve(inputs, format_),
-            ROWS[output_format_of(output, output_format)](),
+            resolve(inputs, format_, quoting=quoting),
+            rows_of(output_format_of(output, output_format), quoting=quoting),
             output,
             Settings(options, batch_size, buffer, on_error),
             progress,

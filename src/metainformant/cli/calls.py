@@ -9,7 +9,7 @@ from time import thread_time
 from typing import Any, NamedTuple
 
 from .function import Function, load_function
-from .records import Record
+from .record import Record
 
 # The clock of a thread takes so long to read that of calls shorter than this, in seconds, only one
 # in so many is measured.

@@ -33,6 +33,7 @@ class Input(NamedTuple):
 
     path: str
     format: str
+    quoting: bool = False  # in TSV
 
     @property
     def is_stdin(self) -> bool:
@@ -49,8 +50,13 @@ def is_stdin(path: str) -> bool:
     return path in _NAMES_OF_STDIN
 
 
-def resolve(arguments: Sequence[str], chosen: str) -> list[Input]:
-    """Find the files and their formats. `chosen` is a format or "auto".
+def resolve(arguments: Sequence[str], chosen: str, *, quoting: bool) -> list[Input]:
+    """Find the files and their formats.
+
+    Args:
+        arguments: paths, or patterns if the format is `paths`.
+        chosen: a format or "auto".
+        quoting: whether TSV has cells in quotes.
 
     Raises:
         click.UsageError: for a file that is missing, unreadable or of unknown format.
@@ -58,7 +64,7 @@ def resolve(arguments: Sequence[str], chosen: str) -> list[Input]:
     if chosen == PATHS:
         return [Input(path, PATHS) for path in _expand(arguments)]
     return [
-        Input(path, _format_of(path) if chosen == "auto" else chosen)
+        Input(path, _format_of(path) if chosen == "auto" else chosen, quoting)
         for path in map(_checked, arguments or [STDIN])
     ]
 

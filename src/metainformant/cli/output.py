@@ -6,9 +6,8 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import click
@@ -16,12 +15,8 @@ import click
 from .inputs import COMPRESSED, Input
 from .rows import JsonLines, Rows, Table
 
-ROWS: dict[str, Callable[[], Rows]] = {
-    "jsonl": JsonLines,
-    "csv": partial(Table, ","),
-    "tsv": partial(Table, "\t"),
-}
-_SUFFIXES = {**{f".{name}": name for name in ROWS}, ".ndjson": "jsonl"}
+FORMATS = ("jsonl", "csv", "tsv")
+_SUFFIXES = {**{f".{name}": name for name in FORMATS}, ".ndjson": "jsonl"}
 # Suffixes of formats that other programs read: rows in such a file would be taken for damage.
 _OTHER_FORMATS = """
     arrow avro bam bed bz2 cram db fa faa fasta fastq feather ffn fna fq frn gff gff3 gtf h5 h5ad
@@ -55,9 +50,19 @@ def output_format_of(output: str, chosen: str) -> str:
     if suffix[1:] in _OTHER_FORMATS:
         raise click.UsageError(
             f"the output {output!r} would not be a {suffix} file: rows are written as "
-            f"{', '.join(ROWS)}; name the output so, or choose one with --output-format"
+            f"{', '.join(FORMATS)}; name the output so, or choose one with --output-format"
         )
     return _SUFFIXES.get(suffix, "jsonl")
+
+
+def rows_of(format_: str, *, quoting: bool) -> Rows:
+    """Return the writer of a format; `quoting` is for TSV."""
+    match format_:
+        case "csv":
+            return Table(",")
+        case "tsv":
+            return Table("\t", quoting=quoting)
+    return JsonLines()
 
 
 def refuse_overwriting(output: str, inputs: Iterable[Input]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .values import plain, to_json
 
 # How many failures are held back while no result has shown yet which columns there are.
 _HELD = 1000
+_ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _FIXED = ("index", "name", "error", "message")
 
 
@@ -46,11 +48,20 @@ class Table:
     If that is a dict, its keys are the columns, and every later result must be a dict with no
     further keys. Otherwise there is one column, `value`. Up to 1000 failures before the first
     result are held back; if there are more, the column is `value`.
+
+    Args:
+        delimiter: what stands between two cells.
+        quoting: whether cells that hold it, quotes or line ends stand in quotes. Otherwise all text
+            is written as it is, except tabs and line ends, which become escapes.
     """
 
-    def __init__(self, delimiter: str) -> None:
+    def __init__(self, delimiter: str, *, quoting: bool = True) -> None:
         self._lines: list[str] = []
-        self._writer = csv.writer(self, delimiter=delimiter, lineterminator="\n")
+        self._delimiter = delimiter
+        writer = csv.writer(self, delimiter=delimiter, lineterminator="\n")
+        self._write_row: Callable[[Sequence[Any]], object] = (
+            writer.writerow if quoting else self._write_unquoted
+        )
         self._settled = False
         self._keys: list[Any] | None = None  # None: there is the one column, `value`
         self._held: list[tuple[int, str, str, str]] = []
@@ -63,7 +74,7 @@ class Table:
         value = plain(value)
         if not self._settled:
             self._settle(list(value) if isinstance(value, dict) and value else None)
-        self._writer.writerow([index, name, *self._cells(value), "", ""])
+        self._write_row([index, name, *self._cells(value), "", ""])
         return self._take()
 
     def failure(self, index: int, name: str, error: str, message: str) -> str:
@@ -83,13 +94,13 @@ class Table:
         self._settled, self._keys = True, keys
         names = ["value"] if keys is None else map(str, keys)
         columns = [f"value.{name}" if name in _FIXED else name for name in names]
-        self._writer.writerow(["index", "name", *columns, "error", "message"])
+        self._write_row(["index", "name", *columns, "error", "message"])
         self._release()
 
     def _release(self) -> None:
         blank = [""] * (1 if self._keys is None else len(self._keys))
         for index, name, error, message in self._held:
-            self._writer.writerow([index, name, *blank, error, message])
+            self._write_row([index, name, *blank, error, message])
         self._held.clear()
 
     def _cells(self, value: Any) -> list[str]:
@@ -107,6 +118,10 @@ class Table:
                 "return the same keys for every record, or write JSON Lines"
             )
         return [_cell(value.get(key)) for key in self._keys]
+
+    def _write_unquoted(self, cells: Sequence[Any]) -> None:
+        row = self._delimiter.join(str(cell).translate(_ESCAPES) for cell in cells)
+        self._lines.append(f"{row}\n")
 
     def _take(self) -> str:
         text = "".join(self._lines)

@@ -9,7 +9,7 @@ from metainformant.core import parallel
 
 from .calls import NotStartedError
 from .interrupt_handler import INTERRUPTED, InterruptHandler
-from .records import BrokenInputError, Record
+from .record import BrokenInputError, Record
 from .row_writer import RowWriter
 from .rows import Rows
 from .tally import Tally

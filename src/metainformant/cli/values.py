@@ -7,9 +7,12 @@ import datetime
 import enum
 import json
 import math
+import numbers
 import os
 from collections.abc import Mapping
 from typing import Any
+
+_NO_TIME = "NaT"  # what NumPy and pandas call a missing date or duration
 
 
 def to_json(value: Any) -> str:
@@ -30,17 +33,19 @@ def to_json(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The nearest thing that JSON knows; `repr(value)` if nothing else fits.
+    """Return the nearest thing that JSON knows; `repr(value)` if nothing else fits.
 
     A dataclass becomes an object; a mapping too; a set, a sorted list; bytes, text; a path, its
-    text; an enum, its value; a date or time, its ISO form; arrays and scalars of NumPy and the
-    like, lists and numbers.
+    text; an enum, its value; a date or time, its ISO form; numbers that JSON has no word for
+    (complex, Decimal, Fraction) and durations, their text; arrays and scalars of NumPy and the
+    like, lists and whatever their elements become; what stands for a missing date, None. Only the
+    outermost container is converted.
     """
     match value:
         case None | bool() | int() | float() | str() | list() | tuple() | dict():
             return value
         case enum.Enum():
-            return value.value
+            return plain(value.value)
         case bytes() | bytearray() | memoryview():
             return bytes(value).decode("utf-8", "backslashreplace")
         case set() | frozenset():
@@ -48,15 +53,39 @@ def plain(value: Any) -> Any:
         case os.PathLike():
             return os.fspath(value)
         case datetime.date() | datetime.time():
-            return value.isoformat()
+            text = value.isoformat()
+            return None if text == _NO_TIME else text
+        case numbers.Number() | datetime.timedelta():
+            return _number(value)
         case Mapping():
             return dict(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, type):
+        return repr(value)
+    if getattr(getattr(value, "dtype", None), "kind", None) in ("m", "M"):
+        # tolist() would make bare integers of dates with nanoseconds.
+        return list(value) if getattr(value, "ndim", 0) else _time(value)
     for method in ("tolist", "item"):
-        if callable(getattr(value, method, None)) and not isinstance(value, type):
-            return getattr(value, method)()
+        if callable(getattr(value, method, None)):
+            return plain(getattr(value, method)())
     return repr(value)
+
+
+def _number(value: Any) -> Any:
+    """Return what only calls itself a number, as NumPy's scalars do, as a real one, else text."""
+    if getattr(getattr(value, "dtype", None), "kind", None) in ("m", "M"):
+        return _time(value)
+    if callable(getattr(value, "tolist", None)):
+        converted = value.tolist()
+        if type(converted) is not type(value):  # a long double stays what it is
+            return plain(converted)
+    return str(value)
+
+
+def _time(value: Any) -> str | None:
+    text = str(value)
+    return None if text == _NO_TIME else text
 
 
 def _sorted(values: set[Any] | frozenset[Any]) -> list[Any]:
