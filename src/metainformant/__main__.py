@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-# What the extra brings (xopen comes with dnaio).
-_EXTRA = ("click", "dnaio", "rich", "xopen")
+_EXTRA = ("click", "rich")
 
 
 def main() -> int:

@@ -39,15 +39,15 @@ class Input(NamedTuple):
     def is_stdin(self) -> bool:
         return self.format != PATHS and is_stdin(self.path)
 
-    @property
-    def size(self) -> int | None:
-        """The number of its bytes; None for what is not a regular file."""
-        return os.path.getsize(self.path) if os.path.isfile(self.path) else None
-
 
 def is_stdin(path: str) -> bool:
     """Return whether the path is a name of standard input."""
     return path in _NAMES_OF_STDIN
+
+
+def is_compressed(path: str) -> bool:
+    """Return whether a file is compressed, by its name."""
+    return os.path.splitext(path.lower())[1] in COMPRESSED
 
 
 def resolve(arguments: Sequence[str], chosen: str, *, quoting: bool) -> list[Input]:

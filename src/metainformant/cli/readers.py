@@ -34,7 +34,7 @@ def read(text: Text, entry: Input) -> Iterator[Record]:
 
 def _lines(text: Text) -> Iterator[Record]:
     for line in text:
-        yield Record(f"{text.path}:{text.line}", line.rstrip("\r\n"))
+        yield Record(f"{text.path}:{text.line}", line.rstrip("\r"))
 
 
 def _jsonl(text: Text) -> Iterator[Record]:

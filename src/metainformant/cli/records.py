@@ -1,17 +1,14 @@
-"""Files and standard input, read lazily, record by record."""
+"""The records of all inputs, read lazily."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from typing import BinaryIO
-
-from xopen import xopen
 
 from .inputs import PATHS, Input
 from .readers import read
 from .record import BrokenInputError, Record
-from .text import Text
+from .source import Source, size_of
 
 
 class Records:
@@ -23,16 +20,17 @@ class Records:
 
     Attributes:
         count: how many records were read so far.
+        ended: whether all were read.
     """
 
     def __init__(self, inputs: Sequence[Input], stdin: BinaryIO) -> None:
         self.count = 0
-        self._stdin = stdin
+        self.ended = False
         self._inputs = inputs
-        self._ended = False
-        self._sizes = [entry.size for entry in inputs]
-        self._bytes_before = 0  # the bytes of the files that are read
-        self._file: BinaryIO | None = None  # the one being read, as it is on disk
+        self._stdin = stdin
+        self._sizes = [size_of(entry, stdin) for entry in inputs]
+        self._bytes_before = 0  # the bytes of the files that have been read
+        self._source: Source | None = None  # the one being read
 
     def __iter__(self) -> Iterator[Record]:
         for entry, size in zip(self._inputs, self._sizes, strict=True):
@@ -40,46 +38,45 @@ class Records:
                 self.count += 1
                 yield record
             self._bytes_before += size or 0
-        self._ended = True
+        self.ended = True
 
     def expected(self) -> int | None:
-        """How many records there are in all, as far as can be told from the bytes read."""
-        if self._ended:
+        """Return how many records there are in all, as far as the bytes read so far tell."""
+        if self.ended:
             return self.count
         if all(entry.format == PATHS for entry in self._inputs):
             return len(self._inputs)
         if None in self._sizes:
-            return None  # and don't ask a pipe, which blocks while it is read
+            return None
+        source, before, count = self._source, self._bytes_before, self.count
+        position = before + (source.position if source else 0)
+        if not position or not count:
+            return None
         size = sum(known for known in self._sizes if known is not None)
-        try:
-            position = self._bytes_before + (self._file.tell() if self._file else 0)
-        except ValueError:  # closed in this moment
-            return None
-        if not position:
-            return None
-        return max(self.count, round(self.count * size / position))
+        return max(count, round(count * size / position))
 
     def _read(self, entry: Input) -> Iterator[Record]:
         if entry.format == PATHS:
             yield Record(entry.path, entry.path)
             return
         before = self.count
+        line = 0
         try:
-            with ExitStack() as stack:
-                if entry.is_stdin:
-                    raw = self._stdin
-                else:
-                    self._file = raw = stack.enter_context(open(entry.path, "rb"))
-                # threads=0: no helper processes, which a Ctrl-C in the terminal would hit too.
-                file = stack.enter_context(xopen(raw, "rb", threads=0))
-                yield from read(Text(file, entry.path), entry)
+            with Source(entry, self._stdin) as source:
+                self._source = source
+                try:
+                    yield from read(source.text, entry)
+                finally:
+                    line = source.text.line
+                if source.trailing is not None:
+                    raise source.trailing
         except BrokenInputError:
             raise
         except Exception as error:  # every compression has exceptions of its own
-            reason = str(error) or type(error).__name__
+            what = f"can't be read: {str(error) or type(error).__name__}"
             fix = "is it damaged or cut off? Check the file and get it again"
-            raise BrokenInputError(entry.path, f"can't be read: {reason}", fix) from error
+            raise BrokenInputError(entry.path, what, fix, line + 1) from error
         finally:
-            self._file = None
+            self._source = None
         if self.count == before:
             raise BrokenInputError(entry.path, "has no records", "leave it out or fill it")

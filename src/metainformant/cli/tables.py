@@ -15,7 +15,7 @@ _LONGEST_CELL = 2**31 - 1
 def read_quoted(text: Text, delimiter: str) -> Iterator[Record]:
     """Read rows whose cells may stand in quotes, and then hold line ends."""
     csv.field_size_limit(_LONGEST_CELL)
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    reader = csv.reader((f"{line}\n" for line in text), delimiter=delimiter, strict=True)
     table = _Table(text, "mend the row, or quote cells that hold the separator")
     first = 1  # the line on which the row starts
     try:
@@ -31,7 +31,7 @@ def read_unquoted(text: Text) -> Iterator[Record]:
     """Read rows of cells between tabs, where quotes are text like any other."""
     table = _Table(text, "mend the row, or add --quoting if cells stand in quotes")
     for line in text:
-        stripped = line.rstrip("\r\n")
+        stripped = line.rstrip("\r")
         yield from table.row(stripped.split("\t") if stripped else [], text.line)
 
 
