@@ -18,6 +18,7 @@ import metainformant.__main__
 from metainformant.cli.app import cli
 from metainformant.cli.calls import InFlight
 from metainformant.cli.hints import is_bound_by_the_gil, use_processes
+from metainformant.cli.tally import rest
 from metainformant.core import parallel
 
 
@@ -249,7 +250,8 @@ def test_max_failures(run: Callable[..., Result], limit: str, least: int) -> Non
     assert cause.startswith("error: stopped, since ")
     assert cause.endswith(" finished records failed (--max-failures)")
     assert f" records: 0 ok, {failed} failed" in counts
-    assert len(failures) == 4
+    assert len(failures) == 5
+    assert failures[4].startswith("stopped early: ")
     assert all("ValueError" in line for line in failures[:3])
 
 
@@ -284,6 +286,42 @@ def test_what_processes_print_is_not_among_the_rows(
     out, err = process.communicate("a\n")
     assert [json.loads(line)["value"] for line in out.splitlines()] == ["a"]
     assert "hello from a" in err
+
+
+class TestWhatIsLeftOfARunThatStopped:
+    @pytest.mark.parametrize(
+        ("read", "seen", "is_all_read", "expected", "said"),
+        [
+            (3, 3, True, 3, ""),
+            (4, 3, True, 4, "stopped early: 1 more record had been read and has no row"),
+            (
+                1024,
+                28,
+                False,
+                10_000,
+                "stopped early: 996 more records had been read and have no row; "
+                "the input was not read to its end (about 10,000 records in all)",
+            ),
+            (28, 28, False, None, "stopped early: the input was not read to its end"),
+        ],
+    )
+    def test_in_words(
+        self, read: int, seen: int, is_all_read: bool, expected: int | None, said: str
+    ) -> None:
+        assert rest(read, seen, is_all_read=is_all_read, expected=expected) == said
+
+    def test_a_run_that_stops_early(self, run: Callable[..., Result]) -> None:
+        Path("in.txt").write_text("bad\n" + "good\n" * 5000)
+        arguments = ["in.txt", "--on-error", "stop", "-j", "1", "--buffer", "4"]
+        said = run("functions:picky", *arguments).stderr
+        assert "\nstopped early: " in said
+        assert "the input was not read to its end (about 5,001 records in all)" in said
+
+    def test_a_run_that_ends(self, run: Callable[..., Result]) -> None:
+        assert "stopped early" not in run("functions:picky", input="bad\na\n").stderr
+
+    def test_broken_input_says_it_in_its_own_words(self, run: Callable[..., Result]) -> None:
+        assert "stopped early" not in run("functions:picky", input=b"a\n\xff\n").stderr
 
 
 class TestHints:

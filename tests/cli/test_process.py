@@ -117,6 +117,19 @@ def test_ctrl_c_lets_tasks_in_flight_finish(start: Start) -> None:
 
 
 @posix
+@pytest.mark.parametrize("backend", ["thread", "process"])
+def test_the_summary_after_ctrl_c_says_what_was_not_read(start: Start, backend: str) -> None:
+    Path("in.txt").write_text("a\n" * 10_000)
+    arguments = ("--rate", "20", "--buffer", "64", "--backend", backend)
+    process = start("functions:ready", "in.txt", *arguments)
+    await_file("ready")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert "the input was not read to its end (about 10,000 records in all)" in err
+    assert process.returncode == 130
+
+
+@posix
 def test_ctrl_c_gives_up_after_the_grace(start: Start) -> None:
     Path("in.txt").write_text("a\nhang\nb\n")
     process = start("functions:hang", "in.txt")

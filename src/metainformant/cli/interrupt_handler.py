@@ -75,10 +75,14 @@ class InterruptHandler:
 
     def interruptible(self, items: Iterable[T]) -> Iterator[T]:
         """Yield the items until Ctrl-C. It cannot end a read that blocks; only `cancel` does."""
-        for item in items:
-            if self.stopping:
+        iterator = iter(items)
+        while not self.stopping:
+            try:
+                item = next(iterator)
+            except StopIteration:
                 return
-            yield item
+            if not self.stopping:
+                yield item
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self.stopping:

@@ -21,22 +21,29 @@ class Records:
     Attributes:
         count: how many records were read so far.
         ended: whether all were read.
+        broken: whether reading ended at an error.
     """
 
     def __init__(self, inputs: Sequence[Input], stdin: BinaryIO) -> None:
         self.count = 0
         self.ended = False
+        self.broken = False
         self._inputs = inputs
         self._stdin = stdin
         self._sizes = [size_of(entry, stdin) for entry in inputs]
         self._bytes_before = 0  # the bytes of the files that have been read
-        self._source: Source | None = None  # the one being read
+        self._source: Source | None = None  # the one that is read, or where reading ended
 
     def __iter__(self) -> Iterator[Record]:
         for entry, size in zip(self._inputs, self._sizes, strict=True):
-            for record in self._read(entry):
-                self.count += 1
-                yield record
+            try:
+                for record in self._read(entry):
+                    self.count += 1
+                    yield record
+            except BrokenInputError:
+                self.broken = True
+                raise
+            self._source = None
             self._bytes_before += size or 0
         self.ended = True
 
@@ -76,7 +83,5 @@ class Records:
             what = f"can't be read: {str(error) or type(error).__name__}"
             fix = "is it damaged or cut off? Check the file and get it again"
             raise BrokenInputError(entry.path, what, fix, line + 1) from error
-        finally:
-            self._source = None
         if self.count == before:
             raise BrokenInputError(entry.path, "has no records", "leave it out or fill it")

@@ -20,7 +20,7 @@ from .row_writer import RowWriter
 from .rows import Rows
 from .run import BROKEN_PIPE, SOME_FAILED, Run, Settings
 from .standard_streams import take_stdin, take_stdout
-from .tally import Tally
+from .tally import Tally, rest
 from .ticker import Ticker
 
 if TYPE_CHECKING:
@@ -135,7 +135,13 @@ class Session:
 
     def _summarize(self) -> None:
         seconds = self._tally.seconds
-        _print(self._tally.summary())
+        records, tally = self._records, self._tally
+        _print(tally.summary())
+        if not self._run.is_complete:
+            is_all_read = records.ended or records.broken  # of the latter, an error was printed
+            expected = records.expected()
+            if said := rest(records.count, tally.seen, is_all_read=is_all_read, expected=expected):
+                _print(said)
         if self._in_flight is not None:
             cpu_seconds = self._in_flight.cpu_seconds
             if is_bound_by_the_gil(cpu_seconds, seconds):

@@ -71,7 +71,7 @@ class Tally:
                 counts.append(f"{count} {word}")
         total = self.seen
         lines = [
-            f"{total} record{'' if total == 1 else 's'}: {', '.join(counts)} "
+            f"{_records(total)}: {', '.join(counts)} "
             f"in {duration(self.seconds)}" + (f" ({rate(self.rate)})" if self.done else "")
         ]
         shown = [*self._first, *self._first_cancelled][:_SHOWN]
@@ -79,6 +79,32 @@ class Tally:
         if self.bad > len(shown):
             lines.append(f"  … and {self.bad - len(shown)} more")
         return "\n".join(lines)
+
+
+def rest(read: int, seen: int, *, is_all_read: bool, expected: int | None) -> str:
+    """Say what a run that stopped early has not done.
+
+    Args:
+        read: how many records were read.
+        seen: how many of them have come out of the map.
+        is_all_read: whether there were no more.
+        expected: how many there are in all, about; None if that is not known.
+    """
+    parts = []
+    if more := read - seen:
+        parts.append(f"{_records(more, 'more ')} had been read and {_have(more)} no row")
+    if not is_all_read:
+        about = f" (about {_records(expected)} in all)" if expected is not None else ""
+        parts.append(f"the input was not read to its end{about}")
+    return f"stopped early: {'; '.join(parts)}" if parts else ""
+
+
+def _records(count: int, which: str = "") -> str:
+    return f"{count:,} {which}record{'' if count == 1 else 's'}"
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
 
 
 def duration(seconds: float) -> str:
