@@ -112,13 +112,18 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """`metainformant map ...` in a process of its own, which Ctrl-C reaches."""
     started: list[subprocess.Popen[str]] = []
 
-    def call(*arguments: str, close: Sequence[int] = (), **options: Any) -> subprocess.Popen[str]:
+    def call(
+        *arguments: str, close: Sequence[int] = (), ignore: Sequence[str] = (), **options: Any
+    ) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
         options = {"stdin": pipe, "stdout": pipe, "stderr": pipe, "text": True, **options}
 
         def prepare() -> None:
-            # Whoever started the tests in the background made their children deaf to it.
+            # Tests that were started in the background, or by nohup, ignore them.
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            for name in ignore:
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
             for number in close:
                 os.close(number)
 

@@ -183,6 +183,110 @@ def test_the_second_ctrl_c_ends_at_once(start: Start) -> None:
     assert "so far are in 'out.jsonl.part'; 'out.jsonl' was not written" in process.stderr.read()
 
 
+@posix
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("backend", ["thread", "process"])
+def test_other_signals_end_it_as_ctrl_c_does(start: Start, name: str, backend: str) -> None:
+    number = getattr(signal, name)
+    Path("in.txt").write_text("a\nhang\nb\n")
+    arguments = ("--backend", backend, "-j", "1", "-o", "out.jsonl", "--chunk-size", "1")
+    process = start("functions:hang", "in.txt", *arguments)
+    await_file("ready")
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert err.startswith(f"stopped by {name}: waiting up to 2 s for tasks in flight")
+    assert "1 ok, 1 cancelled" in err
+    assert values(Path("out.jsonl.part").read_text())[0] == "a"
+
+
+@posix
+def test_the_second_sigterm_ends_at_once_and_a_second_sighup_does_not(start: Start) -> None:
+    Path("in.txt").write_text("late\n")
+    process = start("functions:late", "in.txt")
+    await_file("ready")
+    process.send_signal(signal.SIGHUP)
+    read_until(process.stderr, "stopped by SIGHUP")
+    process.send_signal(signal.SIGHUP)
+    Path("go").touch()
+    out, _ = process.communicate(timeout=20)
+    assert (process.returncode, values(out)) == (129, ["late"])
+
+    Path("in.txt").write_text("hang\n")
+    Path("ready").unlink()
+    process = start("functions:hang", "in.txt")
+    await_file("ready")
+    process.send_signal(signal.SIGTERM)
+    read_until(process.stderr, "stopped by SIGTERM")
+    begin = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 143
+    assert time.monotonic() - begin < 1.5
+
+
+@posix
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signals_that_are_ignored_at_the_start_stay_ignored(start: Start, name: str) -> None:
+    process = start("functions:late", ignore=[name])
+    assert process.stdin is not None
+    process.stdin.write("late\n")
+    process.stdin.flush()
+    await_file("ready")
+    process.send_signal(getattr(signal, name))
+    Path("go").touch()
+    out, err = process.communicate("b\n", timeout=20)
+    assert values(out) == ["late", "b"]
+    assert process.returncode == 0, err
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.parametrize("timeout", [[], ["--timeout", "1"]])
+def test_programs_of_calls_that_were_abandoned_end_with_the_command(
+    start: Start, timeout: list[str]
+) -> None:
+    Path("program.py").write_text(
+        "import os, subprocess, sys\n"
+        "from pathlib import Path\n"
+        "CODE = \"import time; print('up', flush=True); time.sleep(300)\"\n"
+        "def f(x):\n"
+        "    pipe = subprocess.PIPE\n"
+        "    command = [sys.executable, '-c', CODE]\n"
+        "    options = {'stderr': subprocess.DEVNULL, 'start_new_session': True}\n"
+        "    other = subprocess.Popen(command, stdout=pipe, **options)\n"
+        "    shell = ['sh', '-c', f'{sys.executable} -c \"{CODE}\"; true']\n"
+        "    child = subprocess.Popen(shell, stdout=pipe)\n"
+        "    child.stdout.readline(), other.stdout.readline()\n"
+        "    Path('pids').write_text(f'{child.pid} {other.pid}')\n"
+        "    Path('ready').touch()\n"
+        "    child.wait()\n"
+    )
+    process = start("program.py:f", *timeout)
+    assert process.stdin is not None
+    process.stdin.write("a\n")
+    process.stdin.close()
+    process.stdin = None
+    await_file("ready")
+    child, other = map(int, Path("pids").read_text().split())
+    try:
+        if not timeout:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)  # all who have its stderr have ended
+        until = time.monotonic() + 20
+        while _is_running(child):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert _is_running(other)
+    finally:
+        os.kill(other, signal.SIGKILL)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def until_stuck(process: subprocess.Popen[str]) -> None:
     """Wait until the reader's pipe is full: then its writers sleep, and no row can follow."""
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""Ctrl-C: stop starting calls, wait a moment for those in flight, and end."""
+"""Ctrl-C and its like: start no more calls, wait a moment for those in flight, and end."""
 
 from __future__ import annotations
 
@@ -14,21 +14,27 @@ from typing import Any, Literal, TypeVar
 T = TypeVar("T")
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+# Ctrl-C; `kill`, batch systems and containers; a terminal that goes away.
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.1
-# The second Ctrl-C ends the process within this time, also if the output is stuck.
+# The second signal ends the process within this time, also if the output is stuck.
 _LAST_WORDS_SECONDS = 1.0
 
 _Message = Literal["signal", "end"]
 
 
 class InterruptHandler:
-    """A context manager for the main thread, which handles Ctrl-C while the map runs.
+    """A context manager for the main thread, which handles Ctrl-C, SIGTERM and SIGHUP.
 
-    The first Ctrl-C sets `stopping`, after which `interruptible` input has no more items, and after
-    a grace period sets `cancel`: at once if nothing is in flight. The second ends the process. The
-    signal handler itself only sets flags, because it may find the main thread inside any lock;
-    threads of this object do the rest.
+    A signal that is ignored when the command starts, as `nohup` and shells that start it in the
+    background arrange it, stays ignored.
+
+    The first signal sets `stopping`, after which `interruptible` input has no more items, and after
+    a grace period sets `cancel`: at once if nothing is in flight. The second ends the process;
+    a second SIGHUP does not, because a terminal that goes away may send several. The signal handler
+    itself only sets flags, because it may find the main thread inside any lock; threads of this
+    object do the rest.
 
     Args:
         is_idle: returns whether nothing is in flight.
@@ -43,6 +49,7 @@ class InterruptHandler:
         last_words: Callable[[], None],
     ) -> None:
         self.stopping = False
+        self.status = 0  # the exit status, once it is stopping: 128 + the first signal
         self.cancel = threading.Event()
         self._is_idle = is_idle
         self._say = say
@@ -52,29 +59,26 @@ class InterruptHandler:
         self._thread = threading.Thread(target=self._wait, name="interrupts", daemon=True)
         self._second: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._enforcer = threading.Thread(target=self._enforce, name="enforcer", daemon=True)
-        self._previous: Any = None
-        # Only the main thread gets signals. Where they are ignored (nohup), they stay ignored.
-        self._listens = (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
-        )
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> InterruptHandler:
         self._thread.start()
         self._enforcer.start()
-        if self._listens:
-            self._previous = signal.signal(signal.SIGINT, self._on_signal)
+        if threading.current_thread() is threading.main_thread():  # no other gets signals
+            for number in (getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._listens:
-            signal.signal(signal.SIGINT, self._previous)
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
         self._second.put("end")
         self._messages.put("end")
         self._thread.join()
 
     def interruptible(self, items: Iterable[T]) -> Iterator[T]:
-        """Yield the items until Ctrl-C. It cannot end a read that blocks; only `cancel` does."""
+        """Yield the items until a signal. It cannot end a read that blocks; only `cancel` does."""
         iterator = iter(items)
         while not self.stopping:
             try:
@@ -84,11 +88,14 @@ class InterruptHandler:
             if not self.stopping:
                 yield item
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self.stopping:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if not self.stopping:
+            self.status = 128 + number
+            self.stopping = True
+            self._messages.put("signal")
+        elif number != getattr(signal, "SIGHUP", None):
             self._second.put("signal")
-        self.stopping = True
-        self._messages.put("signal")
+            self._messages.put("signal")
 
     def _wait(self) -> None:
         grace_ends: float | None = None
@@ -105,18 +112,22 @@ class InterruptHandler:
                 self._end_process()
             grace_ends = monotonic() + GRACE_SECONDS
             self._say(
-                f"interrupted: waiting up to {GRACE_SECONDS:g} s for tasks in flight "
+                f"{self._reason()}: waiting up to {GRACE_SECONDS:g} s for tasks in flight "
                 "(Ctrl-C again to end at once)"
             )
+
+    def _reason(self) -> str:
+        number = signal.Signals(self.status - 128)
+        return "interrupted" if number == signal.SIGINT else f"stopped by {number.name}"
 
     def _end_process(self) -> None:
         try:
             self._last_words()
         finally:
-            os._exit(INTERRUPTED)
+            os._exit(self.status)
 
     def _enforce(self) -> None:
-        """End the process after the second Ctrl-C even if all other threads are stuck."""
+        """End the process after the second signal even if all other threads are stuck."""
         if self._second.get() == "signal":
             sleep(_LAST_WORDS_SECONDS)
-            os._exit(INTERRUPTED)
+            os._exit(self.status)

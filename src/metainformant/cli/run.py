@@ -120,7 +120,7 @@ class Run:
         finally:
             outcomes.close()
         if interrupts.stopping:
-            return INTERRUPTED
+            return interrupts.status
         return status or (SOME_FAILED if self._tally.bad else 0)
 
     def _outcomes(self, interrupts: InterruptHandler) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from .calls import ImportedFunction, InFlight, PerBatch, PerRecord, print_to_stderr
+from .child_programs import terminate_child_programs
 from .function import load_function
 from .hints import is_bound_by_the_gil, use_processes
 from .inputs import Input
@@ -84,6 +85,7 @@ class Session:
                 status = self._run(self._interrupts)
             if self._output_file is not None:
                 status = self._close(self._output_file, status)
+        self._end_child_programs()
         if not self._arguments.quiet and status != BROKEN_PIPE:
             self._summarize()
         return status
@@ -121,6 +123,12 @@ class Session:
             self._bar.stop()
         if self._output_file:
             _print(self._output_file.whereabouts())
+        self._end_child_programs()
+
+    def _end_child_programs(self) -> None:
+        """End the programs that abandoned calls in threads still wait for."""
+        if self._in_flight:
+            terminate_child_programs()
 
     def _close(self, output_file: OutputFile, status: int) -> int:
         is_complete = self._run.is_complete
