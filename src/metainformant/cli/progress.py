@@ -1,30 +1,91 @@
-"""The progress bar."""
+"""How far a run is: a bar in a terminal, and lines in a log file."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.text import Text
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from .records import Records
-from .tally import Tally, rate
+from .tally import Tally, duration, rate
+from .time_left import TimeLeft
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_LINE_SECONDS = 10.0
+
+
+class Display(Protocol):
+    """Shows the progress, as a context manager around the run. Other output goes through it."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def update(self) -> None:
+        """Show the counts as they are now."""
+
+    def stop(self) -> None:
+        """Show nothing any more."""
+
+    def say(self, line: str) -> None:
+        """Print a message."""
+
+    def show(self, lines: str) -> None:
+        """Print rows, where standard output is the same terminal."""
+
+
+def display(tally: Tally, records: Records, say: Callable[[str], None]) -> Display:
+    """Return the display that fits standard error."""
+    is_dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+    if sys.stderr is not None and sys.stderr.isatty() and not is_dumb:
+        return Bar(tally, records)
+    return LogLines(tally, records, say)
+
+
+class _Counts:
+    """The counts of a run in words."""
+
+    def __init__(self, tally: Tally, records: Records) -> None:
+        self.tally = tally
+        self.total: int | None = None
+        self._records = records
+        self._time_left = TimeLeft()
+
+    def in_words(self) -> str:
+        tally = self.tally
+        self.total = self._records.expected()
+        of = f"/{self.total}" if self.total is not None else ""
+        words = [f"{tally.done}{of}", rate(tally.rate)]
+        if tally.failed:
+            words.append(f"{tally.failed} failed")
+        if tally.timed_out:
+            words.append(f"{tally.timed_out} timed out")
+        left = self._time_left.update(tally.seconds, tally.done, self.total)
+        if left is not None:
+            words.append(f"{duration(round(left))} left")
+        return "  ".join(words)
 
 
 class Bar:
-    """A line on stderr: how many are done, how fast, what failed, and how long it will take.
+    """A line at the bottom of the terminal; other output is printed above it.
 
-    While it is shown, other output has to go through `say` and `show`, which print above it; the
-    bar does that itself for what the function prints.
+    The bar does that itself for what functions print.
     """
 
     def __init__(self, tally: Tally, records: Records) -> None:
-        self._tally = tally
-        self._records = records
+        from rich.console import Console  # slow to import, and rarely needed in scripts
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._counts = _Counts(tally, records)
         self._console = Console(stderr=True)
-        self._progress = Progress(
+        # The time left is our own: that of rich starts again whenever the total changes, and ours
+        # is an estimate.
+        self._progress: Progress = Progress(
             BarColumn(bar_width=30),
             TextColumn("{task.fields[counts]}"),
-            TimeRemainingColumn(),
             console=self._console,
             transient=True,
         )
@@ -40,22 +101,40 @@ class Bar:
         self._progress.stop()
 
     def update(self) -> None:
-        """Show the counts as they are now."""
-        tally, total = self._tally, self._records.expected()
-        of = f"/{total}" if total is not None else ""
-        counts = [f"{tally.done}{of}", rate(tally.rate)]
-        if tally.failed:
-            counts.append(f"{tally.failed} failed")
-        if tally.timed_out:
-            counts.append(f"{tally.timed_out} timed out")
-        self._progress.update(
-            self._task, completed=tally.done, total=total, counts="  ".join(counts)
-        )
+        words = self._counts.in_words()
+        done, total = self._counts.tally.done, self._counts.total
+        self._progress.update(self._task, completed=done, total=total, counts=words)
 
     def say(self, line: str) -> None:
-        """Print a message above the bar."""
-        self._console.print(Text(line), soft_wrap=True)
+        self._print(line)
 
     def show(self, lines: str) -> None:
-        """Print rows above the bar, where stdout is the same terminal."""
-        self._console.print(Text(lines.removesuffix("\n")), soft_wrap=True)
+        self._print(lines.removesuffix("\n"))
+
+    def _print(self, text: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text(text), soft_wrap=True)
+
+
+class LogLines:
+    """A line every ten seconds, for files and whatever else can't be written over."""
+
+    def __init__(self, tally: Tally, records: Records, say: Callable[[str], None]) -> None:
+        self._counts = _Counts(tally, records)
+        self._due = _LINE_SECONDS
+        self.say = say
+        self.show = say
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def update(self) -> None:
+        words = self._counts.in_words()
+        seconds = self._counts.tally.seconds
+        if seconds >= self._due:
+            self._due = seconds + _LINE_SECONDS
+            self.say(words)

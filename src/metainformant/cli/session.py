@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -16,6 +16,7 @@ from .inputs import Input
 from .interrupt_handler import InterruptHandler
 from .output import is_stdout, refuse_overwriting, refuse_overwriting_code
 from .output_file import OutputFile
+from .progress import display
 from .records import Records
 from .row_writer import RowWriter
 from .rows import Rows
@@ -23,9 +24,6 @@ from .run import BROKEN_PIPE, SOME_FAILED, Run, Settings
 from .standard_streams import take_stdin, take_stdout
 from .tally import Tally, rest
 from .ticker import Ticker
-
-if TYPE_CHECKING:
-    from .progress import Bar
 
 
 class Arguments(NamedTuple):
@@ -53,17 +51,17 @@ class Session:
         to_stdout = is_stdout(arguments.output)
         if sys.stdout is None and to_stdout:
             raise click.UsageError("standard output is closed; use -o FILE")
-        wants_bar = _wants_bar(arguments.progress, arguments.inputs)
+        wants_display = _wants_display(arguments.progress, arguments.inputs)
         rows_in_terminal = to_stdout and sys.stdout.isatty() and sys.stderr.isatty()
         stdin, stdout = take_stdin(), take_stdout()
         function = load_function(arguments.function)  # for processes, to see that it is there
         refuse_overwriting_code(arguments.output)
         self._output_file = None if to_stdout else OutputFile(arguments.output)
         self._records, self._tally = Records(arguments.inputs, stdin), Tally()
-        self._bar = _bar(self._tally, self._records) if wants_bar else None
+        self._display = display(self._tally, self._records, _print) if wants_display else None
         self._writer = RowWriter(
             self._output_file.file if self._output_file else stdout,
-            self._bar.show if self._bar and rows_in_terminal else None,
+            self._display.show if self._display and rows_in_terminal else None,
         )
         self._interrupts = InterruptHandler(self._is_idle, self._say, self._last_words)
         self._in_flight: InFlight | None = None
@@ -81,7 +79,7 @@ class Session:
     def __call__(self) -> int:
         """Run; return the exit status."""
         with self._output_file or nullcontext():
-            with self._interrupts, Ticker(self._tick), self._bar or nullcontext():
+            with self._interrupts, Ticker(self._tick), self._display or nullcontext():
                 status = self._run(self._interrupts)
             if self._output_file is not None:
                 status = self._close(self._output_file, status)
@@ -112,15 +110,15 @@ class Session:
             self._writer.flush(wait=False)
         except OSError:
             self._interrupts.cancel.set()  # the main thread meets the same error at its next row
-        if self._bar:
+        if self._display:
             with suppress(OSError):
-                self._bar.update()
+                self._display.update()
 
     def _last_words(self) -> None:
         with suppress(OSError):
             self._writer.flush()
-        if self._bar:
-            self._bar.stop()
+        if self._display:
+            self._display.stop()
         if self._output_file:
             _print(self._output_file.whereabouts())
         self._end_child_programs()
@@ -156,8 +154,8 @@ class Session:
                 _print(use_processes(cpu_seconds, seconds))
 
     def _say(self, line: str) -> None:
-        if self._bar:
-            self._bar.say(line)
+        if self._display:
+            self._display.say(line)
         else:
             _print(line)
 
@@ -167,14 +165,8 @@ def _print(line: str) -> None:
         click.echo(line, err=True)
 
 
-def _wants_bar(chosen: bool | None, inputs: list[Input]) -> bool:
+def _wants_display(chosen: bool | None, inputs: list[Input]) -> bool:
     if chosen is not None:
         return chosen
     typed = any(entry.is_stdin for entry in inputs) and sys.stdin.isatty()
     return sys.stderr is not None and sys.stderr.isatty() and not typed
-
-
-def _bar(tally: Tally, records: Records) -> Bar:
-    from .progress import Bar  # slow to import, and rarely needed in scripts
-
-    return Bar(tally, records)
