@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from metainformant.cli.failures import Failure
 from metainformant.cli.row_writer import RowWriter
 from metainformant.cli.rows import JsonLines, Table, UnfitValueError
 from metainformant.cli.values import to_json
@@ -86,13 +87,19 @@ def test_a_value_that_contains_itself_becomes_text() -> None:
 def test_json_lines() -> None:
     rows = JsonLines()
     assert json.loads(rows.success(0, "a", 1)) == {"index": 0, "name": "a", "value": 1}
-    assert json.loads(rows.failure(1, 'b"', "ValueError", "no\n")) == {
+    assert json.loads(rows.failure(1, failure('b"', "no\n"))) == {
         "index": 1,
         "name": 'b"',
         "error": "ValueError",
         "message": "no\n",
     }
+    found = json.loads(rows.failure(2, failure("c", "no", "Traceback ...\n")))
+    assert found["traceback"] == "Traceback ...\n"
     assert rows.end() == ""
+
+
+def failure(name: str, message: str, traceback: str = "") -> Failure:
+    return Failure(name, "ValueError", message, traceback, is_cancelled=False)
 
 
 def table(text: str, delimiter: str = ",") -> list[list[str]]:
@@ -102,7 +109,7 @@ def table(text: str, delimiter: str = ",") -> list[list[str]]:
 def test_the_first_dict_gives_the_columns() -> None:
     rows = Table(",")
     text = rows.success(0, "a", {"gc": 0.5, "name": "x"}) + rows.success(1, "b", {"name": None})
-    text += rows.failure(2, "c", "ValueError", "no") + rows.end()
+    text += rows.failure(2, failure("c", "no")) + rows.end()
     assert table(text) == [
         ["index", "name", "gc", "value.name", "error", "message"],
         ["0", "a", "0.5", "x", "", ""],
@@ -114,7 +121,7 @@ def test_the_first_dict_gives_the_columns() -> None:
 def test_without_quoting_only_tabs_and_line_ends_are_changed() -> None:
     rows = Table("\t", quoting=False)
     text = rows.success(0, "a", '"x\ty", \\z\r\n2') + rows.success(1, "b", [1, {"k": 2}])
-    text += rows.failure(2, "c", "ValueError", 'no "such"\nthing')
+    text += rows.failure(2, failure("c", 'no "such"\nthing'))
     assert [line.split("\t") for line in text.splitlines()] == [
         ["index", "name", "value", "error", "message"],
         ["0", "a", '"x\\ty", \\z\\r\\n2', "", ""],
@@ -169,13 +176,13 @@ def test_a_dataclass_gives_columns_too() -> None:
 
 def test_failures_before_the_first_success_wait_for_the_columns() -> None:
     rows = Table(",")
-    assert rows.failure(0, "a", "ValueError", "no") == ""
+    assert rows.failure(0, failure("a", "no")) == ""
     assert [row[0] for row in table(rows.success(1, "b", {"gc": 1}))] == ["index", "0", "1"]
 
 
 def test_but_not_for_ever() -> None:
     rows = Table(",")
-    text = "".join(rows.failure(index, "a", "ValueError", "no") for index in range(1001))
+    text = "".join(rows.failure(index, failure("a", "no")) for index in range(1001))
     text += rows.success(1001, "b", {"gc": 1})
     assert table(text)[0][2] == "value"
     assert table(text)[-1][2] == '{"gc": 1}'

@@ -128,6 +128,12 @@ def cli() -> None:
     show_default=True,
     help="Write a row for a failure, write none, or stop.",
 )
+@click.option(
+    "--traceback",
+    "with_traceback",
+    is_flag=True,
+    help="Show where functions failed: in JSON Lines and the summary.",
+)
 @click.option("-o", "--output", default=STDOUT, metavar="FILE", help="Instead of stdout.")
 @click.option(
     "--output-format",
@@ -161,6 +167,7 @@ def map_command(
     buffer: int | None,
     unordered: bool,
     on_error: OnError,
+    with_traceback: bool,
     output: str,
     output_format: str,
     progress: bool | None,
@@ -193,7 +200,7 @@ def map_command(
             resolve(inputs, format_, quoting=quoting),
             rows_of(output_format_of(output, output_format), quoting=quoting),
             output,
-            Settings(options, batch_size, buffer, on_error),
+            Settings(options, batch_size, buffer, on_error, with_traceback),
             progress,
             quiet,
         )

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from .failures import Failure
 from .values import plain, to_json
 
 # How many failures are held back while no result has shown yet which columns there are.
@@ -23,19 +24,22 @@ class Rows(Protocol):
 
     def success(self, index: int, name: str, value: Any) -> str: ...
 
-    def failure(self, index: int, name: str, error: str, message: str) -> str: ...
+    def failure(self, index: int, failure: Failure) -> str: ...
 
     def end(self) -> str: ...
 
 
 class JsonLines:
-    """One object per line: index and name, and then value, or error and message."""
+    """One object per line: index and name, and then value, or error, message and traceback."""
 
     def success(self, index: int, name: str, value: Any) -> str:
         return f'{{"index": {index}, "name": {to_json(name)}, "value": {to_json(value)}}}\n'
 
-    def failure(self, index: int, name: str, error: str, message: str) -> str:
+    def failure(self, index: int, failure: Failure) -> str:
+        name, error, message, traceback, _ = failure
         fields = {"index": index, "name": name, "error": error, "message": message}
+        if traceback:
+            fields["traceback"] = traceback
         return to_json(fields) + "\n"
 
     def end(self) -> str:
@@ -64,7 +68,7 @@ class Table:
         )
         self._settled = False
         self._keys: list[Any] | None = None  # None: there is the one column, `value`
-        self._held: list[tuple[int, str, str, str]] = []
+        self._held: list[tuple[int, Failure]] = []
 
     def write(self, line: str) -> None:
         """Take a line from the csv module."""
@@ -77,8 +81,8 @@ class Table:
         self._write_row([index, name, *self._cells(value), "", ""])
         return self._take()
 
-    def failure(self, index: int, name: str, error: str, message: str) -> str:
-        self._held.append((index, name, error, message))
+    def failure(self, index: int, failure: Failure) -> str:
+        self._held.append((index, failure))
         if self._settled:
             self._release()
         elif len(self._held) > _HELD:
@@ -99,8 +103,8 @@ class Table:
 
     def _release(self) -> None:
         blank = [""] * (1 if self._keys is None else len(self._keys))
-        for index, name, error, message in self._held:
-            self._write_row([index, name, *blank, error, message])
+        for index, failure in self._held:
+            self._write_row([index, failure.name, *blank, failure.error, failure.message])
         self._held.clear()
 
     def _cells(self, value: Any) -> list[str]:

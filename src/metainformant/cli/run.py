@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from metainformant.core import parallel
 
 from .calls import NotStartedError
+from .failures import failure_of, why_stopped
 from .interrupt_handler import INTERRUPTED, InterruptHandler
 from .record import BrokenInputError, Record
 from .row_writer import RowWriter
@@ -30,6 +31,7 @@ class Settings(NamedTuple):
     batch_size: int | None
     buffer: int | None  # in records
     on_error: OnError
+    with_traceback: bool
 
 
 class Run:
@@ -98,7 +100,7 @@ class Run:
             status = SOME_FAILED
         except parallel.TaskCancelledError as error:
             if not interrupts.stopping:
-                self._say(f"error: stopped when {_why(error)}")
+                self._say(f"error: stopped when {why_stopped(error)}")
             status = SOME_FAILED
         except parallel.TooManyFailuresError as error:
             self._say(
@@ -162,10 +164,10 @@ class Run:
         elif _not_started(error):
             self._tally.not_started += 1
             return True
-        message = _message(error)
-        self._tally.failure(name, error, message)
+        failure = failure_of(name, error, with_traceback=self._settings.with_traceback)
+        self._tally.failure(error, failure)
         if self._settings.on_error != "skip":
-            self._output.write(self._rows.failure(index, name, type(error).__name__, message))
+            self._output.write(self._rows.failure(index, failure))
         return False
 
 
@@ -185,35 +187,8 @@ def _batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
         yield batch
 
 
-# How reasons to stop begin, and what they are called here.
-_REASONS = {
-    "cancel": "the run was interrupted",  # only the interrupts sets it
-    "deadline": "the time of --deadline was up",
-    "max_failures": "too many records had failed (--max-failures)",
-}
-
-
-def _why(error: parallel.TaskCancelledError) -> str:
-    names = (name for word, name in _REASONS.items() if error.reason.startswith(word))
-    return next(names, error.reason)
-
-
 def _not_started(error: BaseException) -> bool:
-    """Whether the run ended before the record was started: it is not told of, but counted."""
+    """Return whether the run ended before the record was started: it has no row."""
     if isinstance(error, parallel.TaskCancelledError):
         return not error.started
     return isinstance(error, NotStartedError)
-
-
-def _message(error: BaseException) -> str:
-    if isinstance(error, parallel.WorkerDiedError):
-        return f"its process {error.fate}"
-    if isinstance(error, parallel.TaskTimeoutError):
-        return f"ran longer than {error.seconds:g} s"
-    if isinstance(error, parallel.TaskCancelledError):
-        state = "was waiting for another attempt" if error.waiting else "was still running"
-        return f"{state} when {_why(error)}"
-    try:
-        return str(error)
-    except Exception:  # a faulty exception class must not end the run
-        return "(its message can't be shown)"

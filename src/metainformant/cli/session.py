@@ -142,12 +142,14 @@ class Session:
     def _summarize(self) -> None:
         seconds = self._tally.seconds
         records, tally = self._records, self._tally
-        _print(tally.summary())
+        _print(tally.in_words())
         if not self._run.is_complete:
             is_all_read = records.ended or records.broken  # of the latter, an error was printed
             expected = records.expected()
             if said := rest(records.count, tally.seen, is_all_read=is_all_read, expected=expected):
                 _print(said)
+        if failures := tally.failures.in_words():
+            _print(failures)
         if self._in_flight is not None:
             cpu_seconds = self._in_flight.cpu_seconds
             if is_bound_by_the_gil(cpu_seconds, seconds):

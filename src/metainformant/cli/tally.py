@@ -6,8 +6,7 @@ from time import monotonic
 
 from metainformant.core import parallel
 
-_SHOWN = 3
-_LONGEST = 200
+from .failures import Failure, FailureGroups
 
 
 class Tally:
@@ -19,8 +18,7 @@ class Tally:
         self.timed_out = 0
         self.cancelled = 0
         self.not_started = 0
-        self._first: list[str] = []
-        self._first_cancelled: list[str] = []  # which tell less about what went wrong
+        self.failures = FailureGroups()
         self._since = monotonic()
 
     @property
@@ -44,7 +42,7 @@ class Tally:
     def rate(self) -> float:
         return self.done / max(self.seconds, 1e-6)
 
-    def failure(self, name: str, error: BaseException, message: str) -> None:
+    def failure(self, error: BaseException, failure: Failure) -> None:
         """Count a record that has no result."""
         if isinstance(error, parallel.TaskTimeoutError):
             self.timed_out += 1
@@ -52,14 +50,10 @@ class Tally:
             self.cancelled += 1
         else:
             self.failed += 1
-        is_cancelled = isinstance(error, parallel.TaskCancelledError)
-        first = self._first_cancelled if is_cancelled else self._first
-        if len(first) < _SHOWN:
-            line = " ".join(f"{name}: {type(error).__name__}: {message}".split())
-            first.append(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}...")
+        self.failures.add(failure)
 
-    def summary(self) -> str:
-        """One line of counts, and one for each of the first failures."""
+    def in_words(self) -> str:
+        """Return the counts in one line."""
         counts = [f"{self.ok} ok"]
         for count, word in (
             (self.failed, "failed"),
@@ -70,15 +64,9 @@ class Tally:
             if count:
                 counts.append(f"{count} {word}")
         total = self.seen
-        lines = [
-            f"{_records(total)}: {', '.join(counts)} "
-            f"in {duration(self.seconds)}" + (f" ({rate(self.rate)})" if self.done else "")
-        ]
-        shown = [*self._first, *self._first_cancelled][:_SHOWN]
-        lines += [f"  {line}" for line in shown]
-        if self.bad > len(shown):
-            lines.append(f"  … and {self.bad - len(shown)} more")
-        return "\n".join(lines)
+        speed = f" ({rate(self.rate)})" if self.done else ""
+        took = duration(self.seconds)
+        return f"{_records(total)}: {', '.join(counts)} in {took}{speed}"
 
 
 def rest(read: int, seen: int, *, is_all_read: bool, expected: int | None) -> str:
