@@ -58,7 +58,15 @@ def test_a_file_does_not_hide_a_module_of_the_same_name(tmp_path: Path) -> None:
         ("kinds.py:later", "is an async function"),
         ("kinds.py:laters", "is an async function"),
         ("kinds.py:Later.now", "is an async function"),
-        ("kinds.py:several", "is a generator"),
+        ("kinds.py:several", "is a generator function, whose values nobody would take; return a"),
+        ("kinds.py:Later.more", "is a generator function"),
+        ("kinds.py:partial", "is a generator function"),
+        ("kinds.py:add", "needs 2 arguments (a, b), but is called with one record; give b a def"),
+        ("kinds.py:add", "or name a function of one argument that calls add"),
+        ("kinds.py:by_name", "needs 2 arguments (a, b), but is called with one record; give b"),
+        ("kinds.py:nothing", "takes no argument, but is called with one record; give it a param"),
+        ("kinds.py:Later.method", "is a method, which is called with one record, but needs an ob"),
+        ("operator:add", "needs 2 arguments (a, b)"),
     ],
 )
 def test_says_what_is_wrong_with_it(spec: str, message: str, tmp_path: Path) -> None:
@@ -70,7 +78,15 @@ def test_says_what_is_wrong_with_it(spec: str, message: str, tmp_path: Path) -> 
         "def several(record): yield record\n"
         "class Later:\n"
         "    async def __call__(self, record): ...\n"
-        "Later.now = Later()\n"
+        "    def method(self, record): ...\n"
+        "class More:\n"
+        "    def __call__(self, record): yield\n"
+        "Later.now, Later.more = Later(), More()\n"
+        "import functools\n"
+        "partial = functools.partial(several)\n"
+        "def add(a, b): ...\n"
+        "def by_name(a, *, b): ...\n"
+        "def nothing(): ...\n"
     )
     (tmp_path / "garbled.py").write_text("def f(:")
     (tmp_path / "quitting.py").write_text("raise SystemExit(5)")
@@ -78,6 +94,51 @@ def test_says_what_is_wrong_with_it(spec: str, message: str, tmp_path: Path) -> 
     with pytest.raises(click.UsageError) as caught:
         load_function(spec)
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "builtins:int",
+        "builtins:print",
+        "string:capwords",
+        "pathlib:Path",
+        "fit.py:Made",
+        "fit.py:partial",
+        "fit.py:default",
+        "fit.py:any",
+        "fit.py:Made.static",
+        "fit.py:Made.of_class",
+        "fit.py:wrapped",
+        "fit.py:supplied",
+    ],
+)
+def test_whatever_can_be_called_with_one_record_is_fit(spec: str, tmp_path: Path) -> None:
+    (tmp_path / "fit.py").write_text(
+        "import functools\n"
+        "class Made:\n"
+        "    def __init__(self, record, other=1): ...\n"
+        "    @staticmethod\n"
+        "    def static(record): ...\n"
+        "    @classmethod\n"
+        "    def of_class(cls, record): ...\n"
+        "def default(a, b=1, *, c=2): ...\n"
+        "def any(*args, **options): ...\n"
+        "partial = functools.partial(lambda a, b: b, 1)\n"
+        "def listed(function):\n"
+        "    @functools.wraps(function)\n"
+        "    def call(record): return list(function(record))\n"
+        "    return call\n"
+        "@listed\n"
+        "def wrapped(record): yield record\n"
+        "def with_database(function):\n"
+        "    @functools.wraps(function)\n"
+        "    def call(*args): return function(None, *args)\n"
+        "    return call\n"
+        "@with_database\n"
+        "def supplied(database, record): ...\n"
+    )
+    load_function(spec)
 
 
 def test_is_a_usage_error(run: Callable[..., Result]) -> None:

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,8 +19,8 @@ import pytest
 
 from metainformant.cli.failures import Failure
 from metainformant.cli.row_writer import RowWriter
-from metainformant.cli.rows import JsonLines, Table, UnfitValueError
-from metainformant.cli.values import to_json
+from metainformant.cli.rows import JsonLines, Table
+from metainformant.cli.values import UnfitValueError, to_json
 
 
 @dataclasses.dataclass
@@ -76,6 +77,25 @@ def test_any_value_becomes_json(value: object, expected: object) -> None:
     text = to_json(value)
     assert "\n" not in text
     assert json.loads(text, parse_constant=pytest.fail) == expected
+
+
+async def coroutine() -> int:
+    return 3
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: (number for number in [1]), "type generator, whose values nobody would take; "),
+        (lambda: [{"a": map(str, [1])}], "type map, whose values nobody would take; return list"),
+        (coroutine, "type coroutine, for which nobody would wait here; let the function wait"),
+    ],
+)
+def test_what_has_no_value_yet_is_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(UnfitValueError, match=message):
+        JsonLines().success(0, "a", make())
+    with pytest.raises(UnfitValueError, match=message):
+        Table(",").success(0, "a", make())
 
 
 def test_a_value_that_contains_itself_becomes_text() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
-import inspect
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,6 +13,8 @@ from types import ModuleType
 from typing import Any
 
 import click
+
+from .function_check import refuse_unfit
 
 Function = Callable[[Any], Any]
 
@@ -44,22 +45,8 @@ def load_function(spec: str) -> Function:
         raise click.UsageError(
             f"{spec} is not a function but {type(found).__name__}; {_hint(module, name)}"
         )
-    _check_kind(spec, found)
+    refuse_unfit(spec, found)
     return found  # type: ignore[no-any-return]  # callable() can't say with what
-
-
-def _check_kind(spec: str, found: Any) -> None:
-    """Refuse functions that run nothing when they are called."""
-    called = found if inspect.isroutine(found) else getattr(found, "__call__", found)  # noqa: B004
-    if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
-        raise click.UsageError(
-            f"{spec} is an async function, for which nobody would wait here; "
-            "call it in a plain one, by asyncio.run()"
-        )
-    if inspect.isgeneratorfunction(called):
-        raise click.UsageError(
-            f"{spec} is a generator, of which nobody would take the values; return a list"
-        )
 
 
 def _load_file(place: str) -> ModuleType:

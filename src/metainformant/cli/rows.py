@@ -7,16 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .failures import Failure
-from .values import plain, to_json
+from .values import UnfitValueError, plain, to_json
 
 # How many failures are held back while no result has shown yet which columns there are.
 _HELD = 1000
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _FIXED = ("index", "name", "error", "message")
-
-
-class UnfitValueError(ValueError):
-    """A value that has no place in the columns of the table."""
 
 
 class Rows(Protocol):

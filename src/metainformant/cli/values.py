@@ -9,8 +9,13 @@ import json
 import math
 import numbers
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from typing import Any
+
+
+class UnfitValueError(ValueError):
+    """A value that can't be written."""
+
 
 _NO_TIME = "NaT"  # what NumPy and pandas call a missing date or duration
 
@@ -19,6 +24,9 @@ def to_json(value: Any) -> str:
     """Write `value` as valid JSON on one line; what JSON has no word for, as `plain` has it.
 
     NaN and the infinities become null, and keys of dicts text.
+
+    Raises:
+        UnfitValueError: see `plain`.
 
     >>> to_json({"gc": float("nan"), (1, 2): {3}})
     '{"gc": null, "(1, 2)": [3]}'
@@ -59,6 +67,18 @@ def plain(value: Any) -> Any:
             return _number(value)
         case Mapping():
             return dict(value)
+        case Awaitable() | AsyncIterator():
+            if callable(close := getattr(value, "close", None)):
+                close()  # else there is a warning later
+            raise UnfitValueError(
+                f"the result is of the type {type(value).__name__}, for which nobody would wait "
+                "here; let the function wait for it, by asyncio.run()"
+            )
+        case Iterator():
+            raise UnfitValueError(
+                f"the result is of the type {type(value).__name__}, whose values nobody would "
+                "take; return list(...) of it"
+            )
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, type):
