@@ -1,0 +1,141 @@
+"""Where a map keeps its outcomes, and what resuming it means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+from .opening import Mode
+
+if TYPE_CHECKING:
+    from .report import Entry, Plan, Status
+
+OnChange = Literal["warn", "accept", "rerun", "raise"]
+_ON_CHANGE = ("warn", "accept", "rerun", "raise")
+_FAILURES = ("retry", "keep")
+_FILE_SYSTEMS = ("local", "network")
+
+
+class Checkpoint:
+    """A file that holds the outcomes of a map, so that a run that was killed can go on.
+
+    Pass it, or just its path, as `checkpoint=`. An item whose outcome is in the file is not run
+    again, wherever in the input it is now; what is delivered is in the file. One file may hold
+    several runs: they are told apart by the function's name and `version`.
+
+    Args:
+        path: the file. It is made if there is none.
+        key: a function of the item that returns what identifies it, for items that have no
+            canonical form, or whose content may change under one name: see `file_key`.
+        name: what to call the run, instead of the function's qualified name.
+        version: a word that is part of the run's identity: another one begins anew.
+        failures: "retry" to run items again whose recorded outcome is a failure; "keep" to put
+            the recorded failure into their slots.
+        on_change: what to do about outcomes that were recorded with other code of the function.
+            "warn" keeps them and says how many there are; "accept" keeps them; "rerun" runs their
+            items again; "raise" raises `CheckpointError`.
+        file_system: "local" or "network", where that can't be seen from the path. On file systems
+            that several hosts share, nobody can read the file during a run.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        key: Callable[[Any], Any] | None = None,
+        name: str | None = None,
+        version: str | None = None,
+        failures: Literal["retry", "keep"] = "retry",
+        on_change: OnChange = "warn",
+        *,
+        file_system: Mode | None = None,
+    ) -> None:
+        if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
+            raise TypeError(f"Checkpoint: path={path!r} must be the path of a file")
+        if not os.fspath(path):
+            raise ValueError("Checkpoint: path='' must be the path of a file")
+        if key is not None and not callable(key):
+            raise TypeError(f"Checkpoint: key={key!r} must be a function of the item, or None")
+        for argument, text in (("name", name), ("version", version)):
+            if text is not None and not isinstance(text, str):
+                raise TypeError(f"Checkpoint: {argument}={text!r} must be a string, or None")
+        _check("failures", failures, _FAILURES)
+        _check("on_change", on_change, _ON_CHANGE)
+        if file_system is not None:
+            _check("file_system", file_system, _FILE_SYSTEMS)
+        self.path = os.fspath(path)
+        self.key = key
+        self.name = name
+        self.version = version
+        self.keeps_failures = failures == "keep"
+        self.on_change: OnChange = on_change
+        self.file_system: Mode | None = file_system
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({self.path!r})"
+
+    def status(self) -> Status:
+        """Return what is in the file, also while a run writes it.
+
+        Raises:
+            CheckpointError: if it can't be read.
+        """
+        from .report import status
+
+        return status(self)
+
+    def plan(self, func: Callable[..., Any], items: Iterable[Any]) -> Plan:
+        """Return what a map of `func` over `items` would run and what it has already.
+
+        Nothing is written. It takes memory for the keys of all items.
+
+        Raises:
+            CheckpointError: if the file can't be read.
+            TypeError: if an item has no key.
+        """
+        from .report import plan
+
+        return plan(self, func, items)
+
+    def outcomes(self, *, allow_pickle: bool = False) -> Iterator[Entry]:
+        """Yield the last recorded outcome of every item, in the order in which they came.
+
+        Args:
+            allow_pickle: whether to load values that are stored as pickles. That may run code: only
+                for files that you trust. Otherwise their `value` is None and `pickled` True.
+        """
+        from .report import outcomes
+
+        return outcomes(self, allow_pickle=allow_pickle)
+
+    def failures(self, *, allow_pickle: bool = False) -> Iterator[Entry]:
+        """Yield the outcomes that are failures; see `outcomes`."""
+        return (entry for entry in self.outcomes(allow_pickle=allow_pickle) if entry.failure)
+
+    def export(self, path: str | os.PathLike[str], *, allow_pickle: bool = False) -> int:
+        """Write all outcomes to a file, as JSON Lines or CSV by the end of its name.
+
+        Returns how many there were. The file appears when it is complete.
+
+        Raises:
+            ValueError: if the name ends in neither .jsonl nor .csv.
+        """
+        from .export import export
+
+        return export(self, os.fspath(path), allow_pickle=allow_pickle)
+
+    def reset_kills(self) -> None:
+        """Forget which items were in flight when runs were killed, so that they are run again."""
+        from .store import Store
+
+        store = Store(self.path, self.file_system)
+        try:
+            store.forget_suspects()
+        finally:
+            store.close()
+
+
+def _check(argument: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        choice = ", ".join(map(repr, known))
+        raise ValueError(f"Checkpoint: {argument}={value!r} must be one of {choice}")

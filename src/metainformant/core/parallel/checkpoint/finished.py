@@ -1,0 +1,162 @@
+"""What a checkpoint has already: which items are finished, and their outcomes."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from . import codec
+from .failures import decode_failures, rebuild_failure
+from .fingerprint import PYTHON
+from .keys import Key
+from .reading import Pieces
+
+# Pieces that are kept decoded, since neighbours in the input were often recorded together.
+_KEPT = 16
+
+
+class Span(NamedTuple):
+    """Consecutive items: finished if they have the id of a piece, else still to be run."""
+
+    start: int
+    stop: int
+    piece: int | None
+
+
+class Outcomes(NamedTuple):
+    """Recorded outcomes of consecutive items; `failed` has the exceptions by position."""
+
+    values: list[Any]
+    failed: dict[int, BaseException]
+    attempts: int
+    worker: str
+    times: list[list[float]]  # start and end of each, if they were kept
+
+
+class _Decoded(NamedTuple):
+    keys: list[Key]
+    values: list[Any]
+    failed: dict[int, BaseException]
+    attempts: int
+    worker: str
+    times: list[float]
+
+
+class Finished:
+    """The outcomes of earlier sessions of one run. Any thread may replay; one at a time.
+
+    Args:
+        source: the file.
+        run: the id of the run.
+        fingerprint: of the function as it is now.
+        keep_failures: whether recorded failures count as finished.
+        keep_earlier: whether outcomes of other code count.
+
+    Attributes:
+        earlier: how many outcomes come from other code than this.
+        failed: the session in which each item failed whose last recorded outcome is a failure.
+
+    Raises:
+        CheckpointError: if the file is damaged.
+    """
+
+    def __init__(
+        self,
+        source: Pieces,
+        run: int,
+        fingerprint: str,
+        *,
+        keep_failures: bool = False,
+        keep_earlier: bool = True,
+    ) -> None:
+        self._source = source
+        self._pieces: dict[Key, int] = {}
+        self._decoded: OrderedDict[int, _Decoded] = OrderedDict()
+        failed: dict[Key, int] = {}
+        self.failed = failed
+        foreign: dict[int, bool] = {}
+        for head in source.heads(run):
+            is_earlier = head.python == PYTHON and head.fingerprint != fingerprint
+            if is_earlier:
+                foreign[head.id] = True
+                if not keep_earlier:
+                    continue
+            keys = codec.decode_keys(head.keys)
+            if failed:
+                for key in failed.keys() & set(keys):
+                    del failed[key]
+            self._pieces.update(dict.fromkeys(keys, head.id))
+            if head.failed_at is not None:
+                for position in json.loads(head.failed_at):
+                    failed[keys[position]] = head.session
+                    if not keep_failures:
+                        del self._pieces[keys[position]]
+        self.earlier = 0
+        if foreign and keep_earlier:
+            self.earlier = sum(map(foreign.__contains__, self._pieces.values()))
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._pieces
+
+    def spans(self, keys: Sequence[Key]) -> Iterator[Span]:
+        """Divide items into those of one piece each, and those that are still to be run."""
+        if not self._pieces:
+            if keys:
+                yield Span(0, len(keys), None)
+            return
+        start = 0
+        for piece, same in groupby(map(self._pieces.get, keys)):
+            stop = start + len(list(same))
+            yield Span(start, stop, piece)
+            start = stop
+
+    def replay(self, piece: int, keys: Sequence[Key]) -> Outcomes:
+        """Return the recorded outcomes of these keys, which are all of that piece.
+
+        Raises:
+            CheckpointError: if the piece is damaged.
+        """
+        decoded = self._decode(piece)
+        first = decoded.keys.index(keys[0])
+        positions: Sequence[int] = range(first, first + len(keys))
+        if decoded.keys[first : first + len(keys)] == list(keys):
+            values = decoded.values[first : first + len(keys)]
+        else:
+            places = {key: position for position, key in enumerate(decoded.keys)}
+            positions = [places[key] for key in keys]
+            values = [decoded.values[position] for position in positions]
+        failed = {}
+        if decoded.failed:
+            failed = {
+                at: decoded.failed[position]
+                for at, position in enumerate(positions)
+                if position in decoded.failed
+            }
+            for at, error in failed.items():
+                values[at] = error
+        times = decoded.times
+        spent = [times[position : position + 2] for position in positions] if times else []
+        return Outcomes(values, failed, decoded.attempts, decoded.worker, spent)
+
+    def _decode(self, piece: int) -> _Decoded:
+        if (known := self._decoded.get(piece)) is not None:
+            self._decoded.move_to_end(piece)
+            return known
+        row = self._source.read(piece)
+        decoded = self._decoded[piece] = _Decoded(
+            codec.decode_keys(row.keys),
+            codec.decode_results(row.results, codec.unpickle),
+            {at: rebuild_failure(each) for at, each in decode_failures(row.failures).items()},
+            row.attempts,
+            row.worker,
+            codec.decode_times(row.times),
+        )
+        if len(self._decoded) > _KEPT:
+            self._decoded.popitem(last=False)
+        return decoded

@@ -1,0 +1,254 @@
+"""One writer: a lock on a file beside the checkpoint.
+
+SQLite's own lock is not enough: a process loses it when it opens and closes the database file by
+anything else, a copy or a checksum, say. The lock file also says who holds it, and what that
+process was doing, if it was killed: a lock file that nobody has locked is what is left then.
+
+Forked children inherit the lock, and would hold it after their parent's death, so they drop it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import sys
+import time
+import weakref
+from typing import Any, NamedTuple
+
+from .errors import CheckpointError
+
+if sys.platform == "win32":
+    import msvcrt
+
+    # Locked bytes can't be read on Windows, so the lock is far behind the text.
+    _OFFSET = 1 << 30
+
+    def _try_lock(descriptor: int) -> None:
+        os.lseek(descriptor, _OFFSET, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+_CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
+_HELD_BY_OTHER = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+
+# How often to begin again when the file that was locked is no longer the one at its path.
+_TRIES = 100
+# Whoever looks whether there is an owner holds the lock for a moment: seconds to wait for that.
+_MOMENT = 0.05
+
+
+def _lock_soon(descriptor: int) -> None:
+    until = time.monotonic() + _MOMENT
+    while True:
+        try:
+            return _try_lock(descriptor)
+        except OSError as error:
+            if error.errno not in _HELD_BY_OTHER or time.monotonic() > until:
+                raise
+        time.sleep(_MOMENT / 10)
+
+
+class Owner(NamedTuple):
+    """The process that writes a checkpoint."""
+
+    host: str
+    pid: int
+    started: float  # in seconds since the epoch
+
+    def __str__(self) -> str:
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.started))
+        return f"process {self.pid} on {self.host}, started {since}"
+
+
+class WriterLock:
+    """The right to write one checkpoint, from construction until `release`.
+
+    Args:
+        database: the checkpoint, as its real path: two names must not mean two locks.
+
+    Attributes:
+        left_behind: the notes of a killed owner; else empty. They stay until `rewrite`.
+        previous: that owner; None if the last one ended in order.
+
+    Raises:
+        CheckpointError: if another run writes it, in this process or in another one, or if the file
+            system has no locks.
+    """
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self.path = f"{database}.lock"
+        self.left_behind: list[str] = []
+        self.previous: Owner | None = None
+        self._file: int | None = None
+        self._pid = os.getpid()
+        self._file = self._acquire()
+        _held.add(self)
+        try:
+            self._take_over(self._file)
+        except OSError as error:
+            self.release()
+            raise self._unusable(error) from error
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether the file at the path is still the one that is locked."""
+        return self._file is not None and self._is_at_path(self._file)
+
+    def append(self, line: str) -> None:
+        """Note something that the next owner is to know if this one is killed.
+
+        The note survives the process and not the machine: it isn't waited for.
+        """
+        if self._file is not None:
+            _write(self._file, f"{line}\n".encode())
+
+    def rewrite(self, lines: list[str]) -> None:
+        """Replace all notes; a kill in the middle may lose some."""
+        if self._file is not None:
+            os.lseek(self._file, self._start, os.SEEK_SET)
+            os.truncate(self._file, self._start)
+            _write(self._file, "".join(f"{line}\n" for line in lines).encode())
+
+    def release(self) -> None:
+        """Remove the lock file and drop the lock. Does nothing the second time, or in a child."""
+        descriptor, self._file = self._file, None
+        if descriptor is None:
+            return
+        _held.discard(self)
+        if os.getpid() == self._pid:
+            # Removed while it is locked: who waits for it sees that it is no longer at its path.
+            with contextlib.suppress(OSError):
+                if sys.platform == "win32":
+                    os.truncate(descriptor, 0)  # it can't be removed while others have it open
+                elif self._is_at_path(descriptor):
+                    os.unlink(self.path)
+        os.close(descriptor)
+
+    def _drop_in_child(self) -> None:
+        descriptor, self._file = self._file, None
+        if descriptor is not None:
+            os.close(descriptor)  # the parent's description stays locked
+
+    def _acquire(self) -> int:
+        for _ in range(_TRIES):
+            try:
+                descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | _CLOSE_ON_EXEC, 0o666)
+            except OSError as error:
+                raise self._unusable(error) from error
+            try:
+                _lock_soon(descriptor)
+                if self._is_at_path(descriptor):
+                    return descriptor
+            except OSError as error:
+                lines = _read(descriptor) if error.errno in _HELD_BY_OTHER else None
+                os.close(descriptor)
+                if lines is None:
+                    raise self._unusable(error) from error
+                raise self._refusal(lines) from None
+            os.close(descriptor)  # its last owner has just removed it
+        raise CheckpointError(f"{self.path} is replaced all the time by others", self._database)
+
+    def _take_over(self, descriptor: int) -> None:
+        lines = _read(descriptor)
+        if lines:
+            self.previous, self.left_behind = _owner(lines[0]), lines[1:]
+        me = Owner(socket.gethostname(), os.getpid(), time.time())
+        text = f"{json.dumps(me._asdict())}\n".encode()
+        notes = "".join(f"{line}\n" for line in self.left_behind).encode()
+        os.truncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        _write(descriptor, text + notes)
+        self.owner = me
+        self._start = len(text)
+
+    def _is_at_path(self, descriptor: int) -> bool:
+        try:
+            there = os.stat(self.path)
+        except OSError:
+            return False
+        mine = os.fstat(descriptor)
+        return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
+
+    def _refusal(self, lines: list[str]) -> CheckpointError:
+        owner = _owner(lines[0]) if lines else None
+        who = "another run" if owner is None else f"the run of {owner}"
+        return CheckpointError(
+            f"{self._database} is being written by {who}. One run at a time may write a "
+            "checkpoint: wait for that one, end it, or give this one a file of its own",
+            self._database,
+        )
+
+    def _unusable(self, error: OSError) -> CheckpointError:
+        if error.errno in _NO_LOCKS:
+            return CheckpointError(
+                f"{self.path} can't be locked: its file system has no locks ({error.strerror}). "
+                "Without one, two runs could write one checkpoint; put it on another file system",
+                self._database,
+            )
+        return CheckpointError(f"{self.path} can't be written: {error.strerror}", self._database)
+
+
+def read_owner(database: str) -> tuple[Owner | None, bool]:
+    """Return who writes a checkpoint, or was killed while it did, and whether it still does."""
+    try:
+        descriptor = os.open(f"{database}.lock", os.O_RDWR | _CLOSE_ON_EXEC)
+    except OSError:
+        return None, False
+    try:
+        lines = _read(descriptor)
+        owner = _owner(lines[0]) if lines else None
+        try:
+            _try_lock(descriptor)
+        except OSError as error:
+            return owner, error.errno in _HELD_BY_OTHER
+        return owner, False
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _read(descriptor: int) -> list[str]:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    parts = []
+    while part := os.read(descriptor, 1 << 20):
+        parts.append(part)
+    return b"".join(parts).decode("utf-8", "replace").splitlines()
+
+
+def _owner(line: str) -> Owner | None:
+    try:
+        known: dict[str, Any] = json.loads(line)
+        return Owner(str(known["host"]), int(known["pid"]), float(known["started"]))
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+_held: weakref.WeakSet[WriterLock] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for lock in list(_held):
+        lock._drop_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,147 @@
+"""Reading pieces through a connection, whoever else has the file open."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from .errors import CheckpointError
+from .opening import open_to_read, real_path, translated
+from .pieces import Row, is_head_intact, is_intact
+
+_SELECT = f"SELECT {', '.join(Row._fields)} FROM piece WHERE id = ?"  # noqa: S608  # our own names
+
+_HEADS = """
+SELECT piece.id, piece.total, piece.keys, piece.failed_at, piece.checksum,
+       piece.session, session.fingerprint, session.python
+FROM piece JOIN session ON session.id = piece.session
+WHERE session.run = ? ORDER BY piece.id
+"""
+
+
+class Head(NamedTuple):
+    """What a resume has to know of a piece at first."""
+
+    id: int
+    keys: bytes | str
+    failed_at: str | None
+    session: int
+    fingerprint: str
+    python: str
+
+
+class RunRow(NamedTuple):
+    """A function whose outcomes the file holds."""
+
+    id: int
+    name: str
+    version: str | None
+    created: float
+
+
+class SessionRow(NamedTuple):
+    """One process's work on a run; `ended` is None if it was killed or still works."""
+
+    id: int
+    run: int
+    fingerprint: str
+    python: str
+    host: str
+    pid: int
+    started: float
+    ended: float | None
+
+
+class Pieces(Protocol):
+    """Where pieces are read from."""
+
+    def heads(self, run: int) -> Iterator[Head]:
+        """The pieces of a run, in the order in which they were recorded."""
+        ...
+
+    def read(self, number: int) -> Row:
+        """Return a piece as a whole."""
+        ...
+
+
+class Reader:
+    """A checkpoint that is only read, from construction until `close`; for one thread.
+
+    Raises:
+        CheckpointError: if there is none, or it can't be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = real_path(path)
+        self._connection = open_to_read(self.path)
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def heads(self, run: int) -> Iterator[Head]:
+        return heads(self._connection, run, self.path)
+
+    def read(self, number: int) -> Row:
+        return read_piece(self._connection, number, self.path)
+
+    def runs(self, name: str | None = None, version: str | None = None) -> list[RunRow]:
+        """The runs of that name and version, or of all."""
+        with translated(self.path):
+            rows = self._connection.execute(
+                "SELECT id, name, version, created FROM run "
+                "WHERE (?1 IS NULL OR name = ?1) AND (?2 IS NULL OR version = ?2) ORDER BY id",
+                (name, version),
+            )
+            return [RunRow(*row) for row in rows]
+
+    def sessions(self, run: int) -> list[SessionRow]:
+        with translated(self.path):
+            rows = self._connection.execute(
+                "SELECT id, run, fingerprint, python, host, pid, started, ended "
+                "FROM session WHERE run = ? ORDER BY id",
+                (run,),
+            )
+            return [SessionRow(*row) for row in rows]
+
+    def suspects(self, run: int) -> dict[str, int]:
+        with translated(self.path):
+            return suspects(self._connection, run)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def heads(connection: sqlite3.Connection, run: int, path: str) -> Iterator[Head]:
+    """Yield the pieces of a run; CheckpointError at one that is not what was written."""
+    with translated(path):
+        for number, total, keys, failed_at, checksum, *origin in connection.execute(_HEADS, (run,)):
+            if not is_head_intact(checksum, total, keys, failed_at):
+                raise damaged(path, number)
+            yield Head(number, keys, failed_at, *origin)
+
+
+def read_piece(connection: sqlite3.Connection, number: int, path: str) -> Row:
+    """Return a piece; CheckpointError if it is not what was written."""
+    with translated(path):
+        columns = connection.execute(_SELECT, (number,)).fetchone()
+    if columns is None or not is_intact(row := Row(*columns)):
+        raise damaged(path, number)
+    return row
+
+
+def suspects(connection: sqlite3.Connection, run: int) -> dict[str, int]:
+    return dict(connection.execute("SELECT key, kills FROM suspect WHERE run = ?", (run,)))
+
+
+def damaged(path: str, number: int) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is damaged: piece {number} is not what was written (its checksum differs). "
+        "Restore a copy of the file; or export what is whole (metainformant checkpoint export), "
+        "move it away and run again",
+        path,
+    )

@@ -1,0 +1,213 @@
+"""One map's use of its checkpoint, from the first look at the file until it is closed."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from ..describe import describe
+from .config import Checkpoint
+from .errors import CheckpointError, CheckpointWarning, RepeatedlyKilledError
+from .fingerprint import fingerprint
+from .finished import Finished, Outcomes, Span
+from .in_flight import MAX_KILLS, InFlight, count_kills
+from .keys import Key, marks
+from .names import function_name
+from .occurrences import Occurrences
+from .pieces import Record
+from .store import Store
+from .writer import Writer
+
+T = TypeVar("T")
+
+# In place of the id of a piece: the item is not to be started, since it was in flight at too many
+# kills. Ids count from 1.
+_KILLED = 0
+
+
+class Block(NamedTuple):
+    """Consecutive items of the input, and what is to be done about them.
+
+    Attributes:
+        first: index of the first item.
+        items: the items.
+        keys: their keys.
+        spans: all of them, in order; positions count from 0. Those without a piece are to be run,
+            each in chunks of its own.
+    """
+
+    first: int
+    items: Sequence[Any]
+    keys: Sequence[Key]
+    spans: list[Span]
+
+    def record(
+        self,
+        start: int,
+        values: list[Any],
+        failed: dict[int, BaseException],
+        attempts: int = 1,
+        worker: str = "",
+        times: Sequence[float] = (),
+    ) -> Record:
+        """Return the record of outcomes; `start` and those of `failed` are indexes of the input."""
+        first = start - self.first
+        last = first + len(values)
+        by_position = {index - start: error for index, error in failed.items()}
+        keys, items = self.keys[first:last], self.items[first:last]
+        return Record(keys, items, values, by_position, attempts, worker, times)
+
+
+class DurableRun:
+    """A function's run in a checkpoint file, which it keeps locked until `close`.
+
+    Use it in one thread, except for `replay` and `begun`, which any thread may call.
+
+    Args:
+        checkpoint: the file, and what resuming means.
+        func: the function of the map.
+
+    Raises:
+        CheckpointError: if the file can't be used; or holds outcomes of other code, and that is to
+            be raised.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, func: Callable[..., Any]) -> None:
+        self._checkpoint = checkpoint
+        self.name = checkpoint.name or function_name(func)
+        code = fingerprint(func)
+        self._store = store = Store(checkpoint.path, checkpoint.file_system)
+        try:
+            run, self._session = store.begin_session(self.name, checkpoint.version, code)
+            self.finished = Finished(
+                store,
+                run,
+                code,
+                keep_failures=checkpoint.keeps_failures,
+                keep_earlier=checkpoint.on_change != "rerun",
+            )
+            self._kills = count_kills(store, run, self.finished)
+            self._in_flight = InFlight(store.lock, self._session)
+            self._tell_of_change()
+        except BaseException:
+            store.close(getattr(self, "_session", None))
+            raise
+        self._occurrences = Occurrences()
+        self._writer: Writer[Any] | None = None
+
+    @property
+    def path(self) -> str:
+        return self._store.path
+
+    def admit(self, items: Sequence[Any], first: int = 0, *, is_last: bool = False) -> Block:
+        """Return what is to be done about the next items of the input.
+
+        Args:
+            items: the items, in the order of the input.
+            first: index of the first one.
+            is_last: whether no more will come.
+
+        Raises:
+            TypeError: if an item has no key.
+        """
+        keys = self._occurrences.keys(marks(items, self._checkpoint.key), is_last=is_last)
+        spans = list(self.finished.spans(keys))
+        if self._kills:
+            spans = [part for span in spans for part in self._suspects_apart(span, keys)]
+        return Block(first, items, keys, spans)
+
+    def replay(self, block: Block, span: Span) -> Outcomes:
+        """Return the outcomes of a span that is finished.
+
+        Raises:
+            CheckpointError: if the file is damaged.
+        """
+        assert span.piece is not None  # noqa: S101  # the caller's duty
+        if span.piece == _KILLED:
+            key, item = block.keys[span.start], describe(block.items[span.start])
+            error = RepeatedlyKilledError(item, self._kills[key])
+            return Outcomes([error], {0: error}, MAX_KILLS, "", [])
+        return self.finished.replay(span.piece, block.keys[span.start : span.stop])
+
+    def begun(self, block: Block, start: int, stop: int) -> None:
+        """Note that the items with these indexes are handed out as one chunk.
+
+        Raises:
+            CheckpointError: if that can't be noted.
+        """
+        try:
+            self._in_flight.begun(start, block.keys[start - block.first : stop - block.first])
+        except OSError as error:
+            path = self._store.lock.path
+            raise CheckpointError(
+                f"{path} can't be written: {error.strerror}", self.path
+            ) from error
+
+    def recorded(self, start: int, count: int) -> None:
+        """Note that the outcomes of so many items from the index `start` on are in the file."""
+        self._in_flight.recorded(start, count)
+
+    def start_writer(
+        self,
+        committed: Callable[[list[T]], object],
+        wake: Callable[[], object] = lambda: None,
+    ) -> Writer[T]:
+        """Start the thread that records outcomes; see `Writer`. It is ended by `close`."""
+        writer: Writer[T] = Writer(self._store, self._session, committed, wake)
+        writer.start()
+        self._writer = writer
+        return writer
+
+    def close(self) -> None:
+        """Record what is queued, and let go of the file.
+
+        Raises:
+            CheckpointError: if not everything could be recorded.
+        """
+        try:
+            if self._writer is not None:
+                self._writer.close()
+        finally:
+            self._store.close(self._session)
+
+    def _suspects_apart(self, span: Span, keys: Sequence[Key]) -> list[Span]:
+        """Let items that were in flight at a kill be chunks of their own."""
+        if span.piece is not None:
+            return [span]
+        parts = []
+        begin = span.start
+        for at in range(span.start, span.stop):
+            kills = self._kills.get(keys[at], 0)
+            if kills:
+                if begin < at:
+                    parts.append(Span(begin, at, None))
+                parts.append(Span(at, at + 1, _KILLED if kills >= MAX_KILLS else None))
+                begin = at + 1
+        if begin < span.stop:
+            parts.append(Span(begin, span.stop, None))
+        return parts
+
+    def _tell_of_change(self) -> None:
+        count = self.finished.earlier
+        action = self._checkpoint.on_change
+        if not count or action == "accept":
+            return
+        text = (
+            f"{count} results of {self.name} in {self.path} were recorded with other code of it. "
+            "Pass Checkpoint(..., on_change='accept') to keep them, on_change='rerun' to run "
+            "their items again, or another version= to begin anew"
+        )
+        if action == "raise":
+            raise CheckpointError(text, self.path)
+        warnings.warn(text, CheckpointWarning, stacklevel=_callers_level())
+
+
+def _callers_level() -> int:
+    """How many frames up the caller of the library is, as `warnings.warn` counts in our caller."""
+    package = __name__.split(".")[0]
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(package):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -1,0 +1,93 @@
+"""Runs without an engine, in this process and in others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from metainformant.core.parallel.checkpoint.config import Checkpoint
+from metainformant.core.parallel.checkpoint.run import DurableRun
+
+ROOT = Path(__file__).parents[2]
+
+
+def double(item: int) -> int:
+    return item * 2
+
+
+def fail_at_odd(item: int) -> int:
+    if item % 2:
+        raise ValueError(f"{item} is odd")
+    return item * 2
+
+
+class Recorder:
+    """A function that notes the items that it is called for."""
+
+    def __init__(self, func: Callable[[Any], Any] = double) -> None:
+        self.func = func
+        self.items: list[Any] = []
+
+    def __call__(self, item: Any) -> Any:
+        self.items.append(item)
+        return self.func(item)
+
+
+def run_map(
+    checkpoint: Checkpoint, func: Callable[[Any], Any], items: Sequence[Any], piece: int = 3
+) -> list[Any]:
+    """The least map that there can be: the slots of a map in one thread, with a checkpoint."""
+    slots: list[Any] = [None] * len(items)
+    called = func.func if isinstance(func, Recorder) else func
+
+    def committed(tokens: list[tuple[int, list[Any]]]) -> None:
+        for start, values in tokens:
+            slots[start : start + len(values)] = values
+            run.recorded(start, len(values))
+
+    run = DurableRun(checkpoint, called)
+    try:
+        block = run.admit(list(items), is_last=True)
+        writer = run.start_writer(committed)
+        for span in block.spans:
+            if span.piece is not None:
+                slots[span.start : span.stop] = run.replay(block, span).values
+                continue
+            for start in range(span.start, span.stop, piece):
+                stop = min(start + piece, span.stop)
+                run.begun(block, start, stop)
+                values, failed = call(func, items, start, stop)
+                writer.put(block.record(start, values, failed), (start, values))
+    finally:
+        run.close()
+    return slots
+
+
+def call(
+    func: Callable[[Any], Any], items: Sequence[Any], start: int, stop: int
+) -> tuple[list[Any], dict[int, BaseException]]:
+    values: list[Any] = []
+    failed: dict[int, BaseException] = {}
+    for index in range(start, stop):
+        try:
+            values.append(func(items[index]))
+        except Exception as error:
+            failed[index] = error
+            values.append(error)
+    return values, failed
+
+
+def start_python(code: str, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start an interpreter that runs `code` with these arguments; its output is piped."""
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), *arguments],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        **options,
+    )
