@@ -47,12 +47,11 @@ def run_map(
     def committed(tokens: list[tuple[int, list[Any]]]) -> None:
         for start, values in tokens:
             slots[start : start + len(values)] = values
-            run.recorded(start, len(values))
 
     run = DurableRun(checkpoint, called)
     try:
         block = run.admit(list(items), is_last=True)
-        writer = run.start_writer(committed)
+        run.start_writer(committed)
         for span in block.spans:
             if span.piece is not None:
                 slots[span.start : span.stop] = run.replay(block, span).values
@@ -61,7 +60,7 @@ def run_map(
                 stop = min(start + piece, span.stop)
                 run.begun(block, start, stop)
                 values, failed = call(func, items, start, stop)
-                writer.put(block.record(start, values, failed), (start, values))
+                run.record((start, values), block, start, values, failed)
     finally:
         run.close()
     return slots

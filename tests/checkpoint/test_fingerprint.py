@@ -114,7 +114,16 @@ def test_what_a_function_was_given_counts() -> None:
 
 
 def test_everything_that_can_be_called_has_a_fingerprint() -> None:
-    known = [len, str, Scale(1), Scale(1).twice, Scale, "a".join, functools.partial(len), print]
+    known: list[Any] = [
+        len,
+        str,
+        Scale(1),
+        Scale(1).twice,
+        Scale,
+        "a".join,
+        functools.partial(len),
+        print,
+    ]
     prints = [fingerprint(each) for each in known]
     assert prints == [fingerprint(each) for each in known]
     assert len(set(prints)) == len(known)

@@ -10,7 +10,7 @@ import pickle
 import subprocess
 import sys
 from collections import namedtuple
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -76,8 +76,8 @@ class Strand(enum.Flag):
     MINUS = 2
 
 
-Interval = namedtuple("Interval", "start stop")  # noqa: PYI024
-OtherInterval = namedtuple("OtherInterval", "start stop")  # noqa: PYI024
+Interval = namedtuple("Interval", "start stop")
+OtherInterval = namedtuple("OtherInterval", "start stop")
 
 
 def shape(value: Any) -> Any:
@@ -127,7 +127,7 @@ def test_order_of_building_does_not_count(value: dict[Any, Any], random: Any) ->
         [Interval(1, 2), OtherInterval(1, 2), (1, 2), Interval(2, 1)],
         [date(2024, 1, 1), datetime(2024, 1, 1), "2024-01-01", time(0), timedelta(0)],
         [
-            datetime(2024, 1, 1, 12, tzinfo=timezone.utc),
+            datetime(2024, 1, 1, 12, tzinfo=UTC),
             datetime(2024, 1, 1, 13, tzinfo=timezone(timedelta(hours=1))),
             datetime(2024, 1, 1, 12),
             datetime(2024, 1, 1, 12, fold=1),
@@ -223,7 +223,7 @@ def test_an_item_that_contains_itself_is_refused() -> None:
 
 def test_a_function_gives_the_keys() -> None:
     assert marks([{"id": 1}, {"id": 2}], lambda item: item["id"]) == [1, 2]
-    with pytest.raises(TypeError, match="what key= returned for it is of type .*Plain"):
+    with pytest.raises(TypeError, match=r"what key= returned for it is of type .*Plain"):
         marks([1], lambda item: Plain())
     with pytest.raises(KeyError) as caught:
         marks([{"name": 1}], lambda item: item["id"])

@@ -57,7 +57,7 @@ class Finished:
 
     Attributes:
         earlier: how many outcomes come from other code than this.
-        failed: the session in which each item failed whose last recorded outcome is a failure.
+        failed: the items whose last recorded outcome is a failure.
 
     Raises:
         CheckpointError: if the file is damaged.
@@ -75,7 +75,7 @@ class Finished:
         self._source = source
         self._pieces: dict[Key, int] = {}
         self._decoded: OrderedDict[int, _Decoded] = OrderedDict()
-        failed: dict[Key, int] = {}
+        failed: set[Key] = set()
         self.failed = failed
         foreign: dict[int, bool] = {}
         for head in source.heads(run):
@@ -86,12 +86,11 @@ class Finished:
                     continue
             keys = codec.decode_keys(head.keys)
             if failed:
-                for key in failed.keys() & set(keys):
-                    del failed[key]
+                failed.difference_update(keys)
             self._pieces.update(dict.fromkeys(keys, head.id))
             if head.failed_at is not None:
                 for position in json.loads(head.failed_at):
-                    failed[keys[position]] = head.session
+                    failed.add(keys[position])
                     if not keep_failures:
                         del self._pieces[keys[position]]
         self.earlier = 0

@@ -37,7 +37,6 @@ def open_to_write(path: str, mode: Mode) -> sqlite3.Connection:
         CheckpointError: if it can't be written, is damaged, belongs to something else, or was
             written by a later version; the file is left as it was.
     """
-    _refuse_strangers(path)
     with translated(path):
         connection = sqlite3.connect(
             path, timeout=_BUSY, isolation_level=None, check_same_thread=False
@@ -68,7 +67,6 @@ def open_to_read(path: str) -> sqlite3.Connection:
     """
     if not os.path.exists(path):
         raise CheckpointError(f"there is no checkpoint {path}", path)
-    _refuse_strangers(path)
     with translated(path):
         connection = sqlite3.connect(
             f"file:{quote(path)}?mode=ro",
@@ -96,19 +94,18 @@ def translated(path: str):  # type: ignore[no-untyped-def]
         raise CheckpointError(_explanation(error, path), path) from error
 
 
-def close_for_good(connection: sqlite3.Connection, mode: Mode) -> None:
+def close_for_good(connection: sqlite3.Connection) -> None:
     """Close the connection of a writer, leaving one file that can be read from anywhere."""
-    if mode == "local":
-        # Without a write-ahead log, a file in a read-only folder can be read. Others who have it
-        # open may prevent that, and then it stays as it is, which is as durable.
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("PRAGMA busy_timeout = 0")
-            connection.execute("PRAGMA journal_mode = DELETE")
+    # Without a write-ahead log, a file in a read-only folder can be read. Others who have it open
+    # may prevent that, and then it stays as it is, which is as durable.
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("PRAGMA journal_mode = DELETE")
     connection.close()
 
 
-def _refuse_strangers(path: str) -> None:
-    """Refuse what surely is no checkpoint, before SQLite touches it."""
+def check_place(path: str) -> None:
+    """Refuse a path at which there can't be a checkpoint, in better words than SQLite's."""
     if os.path.isdir(path):
         raise CheckpointError(f"{path} is a folder; a checkpoint is a file", path)
     folder = os.path.dirname(path)

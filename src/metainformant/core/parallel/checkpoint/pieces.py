@@ -37,6 +37,7 @@ class Record(NamedTuple):
     attempts: int = 1
     worker: str = ""
     times: Sequence[float] = ()
+    encoded_keys: bytes | str | None = None  # if that is known already
 
 
 class Row(NamedTuple):
@@ -79,7 +80,7 @@ def encode(record: Record, unpicklable: Callable[[int, Exception], BaseException
         storable = [None if at in failed else value for at, value in enumerate(values)]
     results, pickled = codec.encode_results(storable, refuse)
     failures = {at: record_failure(error, record.items[at]) for at, error in failed.items()}
-    keys = codec.encode_keys(record.keys)
+    keys = codec.encode_keys(record.keys) if record.encoded_keys is None else record.encoded_keys
     return _row(record, keys, failures, results, pickled)
 
 

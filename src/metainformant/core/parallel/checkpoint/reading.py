@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from .errors import CheckpointError
-from .opening import open_to_read, real_path, translated
+from .opening import check_place, open_to_read, real_path, translated
 from .pieces import Row, is_head_intact, is_intact
 
 _SELECT = f"SELECT {', '.join(Row._fields)} FROM piece WHERE id = ?"  # noqa: S608  # our own names
 
 _HEADS = """
 SELECT piece.id, piece.total, piece.keys, piece.failed_at, piece.checksum,
-       piece.session, session.fingerprint, session.python
+       session.fingerprint, session.python
 FROM piece JOIN session ON session.id = piece.session
 WHERE session.run = ? ORDER BY piece.id
 """
@@ -27,7 +27,6 @@ class Head(NamedTuple):
     id: int
     keys: bytes | str
     failed_at: str | None
-    session: int
     fingerprint: str
     python: str
 
@@ -75,6 +74,7 @@ class Reader:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = real_path(path)
+        check_place(self.path)
         self._connection = open_to_read(self.path)
 
     def __enter__(self) -> Reader:

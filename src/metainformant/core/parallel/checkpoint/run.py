@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..describe import describe
 from .config import Checkpoint
@@ -43,21 +43,20 @@ class Block(NamedTuple):
     keys: Sequence[Key]
     spans: list[Span]
 
-    def record(
-        self,
-        start: int,
-        values: list[Any],
-        failed: dict[int, BaseException],
-        attempts: int = 1,
-        worker: str = "",
-        times: Sequence[float] = (),
-    ) -> Record:
-        """Return the record of outcomes; `start` and those of `failed` are indexes of the input."""
-        first = start - self.first
-        last = first + len(values)
-        by_position = {index - start: error for index, error in failed.items()}
-        keys, items = self.keys[first:last], self.items[first:last]
-        return Record(keys, items, values, by_position, attempts, worker, times)
+
+class _Pending(NamedTuple, Generic[T]):
+    """Outcomes on their way into the file, and whom to tell when they are there."""
+
+    token: T
+    record: Record
+    start: int
+    failed: dict[int, BaseException]
+
+    def tell_refused(self) -> T:
+        """Tell the caller's `failed` of results that could not be pickled."""
+        for position, error in self.record.failed.items():
+            self.failed[self.start + position] = error
+        return self.token
 
 
 class DurableRun:
@@ -88,7 +87,7 @@ class DurableRun:
                 keep_failures=checkpoint.keeps_failures,
                 keep_earlier=checkpoint.on_change != "rerun",
             )
-            self._kills = count_kills(store, run, self.finished)
+            self._kills = count_kills(store, run)
             self._in_flight = InFlight(store.lock, self._session)
             self._tell_of_change()
         except BaseException:
@@ -145,20 +144,83 @@ class DurableRun:
                 f"{path} can't be written: {error.strerror}", self.path
             ) from error
 
-    def recorded(self, start: int, count: int) -> None:
-        """Note that the outcomes of so many items from the index `start` on are in the file."""
-        self._in_flight.recorded(start, count)
-
     def start_writer(
+        self, committed: Callable[[list[T]], object], wake: Callable[[], object] = lambda: None
+    ) -> None:
+        """Start the thread that records outcomes; it is ended by `close`.
+
+        Args:
+            committed: called in that thread with the tokens of what is now in the file, in the
+                order of `record`. It must not raise, and should be quick.
+            wake: called in that thread when `is_full` has become false, and when writing failed.
+        """
+
+        def told(pending: list[_Pending[T]]) -> None:
+            committed([each.tell_refused() for each in pending])
+
+        self._writer = Writer(self._store, self._session, told, wake)
+        self._writer.start()
+
+    def record(
         self,
-        committed: Callable[[list[T]], object],
-        wake: Callable[[], object] = lambda: None,
-    ) -> Writer[T]:
-        """Start the thread that records outcomes; see `Writer`. It is ended by `close`."""
-        writer: Writer[T] = Writer(self._store, self._session, committed, wake)
-        writer.start()
-        self._writer = writer
-        return writer
+        token: object,
+        block: Block,
+        start: int,
+        values: list[Any],
+        failed: dict[int, BaseException],
+        attempts: int = 1,
+        worker: str = "",
+        times: Sequence[float] = (),
+    ) -> None:
+        """Queue outcomes of consecutive items of one chunk; it never waits for the disk.
+
+        Args:
+            token: what `committed` gets when they are in the file.
+            block: the items are of this one.
+            start: the index of the first.
+            values: what the function returned, or the exception it raised. The list is changed if
+                a result can't be pickled: its place gets a `CheckpointError`.
+            failed: the exceptions by index; changed likewise.
+            attempts: how many attempts each item had.
+            worker: the name of the worker.
+            times: when each item was started, and when the last one ended, in seconds since the
+                epoch; may be empty.
+
+        Raises:
+            CheckpointError: if writing has failed.
+        """
+        assert self._writer is not None  # noqa: S101  # the caller's duty
+        first = start - block.first
+        last = first + len(values)
+        try:
+            encoded = self._in_flight.ended(start, len(values))
+        except OSError as error:
+            raise self._not_noted(error) from error
+        record = Record(
+            block.keys[first:last],
+            block.items[first:last],
+            values,
+            {index - start: error for index, error in failed.items()},
+            attempts,
+            worker,
+            times,
+            encoded,
+        )
+        self._writer.put(record, _Pending(token, record, start, failed))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more items should be handed out until `wake` is called."""
+        return self._writer is not None and self._writer.is_full
+
+    @property
+    def error(self) -> CheckpointError | None:
+        """Why nothing more is recorded, if that is so."""
+        return None if self._writer is None else self._writer.error
+
+    def uncommitted(self) -> list[Any]:
+        """Take the tokens of what is not known to be in the file, after writing failed."""
+        return [] if self._writer is None else [each.token for each in self._writer.uncommitted()]
 
     def close(self) -> None:
         """Record what is queued, and let go of the file.
@@ -171,6 +233,10 @@ class DurableRun:
                 self._writer.close()
         finally:
             self._store.close(self._session)
+
+    def _not_noted(self, error: OSError) -> CheckpointError:
+        path = self._store.lock.path
+        return CheckpointError(f"{path} can't be written: {error.strerror}", self.path)
 
     def _suspects_apart(self, span: Span, keys: Sequence[Key]) -> list[Span]:
         """Let items that were in flight at a kill be chunks of their own."""

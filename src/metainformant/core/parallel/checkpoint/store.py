@@ -12,7 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from .errors import CheckpointError
 from .fingerprint import PYTHON
 from .lock import WriterLock
-from .opening import Mode, close_for_good, mode_for, open_to_write, real_path, translated
+from .opening import (
+    Mode,
+    check_place,
+    close_for_good,
+    mode_for,
+    open_to_write,
+    real_path,
+    translated,
+)
 from .pieces import Row
 from .reading import Head, heads, read_piece, suspects
 
@@ -41,15 +49,11 @@ class Store:
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._is_closed = False
+        check_place(self.path)
         if os.path.exists(self.path) and os.stat(self.path).st_nlink > 1:
             raise CheckpointError(
                 f"{self.path} has another name (a hard link). Written under two names, a database "
                 "is damaged; make a copy and use that",
-                self.path,
-            )
-        if not os.path.isdir(os.path.dirname(self.path)):
-            raise CheckpointError(
-                f"{self.path} can't be made: there is no folder {os.path.dirname(self.path)}",
                 self.path,
             )
         self.lock = WriterLock(self.path)
@@ -80,7 +84,7 @@ class Store:
                 (number, fingerprint, PYTHON, socket.gethostname(), self._pid, now),
             )
         self._places = self._look()  # only now are all files there
-        self.check_place()
+        self.check_files()
         return number, session
 
     def heads(self, run: int) -> Iterator[Head]:
@@ -105,9 +109,9 @@ class Store:
         """
         with self._transaction():
             self._connection.executemany(_INSERT, ((session, *row) for row in rows))
-        self.check_place()
+        self.check_files()
 
-    def check_place(self) -> None:
+    def check_files(self) -> None:
         """Raise CheckpointError if the file at the path is no longer the one that is written."""
         if not self._places or self._look() != self._places or not self.lock.is_mine:
             raise CheckpointError(
@@ -155,7 +159,7 @@ class Store:
                             "UPDATE session SET ended = ? WHERE id = ?", (time.time(), session)
                         )
                 finally:
-                    close_for_good(self._connection, self.mode)
+                    close_for_good(self._connection)
         finally:
             self.lock.release()
 
