@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from metainformant.core.parallel.checkpoint.config import Checkpoint
+from metainformant.core.parallel.checkpoint.finished import Span
 from metainformant.core.parallel.checkpoint.run import DurableRun
 
 ROOT = Path(__file__).parents[2]
@@ -38,9 +39,16 @@ class Recorder:
 
 
 def run_map(
-    checkpoint: Checkpoint, func: Callable[[Any], Any], items: Sequence[Any], piece: int = 3
+    checkpoint: Checkpoint,
+    func: Callable[[Any], Any],
+    items: Sequence[Any],
+    piece: int = 3,
+    block_size: int | None = None,
 ) -> list[Any]:
-    """The least map that there can be: the slots of a map in one thread, with a checkpoint."""
+    """The least map that there can be: the slots of a map in one thread, with a checkpoint.
+
+    Chunks are of `piece` items; the input is read whole, or in blocks.
+    """
     slots: list[Any] = [None] * len(items)
     called = func.func if isinstance(func, Recorder) else func
 
@@ -48,19 +56,24 @@ def run_map(
         for start, values in tokens:
             slots[start : start + len(values)] = values
 
-    run = DurableRun(checkpoint, called)
+    run = DurableRun(checkpoint, called, list(items) if block_size is None else None)
     try:
-        block = run.admit(list(items), is_last=True)
         run.start_writer(committed)
-        for span in block.spans:
-            if span.piece is not None:
-                slots[span.start : span.stop] = run.replay(block, span).values
-                continue
-            for start in range(span.start, span.stop, piece):
-                stop = min(start + piece, span.stop)
-                run.begun(block, start, stop)
-                values, failed = call(func, items, start, stop)
-                run.record((start, values), block, start, values, failed)
+        blocks = [run.block]
+        if block_size is not None:
+            firsts = range(0, len(items), block_size)
+            blocks = [run.admit(items[at : at + block_size], at) for at in firsts]
+        for block in blocks:
+            for start, stop, recorded in block.spans:
+                if recorded is not None:
+                    outcomes = run.replay(block, Span(start, stop, recorded))
+                    slots[block.first + start : block.first + stop] = outcomes.values
+                    continue
+                for at in range(block.first + start, block.first + stop, piece):
+                    end = min(at + piece, block.first + stop)
+                    run.begun(block, at, end)
+                    values, failed = call(func, items, at, end)
+                    run.record((at, values), block, at, values, failed)
     finally:
         run.close()
     return slots

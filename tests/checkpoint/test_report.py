@@ -46,7 +46,7 @@ def test_status_counts_the_last_outcomes(tmp_path: Path) -> None:
 def test_status_while_a_run_writes(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     run = DurableRun(Checkpoint(path), double)
-    block = run.admit([1, 2], is_last=True)
+    block = run.admit([1, 2])
     written = threading.Event()
     run.start_writer(lambda tokens: written.set())
     run.record(None, block, 0, [2, 4], {})
@@ -124,7 +124,7 @@ def test_outcomes_are_the_last_ones(tmp_path: Path) -> None:
 def test_failures_are_told_with_all_that_is_known(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     run = DurableRun(Checkpoint(path), double)
-    block = run.admit([(1, "a"), (2, "b")], is_last=True)
+    block = run.admit([(1, "a"), (2, "b")])
     run.start_writer(lambda tokens: None)
     error = ValueError("bad")
     error.add_note("a note")
@@ -156,7 +156,7 @@ class Armed:
 def test_pickles_are_loaded_only_when_that_is_allowed(tmp_path: Path) -> None:
     path, fired = tmp_path / "run.db", tmp_path / "fired"
     run = DurableRun(Checkpoint(path), double)
-    block = run.admit([1, 2, 3], is_last=True)
+    block = run.admit([1, 2, 3])
     run.start_writer(lambda tokens: None)
     error = ValueError(Armed(str(fired)))
     fired.unlink(missing_ok=True)

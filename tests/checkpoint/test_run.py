@@ -37,14 +37,18 @@ def name_of(item: Any) -> str:
 
 
 @settings(max_examples=60, deadline=None)
-@given(ITEMS, ITEMS, st.integers(1, 5))
+@given(ITEMS, ITEMS, st.integers(1, 5), st.none() | st.integers(1, 5))
 def test_only_what_is_not_recorded_runs(
-    tmp_path_factory: pytest.TempPathFactory, first: list[Any], second: list[Any], piece: int
+    tmp_path_factory: pytest.TempPathFactory,
+    first: list[Any],
+    second: list[Any],
+    piece: int,
+    size: int | None,
 ) -> None:
     checkpoint = Checkpoint(tmp_path_factory.mktemp("run") / "run.db")
-    assert run_map(checkpoint, name_of, first, piece) == list(map(name_of, first))
+    assert run_map(checkpoint, name_of, first, piece, size) == list(map(name_of, first))
     recorder = Recorder(name_of)
-    assert run_map(checkpoint, recorder, second, piece) == list(map(name_of, second))
+    assert run_map(checkpoint, recorder, second, piece, size) == list(map(name_of, second))
     # An item runs for every occurrence that is more than there were the first time.
     once = list(map(repr, first))
     new = []
@@ -203,7 +207,7 @@ def killed_run(
     """
     items = [item for chunk in chunks for item in chunk]
     run = DurableRun(Checkpoint(path), func)
-    block = run.admit(items, is_last=True)
+    block = run.admit(items)
     at = 0
     for chunk in chunks:
         run.begun(block, at, at + len(chunk))
@@ -250,7 +254,7 @@ def test_neighbours_in_a_chunk_are_handed_out_one_by_one_and_not_given_up(tmp_pa
     for _ in range(4):
         killed_run(path, double, [1, 2, 3])
     run = DurableRun(Checkpoint(path), double)
-    block = run.admit([0, 1, 2, 5, 3, 6, 7], is_last=True)
+    block = run.admit([0, 1, 2, 5, 3, 6, 7])
     assert [span[:2] for span in block.spans] == [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 7)]
     assert {span.piece for span in block.spans} == {None}
     run.close()
@@ -269,7 +273,7 @@ def test_notes_of_what_is_finished_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
     run = DurableRun(Checkpoint(path), double)
     items = [f"{'x' * 40}{number:08d}" for number in range(60_000)]
-    block = run.admit(items, is_last=True)
+    block = run.admit(items)
     lock = Path(f"{path}.lock")
     for start in range(0, len(items), 100):
         run.begun(block, start, start + 100)

@@ -76,13 +76,13 @@ def _json_lines(file: TextIO, entries: Iterable[Entry]) -> int:
 
 def _csv(file: TextIO, entries: Iterable[Entry]) -> int:
     count = 0
-    table = csv.DictWriter(file, list(_COLUMNS))
-    table.writeheader()
+    table = csv.writer(file)
+    table.writerow(_COLUMNS)
     for row in _rows(entries):
         value = row["value"]
         if value is not None and not isinstance(value, (str, int, float)):
             row["value"] = json.dumps(value, default=_text, ensure_ascii=False)
-        table.writerow(row)
+        table.writerow(row.values())
         count += 1
     return count
 

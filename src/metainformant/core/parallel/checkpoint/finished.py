@@ -54,6 +54,8 @@ class Finished:
         fingerprint: of the function as it is now.
         keep_failures: whether recorded failures count as finished.
         keep_earlier: whether outcomes of other code count.
+        wanted: a dict of the keys of the whole input, if that is known. It becomes ours, and saves
+            the memory for keys of our own.
 
     Attributes:
         earlier: how many outcomes come from other code than this.
@@ -71,37 +73,40 @@ class Finished:
         *,
         keep_failures: bool = False,
         keep_earlier: bool = True,
+        wanted: dict[Key, int | None] | None = None,
     ) -> None:
         self._source = source
-        self._pieces: dict[Key, int] = {}
+        pieces: dict[Key, int | None] = {} if wanted is None else wanted
         self._decoded: OrderedDict[int, _Decoded] = OrderedDict()
         failed: set[Key] = set()
         self.failed = failed
-        foreign: dict[int, bool] = {}
+        foreign: set[int] = set()
+        head = None
         for head in source.heads(run):
             is_earlier = head.python == PYTHON and head.fingerprint != fingerprint
             if is_earlier:
-                foreign[head.id] = True
+                foreign.add(head.id)
                 if not keep_earlier:
                     continue
             keys = codec.decode_keys(head.keys)
             if failed:
                 failed.difference_update(keys)
-            self._pieces.update(dict.fromkeys(keys, head.id))
+            pieces.update(dict.fromkeys(keys, head.id))  # of equal keys, the older object stays
             if head.failed_at is not None:
                 for position in json.loads(head.failed_at):
                     failed.add(keys[position])
                     if not keep_failures:
-                        del self._pieces[keys[position]]
+                        pieces[keys[position]] = None
+        self._pieces = pieces if head is not None else {}
         self.earlier = 0
         if foreign and keep_earlier:
-            self.earlier = sum(map(foreign.__contains__, self._pieces.values()))
+            self.earlier = sum(map(foreign.__contains__, pieces.values()))
 
     def __len__(self) -> int:
-        return len(self._pieces)
+        return sum(piece is not None for piece in self._pieces.values())
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._pieces
+        return self._pieces.get(key) is not None
 
     def spans(self, keys: Sequence[Key]) -> Iterator[Span]:
         """Divide items into those of one piece each, and those that are still to be run."""

@@ -12,6 +12,7 @@ of sets and dicts does not count.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections.abc import Callable, Sequence
@@ -35,6 +36,11 @@ DIGEST_SIZE = 16
 # Longer strings are hashed: as keys they would make the file larger than their digests do.
 _MAX_TEXT = 48
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
+
+_TOO_DEEP = "is nested too deeply, or contains itself"
+
+# Their text tells everything, and all NaN look the same.
+_TEXT_IS_CANONICAL = {str, bool, type(None), int, float}
 
 _pack_float = struct.Struct(">d").pack
 _NAN = b"f" + _pack_float(float("nan"))
@@ -79,7 +85,11 @@ def mark(value: Any) -> Mark:
         return value  # type: ignore[no-any-return]
     if kind is str and len(value) <= _MAX_TEXT:
         return value  # type: ignore[no-any-return]
-    return blake2b(encode(value), digest_size=DIGEST_SIZE).digest()
+    try:
+        encoded = _EXACT.get(kind, _structured)(value)
+    except RecursionError:
+        raise TypeError(_TOO_DEEP) from None
+    return blake2b(encoded, digest_size=DIGEST_SIZE).digest()
 
 
 def encode(value: Any) -> bytes:
@@ -87,7 +97,7 @@ def encode(value: Any) -> bytes:
     try:
         return _encode(value)
     except RecursionError:
-        raise TypeError("is nested too deeply, or contains itself") from None
+        raise TypeError(_TOO_DEEP) from None
 
 
 def file_key(path: str | os.PathLike[str]) -> tuple[str, int, int]:
@@ -114,8 +124,7 @@ def _refusal(item: Any, has_key: bool, reason: TypeError) -> TypeError:
 
 
 def _encode(value: Any) -> bytes:
-    encoder = _EXACT.get(type(value))
-    return _structured(value) if encoder is None else encoder(value)
+    return _EXACT.get(type(value), _structured)(value)
 
 
 def _framed(tag: bytes, data: bytes) -> bytes:
@@ -126,12 +135,22 @@ def _text(tag: bytes, text: str) -> bytes:
     return _framed(tag, text.encode("utf-8", "surrogatepass"))
 
 
+def _str(value: str) -> bytes:
+    data = value.encode("utf-8", "surrogatepass")
+    return b"s%d:%b" % (len(data), data)
+
+
 def _float(value: float) -> bytes:
     return b"f" + _pack_float(value) if value == value else _NAN
 
 
 def _sequence(tag: bytes) -> Callable[[Any], bytes]:
     def encoder(value: Any) -> bytes:
+        if set(map(type, value)) <= _TEXT_IS_CANONICAL:
+            with contextlib.suppress(ValueError):  # an integer of thousands of digits
+                # Much faster. Not repr: what that escapes depends on the version of Python.
+                data = ascii(value).encode()
+                return b"=%d:%b" % (len(data), data)
         return b"%b%d:" % (tag, len(value)) + b"".join(map(_encode, value))
 
     return encoder
@@ -163,7 +182,7 @@ _EXACT: dict[type, Callable[[Any], bytes]] = {
     int: lambda value: b"i%x;" % value,
     float: _float,
     complex: lambda value: b"c" + _float(value.real) + _float(value.imag),
-    str: lambda value: _text(b"s", value),
+    str: _str,
     bytes: lambda value: _framed(b"b", value),
     bytearray: lambda value: _framed(b"B", bytes(value)),
     range: lambda value: b"r%x;%x;%x;" % (value.start, value.stop, value.step),

@@ -14,18 +14,14 @@ class Occurrences:
         self._seen: set[Mark] = set()
         self._more: dict[Mark, int] = {}  # of those that were seen again: how often so far
 
-    def keys(self, marks: list[Mark], *, is_last: bool = False) -> Sequence[Key]:
-        """Return the key of each item: its mark, with a number if it was seen before.
-
-        If it `is_last`, nothing will come behind: then most inputs need not be remembered.
-        """
+    def keys(self, marks: list[Mark]) -> Sequence[Key]:
+        """Return the key of each item: its mark, with a number if it was seen before."""
         fresh = set(marks)
-        if len(fresh) == len(marks) and self._seen.isdisjoint(fresh):
-            if not is_last:
-                self._seen |= fresh
+        seen, more = self._seen, self._more
+        if len(fresh) == len(marks) and seen.isdisjoint(fresh):
+            seen |= fresh
             return marks
         keys: list[Key] = list(marks)
-        seen, more = self._seen, self._more
         for position, mark in enumerate(marks):
             if mark in seen:
                 more[mark] = number = more.get(mark, 0) + 1
@@ -33,3 +29,12 @@ class Occurrences:
             else:
                 seen.add(mark)
         return keys
+
+
+def all_keys(marks: list[Mark]) -> tuple[Sequence[Key], dict[Key, int | None]]:
+    """Return the keys of a whole input, and a dict that has them all."""
+    unique: dict[Key, int | None] = dict.fromkeys(marks)
+    if len(unique) == len(marks):
+        return marks, unique
+    keys = Occurrences().keys(marks)
+    return keys, dict.fromkeys(keys)

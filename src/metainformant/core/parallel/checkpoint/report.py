@@ -16,7 +16,7 @@ from .in_flight import MAX_KILLS
 from .keys import Key, marks
 from .lock import Owner, read_owner
 from .names import function_name
-from .occurrences import Occurrences
+from .occurrences import all_keys
 from .opening import real_path
 from .pieces import Row
 from .reading import Head, Reader, RunRow
@@ -142,7 +142,7 @@ def _run_status(reader: Reader, run: RunRow) -> RunStatus:
 
 
 def plan(checkpoint: Checkpoint, func: Callable[..., Any], items: Iterable[Any]) -> Plan:
-    keys = Occurrences().keys(marks(list(items), checkpoint.key), is_last=True)
+    keys, _ = all_keys(marks(list(items), checkpoint.key))
     path = real_path(checkpoint.path)
     if not os.path.exists(path):
         return Plan(0, 0, 0, len(keys), 0, 0)

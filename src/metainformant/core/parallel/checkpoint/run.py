@@ -15,7 +15,7 @@ from .finished import Finished, Outcomes, Span
 from .in_flight import MAX_KILLS, InFlight, count_kills
 from .keys import Key, marks
 from .names import function_name
-from .occurrences import Occurrences
+from .occurrences import Occurrences, all_keys
 from .pieces import Record
 from .store import Store
 from .writer import Writer
@@ -67,16 +67,30 @@ class DurableRun:
     Args:
         checkpoint: the file, and what resuming means.
         func: the function of the map.
+        items: the whole input, if it is in memory; else its blocks are to be admitted one by one.
+
+    Attributes:
+        block: all items, if they were given.
 
     Raises:
+        TypeError: if an item has no key.
         CheckpointError: if the file can't be used; or holds outcomes of other code, and that is to
             be raised.
     """
 
-    def __init__(self, checkpoint: Checkpoint, func: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        func: Callable[..., Any],
+        items: Sequence[Any] | None = None,
+    ) -> None:
         self._checkpoint = checkpoint
         self.name = checkpoint.name or function_name(func)
         code = fingerprint(func)
+        keys: Sequence[Key] = ()
+        wanted = None
+        if items is not None:
+            keys, wanted = all_keys(marks(items, checkpoint.key))
         self._store = store = Store(checkpoint.path, checkpoint.file_system)
         try:
             run, self._session = store.begin_session(self.name, checkpoint.version, code)
@@ -86,6 +100,7 @@ class DurableRun:
                 code,
                 keep_failures=checkpoint.keeps_failures,
                 keep_earlier=checkpoint.on_change != "rerun",
+                wanted=wanted,
             )
             self._kills = count_kills(store, run)
             self._in_flight = InFlight(store.lock, self._session)
@@ -95,27 +110,24 @@ class DurableRun:
             raise
         self._occurrences = Occurrences()
         self._writer: Writer[Any] | None = None
+        self.block = Block(0, items or (), keys, self._spans(keys))
 
     @property
     def path(self) -> str:
         return self._store.path
 
-    def admit(self, items: Sequence[Any], first: int = 0, *, is_last: bool = False) -> Block:
+    def admit(self, items: Sequence[Any], first: int = 0) -> Block:
         """Return what is to be done about the next items of the input.
 
         Args:
             items: the items, in the order of the input.
             first: index of the first one.
-            is_last: whether no more will come.
 
         Raises:
             TypeError: if an item has no key.
         """
-        keys = self._occurrences.keys(marks(items, self._checkpoint.key), is_last=is_last)
-        spans = list(self.finished.spans(keys))
-        if self._kills:
-            spans = [part for span in spans for part in self._suspects_apart(span, keys)]
-        return Block(first, items, keys, spans)
+        keys = self._occurrences.keys(marks(items, self._checkpoint.key))
+        return Block(first, items, keys, self._spans(keys))
 
     def replay(self, block: Block, span: Span) -> Outcomes:
         """Return the outcomes of a span that is finished.
@@ -237,6 +249,12 @@ class DurableRun:
     def _not_noted(self, error: OSError) -> CheckpointError:
         path = self._store.lock.path
         return CheckpointError(f"{path} can't be written: {error.strerror}", self.path)
+
+    def _spans(self, keys: Sequence[Key]) -> list[Span]:
+        spans = list(self.finished.spans(keys))
+        if self._kills:
+            spans = [part for span in spans for part in self._suspects_apart(span, keys)]
+        return spans
 
     def _suspects_apart(self, span: Span, keys: Sequence[Key]) -> list[Span]:
         """Let items that were in flight at a kill be chunks of their own."""
