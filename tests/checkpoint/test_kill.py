@@ -58,6 +58,11 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path, mode: Mode)
         for line in told[: told.rfind("\n") + 1].splitlines():
             start, stop = map(int, line.split())
             acknowledged.update(range(start, stop))
+        # Whoever reads sees it; nothing of what was not finished is taken for it.
+        if acknowledged:
+            (status,) = Checkpoint(path).status().runs
+            assert status.ok >= len(acknowledged)
+            assert (status.failed, status.killed) == (0, 0)
         # Taken over at once, and everything is there.
         run = DurableRun(Checkpoint(path, file_system=mode), double)
         assert all(item in run.finished for item in acknowledged)

@@ -142,3 +142,16 @@ def test_a_file_system_without_locks_is_told(
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"run.db.lock can't be written: No such file"):
         WriterLock(str(tmp_path / "missing" / "run.db"))
+
+
+def test_a_process_that_exits_without_closing_leaves_nothing(tmp_path: Path) -> None:
+    code = """
+    import sys
+    from metainformant.core.parallel.checkpoint.lock import WriterLock
+    lock = WriterLock(sys.argv[1])
+    lock.append("a note")
+    """
+    done = start_python(code, str(tmp_path / "run.db"))
+    done.communicate()
+    assert done.returncode == 0
+    assert os.listdir(tmp_path) == []

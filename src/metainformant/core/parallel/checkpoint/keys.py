@@ -12,7 +12,6 @@ of sets and dicts does not count.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import struct
 from collections.abc import Callable, Sequence
@@ -147,9 +146,12 @@ def _float(value: float) -> bytes:
 def _sequence(tag: bytes) -> Callable[[Any], bytes]:
     def encoder(value: Any) -> bytes:
         if set(map(type, value)) <= _TEXT_IS_CANONICAL:
-            with contextlib.suppress(ValueError):  # an integer of thousands of digits
+            try:
                 # Much faster. Not repr: what that escapes depends on the version of Python.
                 data = ascii(value).encode()
+            except ValueError:
+                pass  # an integer of thousands of digits
+            else:
                 return b"=%d:%b" % (len(data), data)
         return b"%b%d:" % (tag, len(value)) + b"".join(map(_encode, value))
 

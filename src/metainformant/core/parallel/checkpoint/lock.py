@@ -9,6 +9,7 @@ Forked children inherit the lock, and would hold it after their parent's death, 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import json
@@ -250,5 +251,12 @@ def _after_fork() -> None:
         lock._drop_in_child()
 
 
+def _at_exit() -> None:
+    # A process that exits with a map that nobody closed was not killed.
+    for lock in list(_held):
+        lock.release()
+
+
+atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -117,7 +117,7 @@ def _check_owner(connection: sqlite3.Connection, path: str) -> bool:
     """Return whether the file is empty; refuse it if it is not ours to write."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables == 0 and application == 0 and version == 0:
         return True
     if application != schema.APPLICATION_ID:
