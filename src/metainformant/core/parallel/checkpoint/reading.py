@@ -94,8 +94,9 @@ class Reader:
         with translated(self.path):
             rows = self._connection.execute(
                 "SELECT id, name, version, created FROM run "
-                "WHERE (?1 IS NULL OR name = ?1) AND (?2 IS NULL OR version = ?2) ORDER BY id",
-                (name, version),
+                "WHERE (:name IS NULL OR name = :name) "
+                "AND (:version IS NULL OR version = :version) ORDER BY id",
+                {"name": name, "version": version},
             )
             return [RunRow(*row) for row in rows]
 
