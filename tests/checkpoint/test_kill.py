@@ -97,3 +97,30 @@ def test_a_dead_writer_is_no_hindrance(tmp_path: Path) -> None:
     assert store.lock.previous is not None
     assert store.lock.previous.pid == writer.pid
     store.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no signals")
+def test_a_commit_that_a_kill_cut_off_is_taken_back_for_readers(tmp_path: Path) -> None:
+    # A transaction that is larger than the cache has written a part of the file, and a journal of
+    # what was there before, when the process is killed.
+    path = tmp_path / "run.db"
+    code = """
+    import os, signal, sys
+    from metainformant.core.parallel.checkpoint.pieces import Record, encode
+    from metainformant.core.parallel.checkpoint.store import Store
+    store = Store(sys.argv[1], "network")
+    _, session = store.begin_session("f", None, "code")
+    def row(text):
+        return encode(Record([text], [text], [text * 100_000], {}), None)
+    def rows():
+        for number in range(20):
+            yield row(f"uncommitted {number}")
+        os.kill(os.getpid(), signal.SIGKILL)
+    store.write(session, [row("committed")])
+    store.write(session, rows())
+    """
+    start_python(code, str(path)).communicate()
+    assert Path(f"{path}-journal").stat().st_size > 0
+    assert [entry.item for entry in Checkpoint(path).outcomes()] == ["committed"]
+    (status,) = Checkpoint(path).status().runs
+    assert (status.ok, status.interrupted) == (1, 1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
 from typing import Any, NamedTuple
 
 from . import codec
@@ -54,8 +54,8 @@ class Finished:
         fingerprint: of the function as it is now.
         keep_failures: whether recorded failures count as finished.
         keep_earlier: whether outcomes of other code count.
-        wanted: a dict of the keys of the whole input, if that is known. It becomes ours, and saves
-            the memory for keys of our own.
+        wanted: a dict of the keys of the whole input in their order, if that is known. It becomes
+            ours, and saves the memory for keys of our own.
 
     Attributes:
         earlier: how many outcomes come from other code than this.
@@ -77,6 +77,7 @@ class Finished:
     ) -> None:
         self._source = source
         pieces: dict[Key, int | None] = {} if wanted is None else wanted
+        self._wanted = len(pieces)
         self._decoded: OrderedDict[int, _Decoded] = OrderedDict()
         failed: set[Key] = set()
         self.failed = failed
@@ -110,15 +111,17 @@ class Finished:
 
     def spans(self, keys: Sequence[Key]) -> Iterator[Span]:
         """Divide items into those of one piece each, and those that are still to be run."""
-        if not self._pieces:
-            if keys:
-                yield Span(0, len(keys), None)
-            return
-        start = 0
-        for piece, same in groupby(map(self._pieces.get, keys)):
-            stop = start + len(list(same))
-            yield Span(start, stop, piece)
-            start = stop
+        if self._pieces:
+            yield from _spans(map(self._pieces.get, keys))
+        elif keys:
+            yield Span(0, len(keys), None)
+
+    def all_spans(self) -> Iterator[Span]:
+        """Divide the whole input, which was `wanted`."""
+        if self._pieces:  # a dict keeps its order, so nothing has to be looked up
+            yield from _spans(islice(self._pieces.values(), self._wanted))
+        elif self._wanted:
+            yield Span(0, self._wanted, None)
 
     def replay(self, piece: int, keys: Sequence[Key]) -> Outcomes:
         """Return the recorded outcomes of these keys, which are all of that piece.
@@ -164,3 +167,11 @@ class Finished:
         if len(self._decoded) > _KEPT:
             self._decoded.popitem(last=False)
         return decoded
+
+
+def _spans(found: Iterable[int | None]) -> Iterator[Span]:
+    start = 0
+    for piece, same in groupby(found):
+        stop = start + len(list(same))
+        yield Span(start, stop, piece)
+        start = stop

@@ -67,6 +67,23 @@ def open_to_read(path: str) -> sqlite3.Connection:
     """
     if not os.path.exists(path):
         raise CheckpointError(f"there is no checkpoint {path}", path)
+    try:
+        return _connect_to_read(path)
+    except CheckpointError as error:
+        if not _needs_recovery(error):
+            raise
+    # A writer was killed in the middle of a commit. Whoever opens the file next has to take that
+    # back, under SQLite's locks; who only reads must not.
+    with translated(path):
+        connection = sqlite3.connect(f"file:{quote(path)}?mode=rw", uri=True, timeout=_BUSY)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        finally:
+            connection.close()
+    return _connect_to_read(path)
+
+
+def _connect_to_read(path: str) -> sqlite3.Connection:
     with translated(path):
         connection = sqlite3.connect(
             f"file:{quote(path)}?mode=ro",
@@ -83,6 +100,11 @@ def open_to_read(path: str) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
+
+
+def _needs_recovery(error: CheckpointError) -> bool:
+    name = str(getattr(error.__cause__, "sqlite_errorname", ""))
+    return name in ("SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY")
 
 
 @contextlib.contextmanager
@@ -161,6 +183,10 @@ def _create(connection: sqlite3.Connection) -> None:
 
 
 _EXPLANATIONS = {
+    "SQLITE_READONLY_ROLLBACK": (
+        "can't be read before what a killed run has left unfinished is taken back, and it may not "
+        "be written by you"
+    ),
     "SQLITE_NOTADB": "is not a checkpoint, and was not changed; choose another file",
     "SQLITE_CORRUPT": (
         "is damaged. Restore a copy of it; or export what can be read "

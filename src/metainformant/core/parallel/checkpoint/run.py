@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..describe import describe
@@ -110,7 +110,7 @@ class DurableRun:
             raise
         self._occurrences = Occurrences()
         self._writer: Writer[Any] | None = None
-        self.block = Block(0, items or (), keys, self._spans(keys))
+        self.block = Block(0, items or (), keys, self._apart(self.finished.all_spans(), keys))
 
     @property
     def path(self) -> str:
@@ -127,7 +127,7 @@ class DurableRun:
             TypeError: if an item has no key.
         """
         keys = self._occurrences.keys(marks(items, self._checkpoint.key))
-        return Block(first, items, keys, self._spans(keys))
+        return Block(first, items, keys, self._apart(self.finished.spans(keys), keys))
 
     def replay(self, block: Block, span: Span) -> Outcomes:
         """Return the outcomes of a span that is finished.
@@ -250,11 +250,10 @@ class DurableRun:
         path = self._store.lock.path
         return CheckpointError(f"{path} can't be written: {error.strerror}", self.path)
 
-    def _spans(self, keys: Sequence[Key]) -> list[Span]:
-        spans = list(self.finished.spans(keys))
+    def _apart(self, spans: Iterable[Span], keys: Sequence[Key]) -> list[Span]:
         if self._kills:
-            spans = [part for span in spans for part in self._suspects_apart(span, keys)]
-        return spans
+            return [part for span in spans for part in self._suspects_apart(span, keys)]
+        return list(spans)
 
     def _suspects_apart(self, span: Span, keys: Sequence[Key]) -> list[Span]:
         """Let items that were in flight at a kill be chunks of their own."""
