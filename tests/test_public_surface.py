@@ -14,6 +14,8 @@ from metainformant.core import parallel
 def test_public_names() -> None:
     assert sorted(parallel.__all__) == [
         "CurrentTask",
+        "Failure",
+        "Failures",
         "Outcome",
         "ParallelError",
         "Pool",
@@ -36,6 +38,7 @@ def test_public_names() -> None:
         "process_map_unordered",
         "rate_limited_map",
         "resource_aware_workers",
+        "split",
         "thread_map",
         "thread_map_unordered",
     ]

@@ -66,3 +66,8 @@ if current is not None:
     assert_type(current.index, int)
     assert_type(current.seconds_left, float | None)
     assert_type(current.cancelled(), bool)
+
+values, failures = parallel.split(parallel.thread_map(length, names))
+assert_type(values, list[int])
+assert_type(failures, parallel.Failures)
+assert_type(failures[0].error, BaseException)

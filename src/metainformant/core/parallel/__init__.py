@@ -9,57 +9,40 @@ Importing this package costs next to nothing: each name brings its module in whe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .errors import (
-        ParallelError,
-        TaskCancelledError,
-        TaskTimeoutError,
-        TooManyFailuresError,
-        WorkerDiedError,
-    )
-    from .host.cpus import cpu_count
-    from .maps.aio import aimap
-    from .maps.batches import parallel_batch
-    from .maps.compat import gather_results, rate_limited_map, resource_aware_workers
-    from .maps.interpreters import interpreter_map
-    from .maps.pool import Pool
-    from .maps.processes import process_map, process_map_unordered
-    from .maps.streams import Results, imap, outcomes
-    from .maps.threads import thread_map, thread_map_unordered
-    from .outcome import Outcome
-    from .progress import Progress
-    from .rate import RateLimit
-    from .worker.current_task import CurrentTask, current_task
+    from .errors import ParallelError as ParallelError
+    from .errors import TaskCancelledError as TaskCancelledError
+    from .errors import TaskTimeoutError as TaskTimeoutError
+    from .errors import TooManyFailuresError as TooManyFailuresError
+    from .errors import WorkerDiedError as WorkerDiedError
+    from .failures import Failure as Failure
+    from .failures import Failures as Failures
+    from .failures import split as split
+    from .host.cpus import cpu_count as cpu_count
+    from .maps.aio import aimap as aimap
+    from .maps.batches import parallel_batch as parallel_batch
+    from .maps.compat import gather_results as gather_results
+    from .maps.compat import rate_limited_map as rate_limited_map
+    from .maps.compat import resource_aware_workers as resource_aware_workers
+    from .maps.interpreters import interpreter_map as interpreter_map
+    from .maps.pool import Pool as Pool
+    from .maps.processes import process_map as process_map
+    from .maps.processes import process_map_unordered as process_map_unordered
+    from .maps.streams import Results as Results
+    from .maps.streams import imap as imap
+    from .maps.streams import outcomes as outcomes
+    from .maps.threads import thread_map as thread_map
+    from .maps.threads import thread_map_unordered as thread_map_unordered
+    from .outcome import Outcome as Outcome
+    from .progress import Progress as Progress
+    from .rate import RateLimit as RateLimit
+    from .worker.current_task import CurrentTask as CurrentTask
+    from .worker.current_task import current_task as current_task
 
-__all__ = [
-    "CurrentTask",
-    "Outcome",
-    "ParallelError",
-    "Pool",
-    "Progress",
-    "RateLimit",
-    "Results",
-    "TaskCancelledError",
-    "TaskTimeoutError",
-    "TooManyFailuresError",
-    "WorkerDiedError",
-    "aimap",
-    "cpu_count",
-    "current_task",
-    "gather_results",
-    "imap",
-    "interpreter_map",
-    "outcomes",
-    "parallel_batch",
-    "process_map",
-    "process_map_unordered",
-    "rate_limited_map",
-    "resource_aware_workers",
-    "thread_map",
-    "thread_map_unordered",
-]
-
+# Where each public name is defined: the one list of them, read when a name is first used.
 _HOMES = {
     "CurrentTask": "worker.current_task",
+    "Failure": "failures",
+    "Failures": "failures",
     "Outcome": "outcome",
     "ParallelError": "errors",
     "Pool": "maps.pool",
@@ -82,14 +65,28 @@ _HOMES = {
     "process_map_unordered": "maps.processes",
     "rate_limited_map": "maps.compat",
     "resource_aware_workers": "maps.compat",
+    "split": "failures",
     "thread_map": "maps.threads",
     "thread_map_unordered": "maps.threads",
+}
+
+__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+
+# What people try who know other libraries.
+_HINTS = {
+    "map": "use thread_map for threads or process_map for processes",
+    "starmap": "use thread_map(lambda arguments: func(*arguments), items) or process_map",
+    "Parallel": "use thread_map(func, items) or process_map(func, items)",
+    "delayed": "pass the function and its items to thread_map or process_map",
+    "ThreadPoolExecutor": "use thread_map, or Pool for several maps",
+    "ProcessPoolExecutor": "use process_map, or Pool(backend='process') for several maps",
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        hint = f"; {_HINTS[name]}" if name in _HINTS else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
     from importlib import import_module
 
     value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -246,6 +246,11 @@ def choose_workers(caller: str, max_workers: object, backend: object = "thread")
 
             own = getattr(executor, "_max_workers", None)
             max_workers = own if isinstance(own, int) and own > 0 else cpu_count()
+    if isinstance(max_workers, Iterable) and not isinstance(max_workers, (str, bytes)):
+        raise TypeError(
+            f"{caller}: max_workers={max_workers!r} must be a whole number. A map takes one "
+            "iterable; for several arguments pass zip(a, b) and lambda pair: func(*pair)"
+        )
     return Workers(kind, validate.whole(caller, "max_workers", max_workers), executor)
 
 

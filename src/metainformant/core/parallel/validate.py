@@ -217,7 +217,9 @@ def unknown(caller: str, name: str, known: Iterable[str]) -> str:
 
     alias = _ALIASES.get(name)
     close = [alias] if alias else difflib.get_close_matches(name, known, n=1)
-    if name == "backend":
+    if name in ("args", "kwargs", "kwds"):
+        hint = "for constants pass functools.partial(func, ...) as the function"
+    elif name == "backend":
         hint = "imap, outcomes, aimap and Pool take it; for lists, choose between the maps"
     elif close:
         hint = f"did you mean {close[0]!r}?"

@@ -1,0 +1,91 @@
+"""Failures told apart from results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, TypeVar
+
+from .describe import error_in_words
+from .public import public
+
+R = TypeVar("R")
+
+# So many groups are listed; the rest is counted.
+_MAX_GROUPS = 20
+
+
+@public
+class Failure(NamedTuple):
+    """A failed item.
+
+    Attributes:
+        index: its position among the results, counted from 0.
+        error: why it failed. Its notes name the item.
+    """
+
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody misses in a record
+    error: BaseException
+
+
+@public
+class Failures(list[Failure]):
+    """The failures of a map, in order of their positions. It is false if there are none."""
+
+    def summary(self) -> str:
+        """Return a text that groups them by class and message, largest group first.
+
+        Each group has a line with its count and its text, and an example by the note of its first
+        failure.
+
+        >>> from metainformant.core import parallel
+        >>> _, failures = parallel.split(parallel.thread_map(int, ["1", "two", "", "two"]))
+        >>> print(failures.summary())
+        3 failures
+           2 x ValueError: invalid literal for int() with base 10: 'two'
+               item 1 ('two'), attempt 1
+           1 x ValueError: invalid literal for int() with base 10: ''
+               item 2 (''), attempt 1
+        """
+        groups: dict[str, list[Failure]] = {}
+        for failure in self:
+            groups.setdefault(error_in_words(failure.error), []).append(failure)
+        largest = sorted(groups.items(), key=lambda group: -len(group[1]))
+        lines = [f"{len(self)} failure{'' if len(self) == 1 else 's'}"]
+        for text, failures in largest[:_MAX_GROUPS]:
+            lines.append(f"{len(failures):>4} x {text}")
+            notes = getattr(failures[0].error, "__notes__", None)
+            if notes:
+                lines.append(f"       {notes[0].splitlines()[0]}")
+        if len(largest) > _MAX_GROUPS:
+            rest = sum(len(failures) for _, failures in largest[_MAX_GROUPS:])
+            lines.append(f"{rest:>4} x others, of {len(largest) - _MAX_GROUPS} kinds")
+        return "\n".join(lines)
+
+
+@public
+def split(results: Iterable[R | BaseException]) -> tuple[list[R], Failures]:
+    """Part the results of a map into values and failures.
+
+    Every exception among the results counts as a failure, also one that a function has returned.
+
+    Args:
+        results: what a map returned, or any iterable of values and exceptions.
+
+    Raises:
+        TypeError: if `results` can't be iterated.
+
+    >>> from metainformant.core import parallel
+    >>> values, failures = parallel.split(parallel.thread_map(int, ["1", "two", "3"]))
+    >>> values
+    [1, 3]
+    >>> [(failure.index, type(failure.error).__name__) for failure in failures]
+    [(1, 'ValueError')]
+    """
+    values: list[R] = []
+    failures = Failures()
+    for index, result in enumerate(results):
+        if isinstance(result, BaseException):
+            failures.append(Failure(index, result))
+        else:
+            values.append(result)
+    return values, failures

@@ -1,0 +1,72 @@
+"""Failures told apart from results."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from metainformant.core import parallel
+
+
+def test_values_and_failures_are_parted() -> None:
+    results = parallel.thread_map(int, ["1", "two", "3", ""])
+    values, failures = parallel.split(results)
+    assert values == [1, 3]
+    assert [failure.index for failure in failures] == [1, 3]
+    assert failures[0].error is results[1]
+    assert all(isinstance(failure, parallel.Failure) for failure in failures)
+
+
+def test_where_nothing_failed_there_are_no_failures() -> None:
+    values, failures = parallel.split(iter([1, None, "a"]))
+    assert values == [1, None, "a"]
+    assert not failures
+    assert failures.summary() == "0 failures"
+
+
+def test_the_summary_has_the_largest_group_first_with_an_example() -> None:
+    _, failures = parallel.split(parallel.thread_map(int, ["a", "b", "b", "b"]))
+    assert failures.summary().splitlines() == [
+        "4 failures",
+        "   3 x ValueError: invalid literal for int() with base 10: 'b'",
+        "       item 1 ('b'), attempt 1",
+        "   1 x ValueError: invalid literal for int() with base 10: 'a'",
+        "       item 0 ('a'), attempt 1",
+    ]
+
+
+def test_many_kinds_of_failures_are_counted() -> None:
+    _, failures = parallel.split(ValueError(number) for number in range(25))
+    lines = failures.summary().splitlines()
+    assert len(lines) == 1 + 20 + 1
+    assert lines[-1] == "   5 x others, of 5 kinds"
+
+
+def test_failures_can_be_pickled() -> None:
+    _, failures = parallel.split([ValueError("bad")])
+    copy = pickle.loads(pickle.dumps(failures))
+    assert type(copy) is parallel.Failures
+    assert (copy[0].index, copy[0].error.args) == (0, ("bad",))
+
+
+@pytest.mark.parametrize("wrong", [None, 7])
+def test_what_is_no_iterable_is_refused(wrong: object) -> None:
+    with pytest.raises(TypeError):
+        parallel.split(wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["map", "starmap", "Parallel"])
+def test_names_that_people_try_are_answered_with_the_right_ones(name: str) -> None:
+    with pytest.raises(AttributeError, match=r"has no attribute '\w+'; use thread_map"):
+        getattr(parallel, name)
+
+
+def test_star_imports_bring_all_public_names() -> None:
+    code = "from metainformant.core.parallel import *; print(thread_map(len, ['ATG']), cpu_count)"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.startswith("[3] <function cpu_count")
