@@ -7,6 +7,10 @@ import concurrent.futures
 import contextvars
 import itertools
 import multiprocessing
+import pickle
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -386,3 +390,53 @@ def test_what_such_an_executor_has_counts_as_started_at_a_deadline() -> None:
     for outcome in (first, second):
         assert isinstance(outcome.error, parallel.TaskCancelledError)
         assert outcome.error.started
+
+
+class Elsewhere(Executor):
+    """Runs each call in an interpreter that has nothing but the standard library."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        code = """
+            import pickle, sys
+            try:
+                func, args = pickle.load(sys.stdin.buffer)
+                outcome = None, func(*args)
+            except BaseException as error:
+                outcome = error, None
+            pickle.dump(outcome, sys.stdout.buffer)
+        """
+        process = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", textwrap.dedent(code)],
+            input=pickle.dumps((fn, args)),
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        error, result = pickle.loads(process.stdout)
+        future: Future[Any] = Future()
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+        return future
+
+
+def test_a_worker_that_lacks_this_package_is_named_at_once() -> None:
+    with pytest.raises(
+        parallel.ParallelError, match="has a worker that can't import metainformant"
+    ):
+        list(parallel.imap(abs, range(3), backend=Elsewhere(), max_workers=1))
+
+
+def test_equal_chunks_are_different_calls() -> None:
+    """An executor that takes equal calls for one would hand out results of other maps."""
+    seen: list[bytes] = []
+
+    class Pickling(Inline):
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            seen.append(pickle.dumps((fn, args)))
+            return super().submit(*pickle.loads(seen[-1])[:1], *pickle.loads(seen[-1])[1])
+
+    executor = Pickling()
+    for _ in range(2):
+        assert list(parallel.imap(abs, [-1, -1], backend=executor, chunk_size=1)) == [1, 1]
+    assert len(set(seen)) == 4

@@ -6,7 +6,9 @@ should be free for it, no sooner, and whoever runs it there watches its items: s
 
 from __future__ import annotations
 
+import itertools
 import math
+import os
 import queue
 from collections import deque
 from collections.abc import Callable
@@ -18,7 +20,7 @@ from ...describe import describe, error_in_words
 from ...engine.backend import Finished
 from ...errors import FATAL, Frame, ParallelError
 from ...options import MapCall
-from .messages import ChunkRequest, ChunkResult, packed_func
+from .messages import ChunkRequest, ChunkResult, RequestRunner, packed_func
 
 # Ctrl-C may have to get through between two waits, see `threads.py`.
 _LONGEST_WAIT = 0.1
@@ -136,13 +138,15 @@ class ExecutorBackend:
         self,
         call: MapCall,
         executor: Executor,
-        run: Callable[[ChunkRequest], Any],
+        run: Callable[[ChunkRequest], ChunkResult],
         *,
         keep_times: bool = False,
     ) -> None:
         self._call = call
         self._executor = executor
-        self._run = run
+        self._run = RequestRunner(run)
+        self._token = os.urandom(8).hex()
+        self._numbers = itertools.count()
         self._keep_times = keep_times
         self._tells_running = _tells_running(executor)
         # All state is owned by the engine's thread, but for the queue of what has happened, which
@@ -254,6 +258,7 @@ class ExecutorBackend:
             slow_after=call.options.slow_after,
             timed=self._keep_times,
             fail_fast=call.options.fails_fast,
+            token=f"{self._token}-{next(self._numbers)}",
         )
 
     def _settle(self, job: ExecutorJob, future: Future[Any]) -> None:
@@ -265,7 +270,7 @@ class ExecutorBackend:
             self._end(job, Finished([], {}))
         except BrokenExecutor as error:
             self._end(job, self._loss(job, error))
-        except Exception as error:  # it could not be sent
+        except Exception as error:  # it could not be sent, or not be read there
             self._end(job, Finished([], {}))
             self._refuse_for(error)
         else:
@@ -308,6 +313,13 @@ class ExecutorBackend:
 
     def _refuse_for(self, error: Exception) -> None:
         """Say why a chunk could not be sent: of all that is in it, only the function can't be."""
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith(_PACKAGE):
+            self._refuse(
+                f"has a worker that can't import {_PACKAGE}. Install it where the workers run, in "
+                "the same version as here",
+                error,
+            )
+            return
         try:
             packed_func(self._call.caller, self._call.func)
         except ParallelError as failure:
@@ -321,6 +333,8 @@ class ExecutorBackend:
         self._refusal = ParallelError(f"{self._call.caller}: backend={self._executor!r} {why}")
         self._refusal.__cause__ = cause
 
+
+_PACKAGE = "metainformant"
 
 # Whose executors have futures that are running before their call begins. Of Dask's, none ever is.
 _TRUTHFUL = ("concurrent", "loky", "joblib", "mpi4py")

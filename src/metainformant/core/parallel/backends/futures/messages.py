@@ -3,13 +3,14 @@
 Each executor decides whether to pickle what it is given. A ChunkRequest or a ChunkResult that is
 pickled becomes a record of what can be pickled, so that what can't costs only its own slot; and
 nothing in it is read before somebody asks for it, so that reading it never breaks a worker of the
-executor.
+executor. A worker that lacks this package can read it too, and then fails as for any wrong call.
 """
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ...describe import error_in_words
@@ -34,6 +35,8 @@ class ChunkRequest(NamedTuple):
     slow_after: float | None
     timed: bool
     fail_fast: bool
+    # Unlike that of any other request: some executors take equal calls for one.
+    token: str = ""
 
     def opened(self) -> ChunkRequest:
         return self
@@ -41,10 +44,39 @@ class ChunkRequest(NamedTuple):
     def __reduce__(self) -> tuple[Any, ...]:
         func = packed_func(self.caller, self.func)
         items = dumps(self.items) if _is_plain(self.items) else list(map(seal, self.items))
-        return _SealedRequest, (self.caller, func, items, *self[3:])
+        sealed = pickle.dumps((self.caller, func, items, *self[3:]))
+        return dict, ([("sent", sealed), ("token", self.token)],)
 
 
-class _SealedRequest(NamedTuple):
+class RequestRunner:
+    """What an executor is given to call with a ChunkRequest.
+
+    Pickled, it is a call of `eval` with the dict that a pickled request is, and so needs nothing
+    but the standard library to be read.
+
+    Args:
+        run: what runs a request, where nothing is pickled.
+    """
+
+    def __init__(self, run: Callable[[ChunkRequest], ChunkResult]) -> None:
+        self._run = run
+
+    def __call__(self, request: ChunkRequest) -> ChunkResult:
+        return self._run(request)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial, (eval, _RUN_SENT)
+
+
+_RUN_SENT = (
+    "__import__('metainformant.core.parallel.backends.futures.worker', fromlist=['run_sent'])"
+    ".run_sent(sent)"
+)
+
+
+class SealedRequest(NamedTuple):
+    """A ChunkRequest that was pickled. Nothing in it is read yet."""
+
     caller: str
     func: bytes
     items: bytes | list[Sealed]
@@ -54,6 +86,7 @@ class _SealedRequest(NamedTuple):
     slow_after: float | None
     timed: bool
     fail_fast: bool
+    token: str
 
     def opened(self) -> ChunkRequest:
         """Raises ParallelError if the function can't be read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import sys
 import threading
 from time import monotonic
@@ -16,7 +17,7 @@ from ...options import Workers, make_call
 from ..threads.backend import ThreadBackend
 from ..threads.job import ThreadJob
 from ..threads.thread_group import ThreadGroup
-from .messages import ChunkRequest, ChunkResult
+from .messages import ChunkRequest, ChunkResult, SealedRequest
 
 if TYPE_CHECKING:
     from ...engine.outcome_batch import OutcomeBatch
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
 _POLL_INTERVAL = 0.005
 
 
-def run_request(sent: Any) -> ChunkResult:
-    """Run the items of a ChunkRequest. Never fails: what goes wrong is in the ChunkResult."""
+def run_sent(sent: bytes) -> ChunkResult:
+    """Run the items of a ChunkRequest that was pickled."""
+    return run_request(SealedRequest(*pickle.loads(sent)))
+
+
+def run_request(sent: ChunkRequest | SealedRequest) -> ChunkResult:
+    """Run the items of a request. Never fails: what goes wrong is in the ChunkResult."""
     began = monotonic()
     worker = _worker()
     try:
-        request: ChunkRequest = sent.opened()
+        request = sent.opened()
     except ParallelError as error:
         return ChunkResult([], {}, [], 0.0, worker, broken=error)
     if request.timeout is None and request.slow_after is None:
