@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from metainformant.core.parallel.engine.backend import Finished
+from metainformant.core.parallel.engine.source import Chunk
 from metainformant.core.parallel.errors import Frame, ParallelError
 
 NEVER = 10**9
@@ -147,6 +148,7 @@ class SimBackend:
     max_chunk: int | None = None
     has_queue = True
     can_watch = True
+    share_gil = True
 
     def __init__(
         self,
@@ -180,10 +182,11 @@ class SimBackend:
         self._seen_workers += 1
         self._assign()
 
-    def submit(self, items: list[Any], first: int, attempt: int) -> SimJob:
-        assert not items or items[0] == first
+    def submit(self, chunk: Chunk) -> SimJob:
+        items = chunk.items()
+        assert not items or items[0] == chunk.start
         self.parting = False
-        job = SimJob(self.simulation, items, attempt, self)
+        job = SimJob(self.simulation, items, chunk.attempt, self)
         self.queue.append(job)
         self._assign()
         return job

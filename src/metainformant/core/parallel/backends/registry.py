@@ -36,7 +36,7 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
     if workers.kind != "thread":
         call = call.in_threads(1)
     eager = stream or not call.options.ordered or call.options.on_complete is not None
-    return ThreadBackend(call, eager=eager, keep_times=keep_times)
+    return ThreadBackend(call, eager=eager, keep_times=keep_times, is_stream=stream)
 
 
 def needs_pool(call: MapCall) -> bool:

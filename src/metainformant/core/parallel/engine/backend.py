@@ -7,27 +7,43 @@ called by the one thread that runs the engine, and none blocks except `Backend.w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+TYPE_CHECKING = False
+if not TYPE_CHECKING:
+    Protocol = object  # what is described here is for type checkers
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, Protocol
 
-from ..errors import Frame
+    from ..errors import Frame
+    from .source import Chunk
+
+# No wait of the engine is longer, in seconds: Ctrl-C may have to get through between two of them.
+# On Windows a wait for a lock can't be interrupted, and elsewhere a signal that comes just before
+# the wait does not end it.
+MAX_WAIT_SECONDS = 0.1
 
 
-class Finished(NamedTuple):
-    """What came of a job: one value per finished item, in order.
+class Finished:
+    """The outcomes of the items of a job that are finished, in order.
 
-    A failed item has its exception among the values. `failed` holds the positions of those, since
-    a function may also return an exception that it never raised.
+    Attributes:
+        values: one per item; a failed item's exception stands among them.
+        failed: the failures, by position. A function may return an exception that it never raised.
+        times: when each item was started (monotonic clock), and at the end when the last one ended,
+            if the run keeps times; else empty.
     """
 
-    values: list[Any]
-    failed: dict[int, BaseException]
-    # For maps that want to know: when each item was started (monotonic clock), and at the end when
-    # the last one ended. Else empty.
-    times: list[float] = []  # noqa: RUF012  # never changed
+    __slots__ = ("failed", "times", "values")
+
+    def __init__(
+        self, values: list[Any], failed: dict[int, BaseException], times: list[float] | None = None
+    ) -> None:
+        self.values = values
+        self.failed = failed
+        self.times = times or []
 
     def since(self, position: int) -> Finished:
-        """Without the outcomes before `position`."""
+        """Return the outcomes from `position` on."""
         if position == 0:
             return self
         failed = {at - position: error for at, error in self.failed.items() if at >= position}
@@ -66,8 +82,9 @@ class Job(Protocol):
     def truncate(self, keep: int) -> int:
         """Let no item from `keep` on be started; return the position from which on none was.
 
-        That is `keep`, or a little more if the worker was faster: as far as the item in flight.
-        The job may then end without having run the last item before the returned position.
+        That is `keep`, or more if the worker was faster: as far as the item in flight; or less if
+        the worker could only be stopped at once. All from there on are the engine's. The job may
+        end without having run the last item before the returned position.
         """
         ...
 
@@ -108,16 +125,14 @@ class Backend(Protocol):
     # Whether workers take the next job by themselves, so that there should always be one: else it
     # is cut just when one is free, by what is known of the speed then.
     has_queue: bool
+    share_gil: bool  # whether workers take turns, as threads do that share the GIL
 
     def spawn(self) -> None:
         """Add a worker; ParallelError if the system allows no more."""
         ...
 
-    def submit(self, items: list[Any], first: int, attempt: int) -> Job:
-        """Queue a chunk for the next free worker; `first` is the index of its first item.
-
-        The list is the job's from now on. `attempt` counts from 1 which try this is.
-        """
+    def submit(self, chunk: Chunk) -> Job:
+        """Queue a chunk for the next free worker."""
         ...
 
     def queued(self) -> int:

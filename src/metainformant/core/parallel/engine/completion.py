@@ -62,7 +62,8 @@ class Completion:
         Items that get another attempt are left out, so there may be several batches.
         """
         chunk, start = assignment.chunk, assignment.delivered
-        values, failed, times = finished.since(start - chunk.start)
+        finished = finished.since(start - chunk.start)
+        values, failed, times = finished.values, finished.failed, finished.times
         worker = assignment.job.worker
         final: dict[int, BaseException] = {}
         begin = 0  # position of the first value that is not in a batch yet

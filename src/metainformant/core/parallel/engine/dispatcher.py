@@ -9,38 +9,55 @@ import math
 from collections import deque
 
 from ..errors import ParallelError
-from ..rate import RateLimit
 from .assignment import Assignment
-from .backend import Backend, Job
-from .policies.schedule import Schedule
-from .policies.start_rate import Pace
-from .source import Chunk, Source
+from .policies.stealing import MIN_STEAL_SECONDS, choose_steal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..rate import RateLimit
+    from .backend import Backend, Job
+    from .policies.chunking import Chunking
+    from .policies.start_rate import Pace
+    from .policies.timeouts import Timeouts
+    from .source import Chunk, Source
+
+# Seconds between two looks at a single worker that runs tiny items, and seconds for which an item
+# may be in flight before others are given a part of that worker's items.
+_ONE_LOOK_SECONDS = 0.01
+_STANDING_SECONDS = 0.005
 
 
 class Dispatcher:
+    """The work of one map and the workers that it is given to."""
+
     def __init__(
         self,
         source: Source,
         backend: Backend,
-        schedule: Schedule,
+        chunking: Chunking,
+        timeouts: Timeouts,
         max_workers: int,
         rate: RateLimit | None = None,
         *,
         retries: bool = False,
     ) -> None:
-        self.assignments: dict[
-            Job, Assignment
-        ] = {}  # every chunk that is handed out and has not ended
-        # What is to be done before anything new, in this order: items whose time has come to be
-        # tried again, and work taken back.
+        # Every chunk that was submitted and has not ended.
+        self.assignments: dict[Job, Assignment] = {}
+        # What goes before anything new, in this order: items whose time has come to be tried
+        # again, and items that were taken back.
         self.due: deque[Chunk] = deque()
         self.again: deque[Chunk] = deque()
-        self.next_wakeup = math.inf  # when all runs are to be looked at (again)
+        self.next_wakeup = math.inf  # when all assignments are to be looked at (again)
         self._source = source
         self._backend = backend
-        self._schedule = schedule
+        self._chunking = chunking
+        self._timeouts = timeouts
         self._max_workers = max_workers
-        self._pace = None if rate is None else Pace(rate)
+        self._pace: Pace | None = None
+        if rate is not None:
+            from .policies.start_rate import Pace  # needed only by those who ask for it
+
+            self._pace = Pace(rate)
         self._retries = retries  # whether items may come back that were handed out
         self._stealable: dict[Job, Assignment] = {}  # runs that may have items to take back
 
@@ -64,6 +81,8 @@ class Dispatcher:
             if len(self.assignments) >= self._max_workers:
                 self._fill_queue(now)
                 return math.inf
+            if self._one_is_enough(now):
+                return now + _ONE_LOOK_SECONDS
             chunk = self._next_chunk() or self._steal(now)
             if chunk is not None:
                 early = self._pace.try_acquire(now) if self._pace is not None else 0
@@ -72,14 +91,14 @@ class Dispatcher:
                     return now + early
                 self._submit(chunk, now)
             elif self._stealable:
-                return now + self._schedule.min_steal_seconds
+                return now + MIN_STEAL_SECONDS
             else:
                 if self._is_last_wave():
                     self._backend.dismiss()
                 return self._source.next_wakeup(now)
 
     def truncate(self, assignment: Assignment, index: int) -> Chunk | None:
-        """Take the items from `index` on away from a worker; None if it was faster."""
+        """Take the items from `index` on, or more, away from a worker; None if it was faster."""
         first = assignment.chunk.start
         stop = min(first + assignment.job.truncate(index - first), assignment.stop)
         rest = assignment.chunk._replace(start=stop, stop=assignment.stop)
@@ -98,6 +117,16 @@ class Dispatcher:
         self._stealable.pop(assignment.job, None)
 
     # Workers
+
+    def _one_is_enough(self, now: float) -> bool:
+        """Return whether the workers that are busy need no help: tiny items, and all get on."""
+        if not self.assignments or not self._chunking.one_is_enough:
+            return False
+        for assignment in self.assignments.values():
+            assignment.look(now)
+            if assignment.since is not None and now >= assignment.since + _STANDING_SECONDS:
+                return False
+        return True
 
     def _wanted_workers(self, now: float, owed: bool) -> int:
         """One for each run; and while one is waited for, as many as would be at work by now."""
@@ -152,26 +181,31 @@ class Dispatcher:
             return self.due.popleft()
         if self.again:
             return self.again.popleft()
-        return self._source.take(self._schedule.chunk_size(self._source.left))
+        return self._source.take(self._chunking.next_size(self._source.left))
 
     def _steal(self, now: float) -> Chunk | None:
-        """Half of the largest rest that some worker has not started."""
-        shared = self._schedule.choose_steal(self._stealable.values(), now)
+        """Take half of the largest rest away from its worker; None if it is not worth it now."""
+        speed = self._chunking.seconds_per_item
+        victim = choose_steal(self._stealable.values(), now, speed)
         for job in [job for job, assignment in self._stealable.items() if assignment.rest < 1]:
             del self._stealable[job]
-        if shared is None:
+        if victim is None:
             return None
-        rest = self.truncate(*shared)
+        assignment, index = victim
+        rest = self.truncate(assignment, index)
         if rest is None:  # nothing is left of it, or nothing can be taken from it
-            self._stealable.pop(shared[0].job, None)
+            self._stealable.pop(assignment.job, None)
+        elif rest.start < index:  # the victim was stopped at once, and gets its half again
+            self.again.appendleft(rest._replace(stop=index))
+            rest = rest._replace(start=index)
         return rest
 
     def _submit(self, chunk: Chunk, now: float) -> None:
-        job = self._backend.submit(chunk.items(), chunk.start, chunk.attempt)
+        job = self._backend.submit(chunk)
         assignment = self.assignments[job] = Assignment(job, chunk)
         if assignment.rest:
             self._stealable[job] = assignment
-        self.next_wakeup = min(self.next_wakeup, self._schedule.first_wakeup(assignment, now))
+        self.next_wakeup = min(self.next_wakeup, self._timeouts.first_wakeup(assignment, now))
         if self._pace is not None:
             self._pace.handed_out(assignment, now)
             self._backend.remind()  # once another is free, and so this one started

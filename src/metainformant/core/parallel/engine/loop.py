@@ -14,8 +14,9 @@ from ..errors import ParallelError, TaskTimeoutError
 from .completion import Completion
 from .dispatcher import Dispatcher
 from .ending import Ending
-from .policies.schedule import Schedule
+from .policies.chunking import Chunking
 from .policies.stopping import StopRule
+from .policies.timeouts import Timeouts
 from .unfinished import cancelled
 
 TYPE_CHECKING = False
@@ -74,19 +75,23 @@ class Engine:
         self._is_aborted = False  # whether nobody wants more; set by any thread, read by ours
         self._timeout = options.timeout if backend.can_watch else None
         self._max_abandoned = options.max_abandoned
-        self._schedule = Schedule(
+        self._chunking = Chunking(
             workers=call.workers.count,
             chunk_size=1 if options.rate is not None else options.chunk_size,
-            timeout=self._timeout,
-            slow_after=options.slow_after if backend.can_watch else None,
-            poll_interval=math.inf if poll_interval is None else poll_interval,
             max_chunk=max_chunk,
             is_stream=is_stream,
+            share_gil=backend.share_gil,
+        )
+        self._timeouts = Timeouts(
+            self._timeout,
+            options.slow_after if backend.can_watch else None,
+            math.inf if poll_interval is None else poll_interval,
         )
         self._dispatcher = Dispatcher(
             source,
             backend,
-            self._schedule,
+            self._chunking,
+            self._timeouts,
             call.workers.count,
             options.rate,
             retries=options.retries > 0,
@@ -210,15 +215,15 @@ class Engine:
             assignment.look(now)
             if self._early:
                 self._deliver(assignment, assignment.seen, ready)
-            overdue_at = self._schedule.overdue_at(assignment)
+            overdue_at = self._timeouts.overdue_at(assignment)
             if now >= overdue_at:
                 self._expire(assignment, ready)
                 continue
             if overdue_at < math.inf:
                 assignment.job.will_expire(assignment.seen - assignment.chunk.start, overdue_at)
-            if self._schedule.slow(assignment, now):
+            if self._timeouts.is_slow(assignment, now):
                 self._report_slow(assignment, now)
-        self._dispatcher.next_wakeup = self._schedule.next_wakeup(self._assignments.values(), now)
+        self._dispatcher.next_wakeup = self._timeouts.next_wakeup(self._assignments.values(), now)
 
     def _settle(self, assignment: Assignment, ready: list[OutcomeBatch]) -> None:
         """Deliver what is left of an assignment that ended."""
@@ -226,7 +231,7 @@ class Engine:
         job, first = assignment.job, assignment.chunk.start
         finished = job.finish()
         done = len(finished.values)
-        self._schedule.measured(done, job.ended - (job.started or job.ended))
+        self._chunking.measured(done, job.ended - (job.started or job.ended))
         if first + done < assignment.stop:  # truncated so late that it was not clear what would run
             rest = assignment.chunk._replace(start=first + done, stop=assignment.stop)
             self._dispatcher.again.append(rest)

@@ -18,6 +18,7 @@ from typing import Any
 
 from ...describe import describe, error_in_words
 from ...engine.backend import Finished
+from ...engine.source import Chunk
 from ...errors import FATAL, Frame, ParallelError
 from ...options import MapCall
 from .messages import ChunkRequest, ChunkResult, RequestRunner, packed_func
@@ -117,7 +118,7 @@ class ExecutorJob:
         self._started = self.ended - seconds
         self.worker = worker
         times = [self._started + time for time in finished.times]
-        self._finished = finished._replace(times=times)
+        self._finished = Finished(finished.values, finished.failed, times)
 
 
 class ExecutorBackend:
@@ -133,6 +134,7 @@ class ExecutorBackend:
     max_chunk: int | None = None
     has_queue = True
     can_watch = False
+    share_gil = False
 
     def __init__(
         self,
@@ -168,10 +170,15 @@ class ExecutorBackend:
             raise self._refusal
         self._workers += 1
 
-    def submit(self, items: list[Any], first: int, attempt: int) -> ExecutorJob:
+    def submit(self, chunk: Chunk) -> ExecutorJob:
         place = type(self._executor).__name__
         job = ExecutorJob(
-            items, first, attempt, place, self._steal, tells_running=self._tells_running
+            chunk.items(),
+            chunk.start,
+            chunk.attempt,
+            place,
+            self._steal,
+            tells_running=self._tells_running,
         )
         self._queue.append(job)
         return job
@@ -202,7 +209,7 @@ class ExecutorBackend:
     def wake(self) -> None:
         self._events.put(None)
 
-    def abandoned(self, most: int) -> int:
+    def abandoned(self) -> int:
         return self._abandoned_calls
 
     def workers(self) -> int:

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ...engine.loop import Engine
-from ...engine.source import ListSource
+from ...engine.source import Chunk, ListSource
 from ...errors import ParallelError, TaskTimeoutError
 from ...observe.registry import make_observers
 from ...options import Workers, make_call
@@ -52,12 +52,12 @@ _Outcomes = tuple[list[Any], dict[int, BaseException], list[float], int]
 
 def _run_here(request: ChunkRequest) -> _Outcomes:
     """In this thread, which may be the only one that can."""
-    job = ThreadJob(
-        list(request.items), request.first, request.attempt, ThreadGroup(None), request.timed
-    )
+    first, stop = request.first, request.first + len(request.items)
+    chunk = Chunk(request.items, first, first, stop, request.attempt)
+    job = ThreadJob(chunk, ThreadGroup(None), keep_times=request.timed, is_fixed=True)
     job.run(request.func, request.fail_fast)
-    values, failed, times = job.finish()
-    return values, failed, times, 0
+    finished = job.finish()
+    return finished.values, finished.failed, finished.times, 0
 
 
 def _run_watched(request: ChunkRequest) -> _Outcomes:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from ...engine.source import Chunk
 from ...options import MapCall
 from ..ipc.wakeup import Wakeup
 from .job import IsolatedJob
@@ -44,6 +45,7 @@ class IsolatedBackend:
     max_chunk: int | None = CAPACITY
     has_queue = False
     can_watch = True
+    share_gil = False
 
     def __init__(
         self,
@@ -75,8 +77,9 @@ class IsolatedBackend:
             self._workers.wanted -= 1
             raise
 
-    def submit(self, items: list[Any], first: int, attempt: int) -> IsolatedJob:
+    def submit(self, chunk: Chunk) -> IsolatedJob:
         number = next(_numbers)
+        items, first, attempt = chunk.items(), chunk.start, chunk.attempt
         job = IsolatedJob(items, first, attempt, number, self._group, timed=self._keep_times)
         self._group.queue.append(job)
         return job

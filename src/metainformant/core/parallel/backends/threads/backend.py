@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import contextvars
 import itertools
-import math
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import Any
 
+from ...engine.backend import MAX_WAIT_SECONDS
 from ...errors import FATAL, ParallelError
+from ...host.gil import HAS_GIL
 from ...host.threads import DAEMON, launch
-from ...options import MapCall
 from ...worker.interrupt import TaskEnded
 from .job import ThreadJob
 from .thread_group import ThreadGroup
 
-# Ctrl-C may have to get through between two waits: on Windows a wait for a lock can't be
-# interrupted, and elsewhere a signal that comes just before the wait does not end it.
-_LONGEST_WAIT = 0.1
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ...engine.source import Chunk
+    from ...options import MapCall
+
 # Seconds between two looks, while workers end, at whether the map has taken long enough.
 _LAST_TICK = 0.05
 
@@ -36,19 +39,29 @@ class ThreadBackend:
         call: what to do.
         eager: whether `wait` returns whenever a job ends.
         keep_times: whether it is noted when each item was started.
+        is_stream: whether the lists that chunks are parts of may still grow.
     """
 
     max_chunk: int | None = None
     has_queue = True
     can_watch = True
+    share_gil = HAS_GIL
 
-    def __init__(self, call: MapCall, *, eager: bool = False, keep_times: bool = False) -> None:
+    def __init__(
+        self,
+        call: MapCall,
+        *,
+        eager: bool = False,
+        keep_times: bool = False,
+        is_stream: bool = False,
+    ) -> None:
         self._label = call.caller
         self._preparation = call.options.preparation
         self._func = call.func
         self._fail_fast = call.options.fails_fast
         self._eager = eager
         self._keep_times = keep_times
+        self._is_stream = is_stream
         self._context = contextvars.copy_context()  # tasks see what the caller sees
         # Owned by the engine's thread, as is the next one.
         self._numbers = itertools.count(1)
@@ -73,9 +86,11 @@ class ThreadBackend:
             self._group.threads.discard(thread)
             raise
 
-    def submit(self, items: list[Any], first: int, attempt: int) -> ThreadJob:
+    def submit(self, chunk: Chunk) -> ThreadJob:
         self._group.parting = False
-        job = ThreadJob(items, first, attempt, self._group, self._keep_times)
+        job = ThreadJob(
+            chunk, self._group, keep_times=self._keep_times, is_fixed=not self._is_stream
+        )
         self._ready.put(job)
         return job
 
@@ -86,7 +101,7 @@ class ThreadBackend:
         self._ready.put(None)
 
     def wait(self, timeout: float | None) -> list[ThreadJob]:
-        longest = min(_LONGEST_WAIT, math.inf if timeout is None else timeout)
+        longest = MAX_WAIT_SECONDS if timeout is None else min(MAX_WAIT_SECONDS, timeout)
         try:
             while True:
                 self._tell(self._events.get(longest > 0, longest))

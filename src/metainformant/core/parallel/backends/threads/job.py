@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
 from time import monotonic
-from types import CodeType
-from typing import Any
 
 from ...engine.backend import Finished
-from ...errors import FATAL, Frame
+from ...errors import FATAL
 from ...host.gil import HAS_GIL
-from ...worker.current_task import CurrentTask, set_current
+from ...worker.current_task import set_current
 from ...worker.frames import own_code, own_frame
 from ...worker.interrupt import Interruptible, TaskEnded
-from ...worker.stacks import stack_of
-from .thread_group import ThreadGroup
-from .truncatable_list import TruncatableList
+from .items import truncatable_items
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import CodeType
+    from typing import Any
+
+    from ...engine.source import Chunk
+    from ...errors import Frame
+    from ...worker.current_task import CurrentTask
+    from .thread_group import ThreadGroup
 
 
 class ThreadJob:
@@ -44,10 +50,10 @@ class ThreadJob:
     )
 
     def __init__(
-        self, items: list[Any], first: int, attempt: int, group: ThreadGroup, keep_times: bool
+        self, chunk: Chunk, group: ThreadGroup, *, keep_times: bool, is_fixed: bool
     ) -> None:
-        self.first = first
-        self.attempt = attempt
+        self.first = chunk.start
+        self.attempt = chunk.attempt
         self._expires: tuple[int, float] | None = None  # the item in flight, and when
         self.started: float | None = None
         self.ended = 0.0
@@ -56,7 +62,10 @@ class ThreadJob:
         self.failed: dict[int, BaseException] = {}
         # When each item was fetched, if that is to be known; it may be one ahead of `out`.
         self.times: list[float] | None = [] if keep_times else None
-        self._items = TruncatableList(items)
+        origin = chunk.origin
+        self._items = truncatable_items(
+            chunk.base, chunk.start - origin, chunk.stop - origin, is_fixed=is_fixed
+        )
         self._group = group
         # Whoever acquires it decides what becomes of the job: the worker that has run it, or the
         # engine that gives up on it. It is never released.
@@ -92,7 +101,9 @@ class ThreadJob:
         return urgent
 
     def describe(self) -> CurrentTask:
-        """The task in flight, for itself to see."""
+        """Describe the task in flight, for itself to see."""
+        from ...worker.current_task import CurrentTask
+
         position, left = len(self.out), self._group.timeout
         if left is not None:
             seen, expires = self._expires or (0, (self.started or 0.0) + left)
@@ -116,9 +127,7 @@ class ThreadJob:
         return len(self.out)
 
     def truncate(self, keep: int) -> int:
-        self._items.truncate(keep)
-        done = len(self.out)  # must be read after the cut, see truncatable_list.py
-        return keep if done < keep else done + 1
+        return self._items.truncate(keep, self.out)
 
     def peek(self, stop: int) -> Finished:
         failed = self.failed.copy()  # the worker may be adding to it
@@ -152,6 +161,8 @@ class ThreadJob:
         return self.thread is not None and self.thread.is_alive()
 
     def stack(self) -> tuple[Frame, ...]:
+        from ...worker.stacks import stack_of  # needed only where an item is overdue or slow
+
         return stack_of(self.thread.ident if self.thread is not None else None)
 
 

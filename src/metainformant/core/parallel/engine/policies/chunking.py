@@ -1,0 +1,92 @@
+"""How many items the next chunk should have.
+
+Pure: nothing here waits, locks or reads a clock. State is owned by the engine's thread.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+
+# The constants below were picked by measuring; none of them is critical, since an idle worker
+# steals what was badly distributed.
+
+# Seconds of work that a chunk should hold. Each chunk that is submitted disturbs all threads that
+# share the GIL, so that should be rare; yet items should be started nearly in input order.
+_CHUNK_SECONDS = 0.25
+# In a stream a chunk is also memory, several of them for each worker. So there it should hold less,
+# as long as no more than so many chunks are submitted per second.
+_STREAM_CHUNK_SECONDS = 0.03
+_MAX_CHUNKS_PER_SECOND = 256
+# Chunks near the end need not be smaller than this: what is too much is stolen.
+_LAST_CHUNK_SECONDS = 0.02
+# A chunk is at most this many times larger than any that has been measured.
+_GROWTH = 16
+# Weight of earlier chunks in the measured speed, against the newest one.
+_DECAY = 0.5
+# A chunk takes at most this part of a fair share of what is left, which makes the last chunks
+# small (guided self-scheduling, Polychronopoulos and Kuck 1987).
+_SHARE = 0.5
+# Seconds per item below which one worker that holds the GIL is as fast as several: they would
+# only take turns, and each turn costs as much as many such items.
+_TINY_SECONDS = 1e-6
+
+
+class Chunking:
+    """The chunk sizes of one map, which follow the measured speed.
+
+    Args:
+        workers: how many workers at most.
+        chunk_size: the size that the user has chosen; None to follow the speed.
+        max_chunk: the most items that a chunk may have; None for any number.
+        is_stream: whether items are read, and results dropped, as the map goes on.
+        share_gil: whether the workers are threads that share the GIL.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        chunk_size: int | None = None,
+        max_chunk: int | None = None,
+        is_stream: bool = False,
+        share_gil: bool = False,
+    ) -> None:
+        self._share_gil = share_gil
+        self._workers = workers
+        self._chunk_seconds = _CHUNK_SECONDS
+        if is_stream:
+            least = max(_STREAM_CHUNK_SECONDS, workers / _MAX_CHUNKS_PER_SECOND)
+            self._chunk_seconds = min(_CHUNK_SECONDS, least)
+        self._fixed_size = chunk_size
+        self._max_chunk = max_chunk or sys.maxsize
+        self._largest = 0  # the largest chunk measured so far
+        self._items = 0.0  # items and seconds measured, older ones weighing less
+        self._seconds = 0.0
+
+    def measured(self, items: int, seconds: float) -> None:
+        """Learn from a chunk that ended."""
+        if items:
+            self._largest = max(self._largest, items)
+            self._items = self._items * _DECAY + items
+            self._seconds = self._seconds * _DECAY + max(seconds, 1e-7 * items)
+
+    @property
+    def seconds_per_item(self) -> float:
+        """The measured speed; infinite before anything was measured."""
+        return self._seconds / self._items if self._items else math.inf
+
+    @property
+    def one_is_enough(self) -> bool:
+        """Whether a second worker would gain nothing, as long as the first one gets on."""
+        return self._share_gil and self.seconds_per_item < _TINY_SECONDS
+
+    def next_size(self, left: int | None) -> int:
+        """Choose the size of the next chunk, if `left` items are to come (None: unknown)."""
+        if self._fixed_size is not None:
+            return self._fixed_size
+        speed = 1 / self.seconds_per_item
+        size = self._chunk_seconds * speed
+        if left is not None and not self.one_is_enough:
+            size = min(size, max(left * _SHARE / self._workers, _LAST_CHUNK_SECONDS * speed))
+        return max(1, int(min(size, self._largest * _GROWTH, self._max_chunk)))

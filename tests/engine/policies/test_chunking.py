@@ -1,0 +1,44 @@
+"""How large chunks are."""
+
+from __future__ import annotations
+
+import pytest
+
+from metainformant.core.parallel.engine.policies.chunking import Chunking
+
+
+@pytest.mark.parametrize(
+    ("workers", "is_stream", "seconds"),
+    [(1, True, 0.03), (8, True, 0.03125), (32, True, 0.125), (1000, True, 0.25), (8, False, 0.25)],
+)
+def test_chunks_of_a_stream_hold_less_but_are_not_too_many(
+    workers: int, is_stream: bool, seconds: float
+) -> None:
+    chunking = Chunking(workers=workers, is_stream=is_stream)
+    chunking.measured(1000, 0.1)
+    assert chunking.next_size(None) == pytest.approx(seconds / 1e-4, abs=1)
+
+
+def test_chunks_grow_with_what_was_measured() -> None:
+    chunking = Chunking(workers=8, is_stream=True)
+    assert chunking.next_size(None) == 1
+    chunking.measured(1, 1e-6)
+    assert chunking.next_size(None) == 16
+
+
+def test_one_worker_is_enough_for_tiny_items_that_share_the_gil() -> None:
+    chunking = Chunking(workers=8, share_gil=True)
+    assert not chunking.one_is_enough  # nothing is known yet
+    chunking.measured(100_000, 0.01)
+    assert chunking.one_is_enough
+    # Nobody else needs a share, so chunks are not made smaller near the end.
+    assert chunking.next_size(1_000_000) == 1_600_000
+    chunking.measured(10, 1.0)
+    assert not chunking.one_is_enough
+
+
+def test_other_workers_share_tiny_items() -> None:
+    chunking = Chunking(workers=8)
+    chunking.measured(100_000, 0.01)
+    assert not chunking.one_is_enough
+    assert chunking.next_size(4_000_000) == 250_000
