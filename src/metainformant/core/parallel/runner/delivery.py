@@ -25,34 +25,46 @@ if TYPE_CHECKING:
             """Put a failure, made of the index, into each slot that has no outcome."""
 
 
-_EMPTY: Any = object()  # in slots that have no outcome yet
-
-
 class SlotCollector:
-    """Results in input order."""
+    """Results in input order.
+
+    Batches come nearly in order, so a list that grows is cheaper than one that is filled twice.
+    """
 
     def __init__(self, total: int, on_error: OnError) -> None:
-        self._slots: list[Any] = [_EMPTY] * total
+        self._total = total
+        self._values: list[Any] = []
+        self._early: dict[int, list[Any]] = {}  # by index of the first: what comes after a gap
         self._skipped: set[int] | None = set() if on_error == "skip" else None
 
     def add(self, batch: OutcomeBatch) -> None:
-        start, values = batch.start, batch.values
-        self._slots[start : start + len(values)] = values
         if self._skipped is not None:
             self._skipped.update(batch.failed)
+        self._early[batch.start] = batch.values
+        self._append_early()
+
+    def _append_early(self) -> None:
+        """Append what does not come after a gap any more."""
+        while self._early and len(self._values) in self._early:
+            values = self._early.pop(len(self._values))
+            if len(values) > len(self._values):  # so move the fewer
+                values[:0] = self._values
+                self._values = values
+            else:
+                self._values += values
 
     def fill(self, failure: Callable[[int], BaseException]) -> None:
-        for index, value in enumerate(self._slots):
-            if value is _EMPTY:
-                self._slots[index] = failure(index)
-                if self._skipped is not None:
-                    self._skipped.add(index)
+        while (index := len(self._values)) < self._total:
+            self._values.append(failure(index))
+            if self._skipped is not None:
+                self._skipped.add(index)
+            self._append_early()
 
     def results(self) -> list[Any]:
         if self._skipped:
             skipped = self._skipped
-            return [value for index, value in enumerate(self._slots) if index not in skipped]
-        return self._slots
+            return [value for index, value in enumerate(self._values) if index not in skipped]
+        return self._values
 
 
 class ArrivalCollector:
