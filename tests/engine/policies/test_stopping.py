@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.engine.policies.stopping import StopRule
 
 
 def fail_below(limit: int) -> object:
@@ -75,3 +79,36 @@ class TestTooManyFailures:
     def test_wrong_types(self, value: object) -> None:
         with pytest.raises(TypeError, match=r"max_failures=.* must be a count"):
             parallel.thread_map(abs, [1], max_failures=value)  # type: ignore[call-overload]
+
+
+class TestStuckTasks:
+    def rule(self) -> StopRule:
+        options: Any = SimpleNamespace(
+            deadline=None, cancel=None, max_failures=None, max_abandoned=2
+        )
+        return StopRule(options, 0.0)
+
+    def test_as_many_as_are_allowed_change_nothing(self) -> None:
+        rule = self.rule()
+        rule.saw_stuck(2, 10.0)
+        assert not rule.holds_back
+        assert rule.stop(100.0) is None
+
+    def test_more_get_a_last_moment_to_end_in_which_nothing_is_started(self) -> None:
+        rule = self.rule()
+        rule.saw_stuck(3, 10.0)
+        assert rule.holds_back
+        assert rule.stop(10.5) is None
+        assert 10.5 < rule.next_wakeup(10.5) < 10.6
+        rule.saw_stuck(3, 10.7)  # no new moment
+        stop = rule.stop(10.8)
+        assert stop is not None
+        assert "3 tasks are stuck, more than max_abandoned=2" in stop.reason
+
+    def test_those_that_end_in_time_are_forgotten(self) -> None:
+        rule = self.rule()
+        rule.saw_stuck(3, 10.0)
+        rule.saw_stuck(2, 10.5)
+        assert not rule.holds_back
+        assert rule.stop(20.0) is None
+        assert rule.next_wakeup(20.0) == math.inf

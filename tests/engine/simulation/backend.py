@@ -194,7 +194,7 @@ class SimBackend:
     def wake(self) -> None:
         self._events = True
 
-    def abandoned(self, most: int) -> int:
+    def abandoned(self) -> int:
         return sum(job.is_abandoned for job in self._running())
 
     def queued(self) -> int:

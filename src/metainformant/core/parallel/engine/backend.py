@@ -156,11 +156,8 @@ class Backend(Protocol):
         """Let `wait` return soon. Any thread may call this at any time."""
         ...
 
-    def abandoned(self, most: int) -> int:
-        """How many jobs that were given up still run.
-
-        If it is more than `most`, some may get a last moment to end.
-        """
+    def abandoned(self) -> int:
+        """Return how many calls of abandoned jobs still run."""
         ...
 
     def workers(self) -> int:

@@ -101,7 +101,7 @@ class Dispatcher:
         """Take the items from `index` on, or more, away from a worker; None if it was faster."""
         first = assignment.chunk.start
         stop = min(first + assignment.job.truncate(index - first), assignment.stop)
-        rest = assignment.chunk._replace(start=stop, stop=assignment.stop)
+        rest = assignment.chunk.part(stop, assignment.stop)
         assignment.stop = stop
         return rest if rest.start < rest.stop else None
 
@@ -196,8 +196,8 @@ class Dispatcher:
         if rest is None:  # nothing is left of it, or nothing can be taken from it
             self._stealable.pop(assignment.job, None)
         elif rest.start < index:  # the victim was stopped at once, and gets its half again
-            self.again.appendleft(rest._replace(stop=index))
-            rest = rest._replace(start=index)
+            self.again.appendleft(rest.part(rest.start, index))
+            rest = rest.part(index, rest.stop)
         return rest
 
     def _submit(self, chunk: Chunk, now: float) -> None:

@@ -74,7 +74,6 @@ class Engine:
         self._completion = Completion(call, self._rule, clock)
         self._is_aborted = False  # whether nobody wants more; set by any thread, read by ours
         self._timeout = options.timeout if backend.can_watch else None
-        self._max_abandoned = options.max_abandoned
         self._chunking = Chunking(
             workers=call.workers.count,
             chunk_size=1 if options.rate is not None else options.chunk_size,
@@ -161,6 +160,10 @@ class Engine:
                 return ending
 
     def _hand_out(self, now: float) -> float:
+        if self._rule.holds_back:
+            self._rule.saw_stuck(self._backend.abandoned(), now)
+            if self._rule.holds_back:
+                return math.inf
         try:
             return self._dispatcher.hand_out(now)
         except ParallelError as error:  # there is no worker, and none can be had
@@ -233,7 +236,7 @@ class Engine:
         done = len(finished.values)
         self._chunking.measured(done, job.ended - (job.started or job.ended))
         if first + done < assignment.stop:  # truncated so late that it was not clear what would run
-            rest = assignment.chunk._replace(start=first + done, stop=assignment.stop)
+            rest = assignment.chunk.part(first + done, assignment.stop)
             self._dispatcher.again.append(rest)
         self._completion.finished(assignment, finished, ready)
 
@@ -264,7 +267,7 @@ class Engine:
         if self._abandoned:
             while self._abandoned:
                 self._abandoned.pop().interrupt()
-            self._rule.abandoned = self._backend.abandoned(self._max_abandoned)
+            self._rule.saw_stuck(self._backend.abandoned(), self._clock())
 
     # Telling
 
@@ -316,10 +319,10 @@ class Engine:
             if running and job.started is not None and at < assignment.stop:
                 job.interrupt()
                 began = finished.times[-1] if finished.times else assignment.since or job.started
-                item = assignment.chunk._replace(start=at, stop=at + 1)
+                item = assignment.chunk.part(at, at + 1)
                 unfinished.append((item, job.worker, (began, self._clock())))
                 at += 1
-            rest = assignment.chunk._replace(start=at, stop=assignment.stop)
+            rest = assignment.chunk.part(at, assignment.stop)
             unfinished.append((rest, "", ()))
         waiting = self._completion.retries.take_all() if self._completion.retries else []
         chunks = [*self._dispatcher.due, *self._dispatcher.again, *waiting]

@@ -6,20 +6,50 @@ cutting it again, when work is taken back from one worker for another, costs not
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol
+TYPE_CHECKING = False
+if not TYPE_CHECKING:
+    Protocol = object  # what is described here is for type checkers
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, Protocol
 
 
-class Chunk(NamedTuple):
-    """The items from index `start` up to `stop`; `base[0]` is the item with index `origin`."""
+class Chunk:
+    """Consecutive items of the input: those with the indices from `start` up to `stop`.
 
-    base: list[Any] | tuple[Any, ...]
-    origin: int
-    start: int
-    stop: int
-    attempt: int = 1  # which try this is, counted from 1
-    # The errors of earlier attempts, with their numbers. They go with the item and end with it.
-    past: tuple[tuple[int, str], ...] = ()
+    Never changed.
+
+    Attributes:
+        base: the list that has the items; `base[0]` is the item with the index `origin`.
+        attempt: which try this is, counted from 1.
+        past: the errors of earlier attempts, with their numbers.
+    """
+
+    __slots__ = ("attempt", "base", "origin", "past", "start", "stop")
+
+    def __init__(
+        self,
+        base: list[Any] | tuple[Any, ...],
+        origin: int,
+        start: int,
+        stop: int,
+        attempt: int = 1,
+        past: tuple[tuple[int, str], ...] = (),
+    ) -> None:
+        self.base = base
+        self.origin = origin
+        self.start = start
+        self.stop = stop
+        self.attempt = attempt
+        self.past = past
+
+    def part(self, start: int, stop: int) -> Chunk:
+        """Return those of the items that have the indices from `start` up to `stop`."""
+        return Chunk(self.base, self.origin, start, stop, self.attempt, self.past)
+
+    def with_attempt(self, attempt: int) -> Chunk:
+        """Return the same items, in another attempt."""
+        return Chunk(self.base, self.origin, self.start, self.stop, attempt, self.past)
 
     def items(self) -> list[Any]:
         part = self.base[self.start - self.origin : self.stop - self.origin]

@@ -24,7 +24,7 @@ def cancelled(
     running = bool(worker)
     waiting = not running and chunk.attempt > 1
     if not running:  # the attempt that it waits for was never made
-        chunk = chunk._replace(attempt=chunk.attempt - 1)
+        chunk = chunk.with_attempt(chunk.attempt - 1)
     for index in range(chunk.start, chunk.stop):
         item = describe(chunk.item(index))
         unfinished = Unfinished(index, item, running or waiting, waiting)

@@ -118,7 +118,7 @@ class IsolatedBackend:
     def workers(self) -> int:
         return self._workers.wanted
 
-    def abandoned(self, most: int) -> int:
+    def abandoned(self) -> int:
         return self._workers.abandoned()
 
     def dismiss(self) -> None:

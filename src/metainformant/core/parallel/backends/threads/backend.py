@@ -121,8 +121,8 @@ class ThreadBackend:
     def workers(self) -> int:
         return len(self._group.threads)
 
-    def abandoned(self, most: int) -> int:
-        return self._group.abandoned(most)
+    def abandoned(self) -> int:
+        return self._group.abandoned()
 
     def dismiss(self) -> None:
         if not self._group.parting:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from time import monotonic
-
 from ...worker.interrupt import Sender
 
-# Seconds that calls which were given up have to end, before it is held against the map that they
-# did not. A helper looks often at them for half a second, see `interrupt.py`.
-_LAST_MOMENT = 0.75
-
-
-_LAST_TICK = 0.01
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import threading
 
 
 class ThreadGroup:
     """The threads of one map, as its jobs need to know them.
 
-    Owned by the engine's thread, but for what is said below.
+    Owned by the engine's thread, except where noted.
     """
 
     def __init__(self, timeout: float | None) -> None:
@@ -41,11 +35,7 @@ class ThreadGroup:
         self.threads.discard(thread)
         self.gone.append(thread)
 
-    def abandoned(self, most: int) -> int:
-        """How many were given up and have not ended. If it is more than `most`, wait for some."""
-        until = monotonic() + _LAST_MOMENT
-        while True:
-            self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
-            if len(self._abandoned) <= most or monotonic() >= until:
-                return len(self._abandoned)
-            self._abandoned[0].join(_LAST_TICK)
+    def abandoned(self) -> int:
+        """Return how many abandoned threads have not ended."""
+        self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
+        return len(self._abandoned)

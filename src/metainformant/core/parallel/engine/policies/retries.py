@@ -5,12 +5,17 @@ from __future__ import annotations
 import heapq
 import math
 import random
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...errors import FATAL, TaskTimeoutError
-from ...options import MapCall
 from ..source import Chunk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ...options import MapCall
 
 # Delays that double stop growing here, in seconds.
 _LONGEST_DELAY = 60.0
@@ -57,7 +62,7 @@ class Retries:
             return False
         delay = self._delay(chunk.attempt, error)
         past = (*_abridged(chunk.past), (chunk.attempt, _in_short(error)))
-        again = chunk._replace(start=index, stop=index + 1, attempt=chunk.attempt + 1, past=past)
+        again = Chunk(chunk.base, chunk.origin, index, index + 1, chunk.attempt + 1, past)
         self.count += 1
         heapq.heappush(self._waiting, _Waiting(now + delay, self.count, again))
         return True

@@ -1,56 +1,85 @@
 """When a map ends before its items do: a deadline, `cancel`, too many failures or stuck tasks.
 
-Pure but for looking at the `cancel` event: time is an argument. Owned by the engine's thread.
+Pure, except for looking at the `cancel` event: time is an argument. Owned by the engine's thread.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
 
 from ...errors import FATAL, ParallelError, TaskCancelledError, TooManyFailuresError
-from ...options import Options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...options import Options
 
 # Seconds between two looks at a `cancel` event, which cannot wake us.
 _CANCEL_TICK = 0.05
 # A fraction of failures means little before so many items are finished.
-_ENOUGH_TO_JUDGE = 20
+_MIN_FINISHED = 20
+# Seconds that abandoned calls have to end, before it is held against the map that they did not,
+# and between two looks at them. They are ended a little later than they are abandoned, see
+# `worker/interrupt.py`.
+_GRACE_SECONDS = 0.75
+_GRACE_TICK = 0.01
 
 
-class Unfinished(NamedTuple):
+class Unfinished:
     """An item that was not finished when its map was stopped."""
 
-    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody misses in a record
-    item: str
-    started: bool = False
-    waiting: bool = False  # for another attempt
+    __slots__ = ("index", "item", "started", "waiting")
+
+    def __init__(self, index: int, item: str, started: bool = False, waiting: bool = False) -> None:
+        self.index = index
+        self.item = item
+        self.started = started
+        self.waiting = waiting  # for another attempt
 
     def error(self, reason: str) -> TaskCancelledError:
         return TaskCancelledError(self.index, self.item, reason, self.started, self.waiting)
 
 
-class Stop(NamedTuple):
-    """A reason to stop the map now, and what makes the error that tells so.
+class Stop:
+    """A reason to stop the map now.
 
-    That is given the first item that was not finished, or None if all were.
+    Attributes:
+        reason: in words.
+        error: makes the exception, from the first item that was not finished; None if all were.
+        always_raises: whether that is raised whatever `on_error` says.
     """
 
-    reason: str
-    error: Callable[[Unfinished | None], ParallelError | None]
-    always_raises: bool = False
+    __slots__ = ("always_raises", "error", "reason")
+
+    def __init__(
+        self,
+        reason: str,
+        error: Callable[[Unfinished | None], ParallelError | None],
+        always_raises: bool = False,
+    ) -> None:
+        self.reason = reason
+        self.error = error
+        self.always_raises = always_raises
 
 
 class StopRule:
+    """What is counted about a map, and whether it should be stopped for that.
+
+    Attributes:
+        finished, failures, timeouts: items that are finished, that failed, and that timed out.
+        broken: what is wrong with the workers; set by the engine.
+    """
+
     def __init__(self, options: Options, now: float) -> None:
         self._options = options
         self._stop_at = math.inf if options.deadline is None else now + options.deadline
         self.finished = 0
         self.failures = 0
         self.timeouts = 0
-        # Set by the engine: tasks that were given up and still run; what is wrong with workers.
-        self.abandoned = 0
         self.broken: ParallelError | None = None
+        self._stuck = 0  # abandoned calls that still ran when last looked
+        self._too_many_since = math.inf  # since when that is more than `max_abandoned`
 
     def saw(self, finished: int, failures: int, timeouts: int = 0) -> None:
         """Count items that have been finished, how many failed, and of these by their timeout."""
@@ -59,22 +88,36 @@ class StopRule:
         self.timeouts += timeouts
 
     def is_final(self, error: BaseException) -> bool:
-        """Whether this failure alone ends the map."""
+        """Return whether this failure alone ends the map."""
         options = self._options
         return (options.on_error == "raise" and options.max_failures is None) or isinstance(
             error, FATAL
         )
 
     def next_wakeup(self, now: float) -> float:
-        """When to ask for `stop` again."""
-        return min(self._stop_at, math.inf if self._options.cancel is None else now + _CANCEL_TICK)
+        """Return when to ask for `stop` again."""
+        at = self._stop_at
+        if self._options.cancel is not None:
+            at = min(at, now + _CANCEL_TICK)
+        return min(at, now + _GRACE_TICK) if self.holds_back else at
+
+    def saw_stuck(self, count: int, now: float) -> None:
+        """Learn how many abandoned calls still run."""
+        self._stuck = count
+        is_too_many = count > self._options.max_abandoned
+        self._too_many_since = min(self._too_many_since, now) if is_too_many else math.inf
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether nothing should be started, as too many abandoned calls run for the moment."""
+        return self._too_many_since < math.inf
 
     def stop(self, now: float) -> Stop | None:
-        """Why the map should stop, if it should."""
+        """Return why the map should stop; None if it should not."""
         options, broken = self._options, self.broken
         if broken is not None:
             return Stop(str(broken), lambda _: broken, always_raises=True)
-        if self.abandoned > options.max_abandoned:
+        if now >= self._too_many_since + _GRACE_SECONDS:
             return self._too_many_abandoned()
         if self._failed_too_often():
             return self._too_many_failures()
@@ -83,7 +126,7 @@ class StopRule:
         return _cancelled("cancel was set") if self.is_over(now) else None
 
     def is_over(self, now: float) -> bool:
-        """Whether the caller wants to have the map behind him, whatever it is waiting for."""
+        """Return whether the deadline has passed or `cancel` is set."""
         cancel = self._options.cancel
         return now >= self._stop_at or (cancel is not None and cancel.is_set())
 
@@ -93,7 +136,7 @@ class StopRule:
             return False
         if isinstance(limit, int):
             return self.failures > limit
-        return self.finished >= _ENOUGH_TO_JUDGE and self.failures > limit * self.finished
+        return self.finished >= _MIN_FINISHED and self.failures > limit * self.finished
 
     def _too_many_failures(self) -> Stop:
         failures, finished, limit = self.failures, self.finished, self._options.max_failures or 0
@@ -104,7 +147,7 @@ class StopRule:
 
     def _too_many_abandoned(self) -> Stop:
         most = self._options.max_abandoned
-        reason = f"{self.abandoned} tasks are stuck, more than max_abandoned={most}"
+        reason = f"{self._stuck} tasks are stuck, more than max_abandoned={most}"
         return Stop(
             reason,
             lambda _: ParallelError(
