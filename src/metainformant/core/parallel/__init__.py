@@ -87,9 +87,8 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         hint = f"; {_HINTS[name]}" if name in _HINTS else ""
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
-    from importlib import import_module
-
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home = __import__(f"{__name__}.{_HOMES[name]}", fromlist=[name])  # importlib takes longer
+    value = globals()[name] = getattr(home, name)
     return value
 
 

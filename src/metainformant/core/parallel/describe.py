@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Iterator, Sequence
-
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = _short.maxlong = 60
-_short.maxlevel = 3
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 # The most that `error_in_words` tells.
 _LONGEST_TEXT = 10_000
@@ -24,8 +21,13 @@ def describe(item: object) -> str:
         return repr(item)
     if isinstance(item, (bytes, bytearray)) and len(item) > 40:
         return f"{bytes(item[:40])!r}... ({len(item)} bytes)"
+    import reprlib  # needed only for items that are not short
+
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 60
+    short.maxlevel = 3
     try:
-        return _short.repr(item)
+        return short.repr(item)
     except Exception:
         return f"<{type(item).__name__}>"
 

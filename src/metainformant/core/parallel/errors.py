@@ -7,8 +7,10 @@ itself from `args` alone, so each class here says itself how it is rebuilt.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 from .public import public
 

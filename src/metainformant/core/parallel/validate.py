@@ -5,30 +5,27 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, SupportsFloat, SupportsIndex, TypeVar, cast
 
 from .functions import is_async
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Executor
+    from typing import Any, Literal, TypeVar
 
+    T = TypeVar("T")
+    OnError = Literal["return", "raise", "skip"]
+    BackendName = Literal["thread", "process", "interpreter", "executor"]
     # What users pass as `backend`.
     BackendOption = Literal["thread", "process", "interpreter"] | Executor
+    StartMethod = Literal["spawn", "forkserver", "fork"]
+    # Which failures are worth another attempt: exception classes, or a function that decides.
+    RetryOn = tuple[type[BaseException], ...] | Callable[[BaseException], object]
 
-T = TypeVar("T")
-
-OnError = Literal["return", "raise", "skip"]
 _ON_ERROR: tuple[OnError, ...] = ("return", "raise", "skip")
-
-BackendName = Literal["thread", "process", "interpreter", "executor"]
 _BACKENDS: tuple[BackendName, ...] = ("thread", "process", "interpreter")
-StartMethod = Literal["spawn", "forkserver", "fork"]
-
-# Which failures are worth another attempt: exception classes, or a function that decides.
-RetryOn = tuple[type[BaseException], ...] | Callable[[BaseException], object]
 
 
 def _plain(caller: str, name: str, value: Any) -> Any:
@@ -53,13 +50,13 @@ def check_items(caller: str, items: Iterable[T]) -> Iterable[T]:
         ) from error
 
 
-def whole(caller: str, name: str, value: object, least: int = 1, fix: str | None = None) -> int:
+def whole(caller: str, name: str, value: Any, least: int = 1, fix: str | None = None) -> int:
     """Return `value` as an int that is not below `least`."""
     fix = fix or f"{caller}: {name}={value!r} must be a whole number, at least {least}"
     if isinstance(value, bool):
         raise TypeError(fix)
     try:
-        number = operator.index(cast(SupportsIndex, value))
+        number = operator.index(value)
     except TypeError:
         raise TypeError(fix) from None
     if not least <= number <= sys.maxsize:
@@ -93,7 +90,7 @@ def backend(caller: str, value: object) -> BackendName:
     )
 
 
-def start_method(caller: str, name: str, value: object) -> StartMethod | None:
+def start_method(caller: str, name: str, value: Any) -> StartMethod | None:
     if value is None:
         return None
     from multiprocessing import get_all_start_methods
@@ -104,16 +101,16 @@ def start_method(caller: str, name: str, value: object) -> StartMethod | None:
             f"{caller}: {name}={value!r} must be one that this platform has, "
             f"{', '.join(map(repr, known))}, or None"
         )
-    return cast(StartMethod, value)
+    return value  # type: ignore[no-any-return]
 
 
-def event(caller: str, name: str, value: object) -> threading.Event | None:
+def event(caller: str, name: str, value: Any) -> threading.Event | None:
     is_set = getattr(value, "is_set", None)
     if value is not None and (isinstance(value, type) or not callable(is_set)):
         raise TypeError(
             f"{caller}: {name}={value!r} must be a threading.Event; set() it to stop the map"
         )
-    return cast("threading.Event | None", value)
+    return value
 
 
 def failures(caller: str, name: str, value: object) -> float | None:
@@ -131,19 +128,19 @@ def failures(caller: str, name: str, value: object) -> float | None:
 
 
 def limit(caller: str, name: str, value: object) -> float | None:
-    """Return `value` as a number of seconds above 0, or None."""
+    """Return a number of seconds above 0, or None."""
     if value is None:
         return None
     fix = f"{caller}: {name}={value!r} must be a number of seconds above 0, or None for no limit"
     return positive(value, fix)
 
 
-def positive(value: object, fix: str, *, or_zero: bool = False) -> float:
+def positive(value: Any, fix: str, *, or_zero: bool = False) -> float:
     """Return `value` as a finite number above 0."""
     if isinstance(value, (bool, str, bytes)):
         raise TypeError(fix)
     try:
-        number = float(cast(SupportsFloat, value))
+        number = float(value)
     except (TypeError, ValueError):
         raise TypeError(fix) from None
     if not 0 <= number < math.inf or (number == 0 and not or_zero):  # also refuses NaN
@@ -164,7 +161,7 @@ def retry_on(caller: str, name: str, value: object) -> RetryOn:
         if all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in value):
             return tuple(value)
     elif callable(value) and not isinstance(value, type):
-        return cast(Callable[[BaseException], object], _plain(caller, name, value))
+        return _plain(caller, name, value)  # type: ignore[no-any-return]
     raise TypeError(
         f"{caller}: {name}={value!r} must be an exception class, a tuple of them, "
         "or a function that is given the exception and returns whether to try again"
@@ -173,7 +170,7 @@ def retry_on(caller: str, name: str, value: object) -> RetryOn:
 
 def backoff(caller: str, name: str, value: object) -> float | Callable[[int, BaseException], float]:
     if callable(value):
-        return cast(Callable[[int, BaseException], float], _plain(caller, name, value))
+        return _plain(caller, name, value)  # type: ignore[no-any-return]
     fix = (
         f"{caller}: {name}={value!r} must be the seconds before the first retry, 0 or more, "
         "or a function of the attempt and its error that returns seconds"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from .backend import Job
-from .source import Chunk
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .backend import Job
+    from .source import Chunk
 
 
 class Assignment:

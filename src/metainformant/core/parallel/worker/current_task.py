@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
 from ..public import public
+from .running import get_describe
 
 
 @public
@@ -33,14 +33,6 @@ class CurrentTask(NamedTuple):
         return self.is_cancelled()
 
 
-_here = threading.local()  # `describe` of the job that this thread runs, if it is a worker
-
-
-def set_current(ask: Callable[[], CurrentTask] | None) -> None:
-    """Say how the task that this thread is about to run can be described."""
-    _here.ask = ask
-
-
 @public
 def current_task() -> CurrentTask | None:
     """Return what is known about the task that calls this; None outside of a map's worker.
@@ -56,5 +48,5 @@ def current_task() -> CurrentTask | None:
     >>> parallel.current_task() is None
     True
     """
-    ask = getattr(_here, "ask", None)
-    return None if ask is None else ask()
+    describe = get_describe()
+    return None if describe is None else describe()

@@ -12,8 +12,6 @@ Who sends must know that the thread cannot have gone on to something else: see `
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import sys
 import threading
 import time
@@ -102,8 +100,10 @@ class Sender:
             if self._is_trying:
                 return
             self._is_trying = True
-        with contextlib.suppress(ParallelError):  # no thread to be had, or the interpreter exits
+        try:
             launch(threading.Thread(target=self._try_again, name=_NAME, daemon=DAEMON), _NAME)
+        except ParallelError:
+            return  # no thread to be had, or the interpreter exits
 
     def _try_again(self) -> None:
         pause = _TRY_AGAIN
@@ -159,12 +159,18 @@ def _wake(ident: int) -> None:
         return
     if not (is_subinterpreter or takes_wakes()):
         return
-    with contextlib.suppress(ProcessLookupError):
+    import signal  # slow to import
+
+    try:
         signal.pthread_kill(ident, signal.SIGURG)
+    except ProcessLookupError:
+        return  # it has ended
 
 
 def takes_wakes() -> bool:
     """Whether our handler of SIGURG is there. It never replaces another, and once set it stays."""
+    import signal
+
     handler = signal.getsignal(signal.SIGURG)
     if handler is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
         try:

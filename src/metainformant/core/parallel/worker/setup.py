@@ -2,47 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
-
 from ..describe import describe, error_in_words
 from ..errors import ParallelError
 from .frames import own_frame
 
-Bind = Callable[[Callable[..., Any]], Callable[[Any], Any]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    # Turns what the user passed into what is called with an item.
+    Bind = Callable[[Callable[..., Any]], Callable[[Any], Any]]
 
 
-class Preparation(NamedTuple):
-    """What a worker is to do before its first task, and at its end."""
+class Preparation:
+    """What a worker does before its first task, and at its end."""
 
-    initializer: Callable[..., object] | None = None
-    initargs: tuple[Any, ...] = ()
-    worker_state: Callable[[], Any] | None = None
+    FIELDS = ("initializer", "initargs", "worker_state")  # in the order of the arguments
+    __slots__ = FIELDS
 
-    @contextmanager
-    def performed(self) -> Iterator[Bind]:
-        """Prepare the worker; clean up at the end.
+    def __init__(
+        self,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        worker_state: Callable[[], Any] | None = None,
+    ) -> None:
+        self.initializer = initializer
+        self.initargs = initargs
+        self.worker_state = worker_state
 
-        Gives a function that turns what the user passed into what is to be called with an item.
+    def performed(self) -> PreparedWorker:
+        """Return a context manager that prepares the worker, and cleans up at the end."""
+        return PreparedWorker(self)
 
-        Raises:
-            ParallelError: from what the initializer, the factory or the closing raised.
-        """
-        if self.initializer is not None:
-            with _named("the initializer failed in a worker"):
-                self.initializer(*self.initargs)
-        if self.worker_state is None:
-            yield _as_it_is
-            return
-        with _named("worker_state failed to make the state of a worker"):
-            state, close = _entered(self.worker_state())
+
+class PreparedWorker:
+    """The time between the preparation of a worker and its end.
+
+    Entering and leaving raise a ParallelError from what the initializer, the factory or the closing
+    raised.
+    """
+
+    def __init__(self, preparation: Preparation) -> None:
+        self._preparation = preparation
+        self._state: Any = None
+        self._close: Callable[[], object] | None = None
+
+    def __enter__(self) -> Bind:
+        initializer, make_state = self._preparation.initializer, self._preparation.worker_state
+        if initializer is not None:
+            try:
+                initializer(*self._preparation.initargs)
+            except Exception as error:
+                raise _failure("the initializer failed in a worker", error) from error
+        if make_state is None:
+            return _as_it_is
         try:
-            yield lambda func: with_state(func, state)
-        finally:
-            if close is not None:
-                with _named(f"the state {describe(state)} of a worker could not be closed"):
-                    close()
+            state, self._close = _entered(make_state())
+        except Exception as error:
+            what = "worker_state failed to make the state of a worker"
+            raise _failure(what, error) from error
+        self._state = state
+        return lambda func: with_state(func, state)
+
+    def __exit__(self, *_: object) -> None:
+        if self._close is not None:
+            try:
+                self._close()
+            except Exception as error:
+                what = f"the state {describe(self._state)} of a worker could not be closed"
+                raise _failure(what, error) from error
 
 
 def _as_it_is(func: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -50,6 +79,8 @@ def _as_it_is(func: Callable[..., Any]) -> Callable[[Any], Any]:
 
 
 def with_state(func: Callable[[Any, Any], Any], state: Any) -> Callable[[Any], Any]:
+    """Return a function of one item that calls `func` with the item and the state."""
+
     @own_frame
     def call_with_state(item: Any) -> Any:
         return func(item, state)
@@ -58,7 +89,7 @@ def with_state(func: Callable[[Any, Any], Any], state: Any) -> Callable[[Any], A
 
 
 def _entered(state: Any) -> tuple[Any, Callable[[], object] | None]:
-    """What tasks are to get, and what closes it."""
+    """Return what tasks get, and what closes it."""
     close = getattr(state, "close", None)
     if callable(close):  # first, since leaving a database connection does not close it
         return state, close
@@ -67,9 +98,5 @@ def _entered(state: Any) -> tuple[Any, Callable[[], object] | None]:
     return state, None
 
 
-@contextmanager
-def _named(what: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        raise ParallelError(f"{what}: {error_in_words(error)}") from error
+def _failure(what: str, error: Exception) -> ParallelError:
+    return ParallelError(f"{what}: {error_in_words(error)}")

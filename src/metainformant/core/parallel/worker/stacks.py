@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
-from types import FrameType
 
-from ..errors import Frame
 from ..host.gil import HAS_GIL
 from .frames import own_code
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from ..errors import Frame
+
 
 def stack_of(ident: int | None) -> tuple[Frame, ...]:
-    """The stack of a thread's task, outermost call first, without the frames of ours.
+    """Return the stack of a thread's task, outermost call first, without the frames of ours.
 
     Empty if the thread runs no task, or if that can't be seen.
     """

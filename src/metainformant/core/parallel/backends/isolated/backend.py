@@ -11,7 +11,6 @@ import itertools
 import math
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
 
 from ...engine.source import Chunk
 from ...options import MapCall

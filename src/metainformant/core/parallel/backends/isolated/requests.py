@@ -5,8 +5,9 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
+from ...worker.setup import Preparation
 from ..ipc.exceptions import unpicklable
 from ..ipc.items import seal
 from ..ipc.payload import Packed, PayloadBuilder, is_enough, slices
@@ -19,30 +20,30 @@ _BOTH_FIT = 30_000
 _LONGEST_NAME = 1000
 
 
-def pack_named(label: str, what: Any) -> Packed:
-    """Pickle a NamedTuple of what the user passed; the error names what can't be."""
-    builder = PayloadBuilder()
-    try:
-        builder.add(tuple(what))
-    except Exception as error:
-        for name, value in what._asdict().items():
-            try:
-                PayloadBuilder().add(value)
-            except Exception as cause:
-                raise unpicklable(f"{label}: {name}={value!r}", cause) from cause
-        raise unpicklable(f"{label}: {type(what).__name__}", error) from error
-    return builder.pack(_BOTH_FIT)
-
-
-class _Function(NamedTuple):
-    """The function, for workers that did not inherit it."""
-
-    func: Callable[..., Any]
+def pack_preparation(label: str, preparation: Preparation) -> Packed:
+    """Pickle what workers do at first; ParallelError if that fails."""
+    fields = {name: getattr(preparation, name) for name in Preparation.FIELDS}
+    return _pack_named(label, fields)
 
 
 def pack_function(label: str, func: Callable[..., Any]) -> Packed:
     """Pickle the function of a map; ParallelError if that fails."""
-    return pack_named(label, _Function(func))
+    return _pack_named(label, {"func": func})
+
+
+def _pack_named(label: str, fields: dict[str, Any]) -> Packed:
+    """Pickle a tuple of what the user passed; the error names what can't be."""
+    builder = PayloadBuilder()
+    try:
+        builder.add(tuple(fields.values()))
+    except Exception as error:
+        for name, value in fields.items():
+            try:
+                PayloadBuilder().add(value)
+            except Exception as cause:
+                raise unpicklable(f"{label}: {name}={value!r}", cause) from cause
+        raise unpicklable(f"{label}: {', '.join(fields)}", error) from error
+    return builder.pack(_BOTH_FIT)
 
 
 def is_pickled_by_name(packed: Packed, func: Callable[..., Any]) -> bool:

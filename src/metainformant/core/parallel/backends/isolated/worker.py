@@ -11,10 +11,11 @@ from typing import Any
 
 from ...describe import error_in_words
 from ...errors import FATAL, ParallelError
-from ...worker.current_task import CurrentTask, set_current
+from ...worker.current_task import CurrentTask
 from ...worker.frames import own_frame
 from ...worker.interrupt import TaskEnded
-from ...worker.setup import Bind, Preparation
+from ...worker.running import set_describe
+from ...worker.setup import Preparation
 from ..ipc.channel import Attachment, Channel
 from ..ipc.exceptions import pack, refused_module, unpicklable
 from ..ipc.items import SealedItem, opening
@@ -36,6 +37,10 @@ from .messages import (
     send,
 )
 from .result_buffer import Header, Kind, ResultBuffer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...worker.setup import Bind
 
 
 class Worker:
@@ -121,7 +126,7 @@ class Worker:
         buffer.header_times[Header.ENDED] = 0.0
         buffer.header_times[Header.STARTED] = monotonic()
         buffer.header[Header.JOB] = job.number
-        set_current(self._describe)
+        set_describe(self._describe)
         try:
             try:
                 self._run_items(func, buffer.permitted(items, job.timed), job.fail_fast)
@@ -129,7 +134,7 @@ class Worker:
                 self._job = None
         except TaskEnded:
             self._job = None
-        set_current(None)
+        set_describe(None)
         buffer.header_times[Header.ENDED] = monotonic()
         send(self._channel, Done(job.number))
 

@@ -19,7 +19,7 @@ from ..ipc.exceptions import unpack
 from ..ipc.payload import Packed
 from .handle import WorkerHandle
 from .messages import Broken, Closed, End, Prepare, receive, send
-from .requests import is_pickled_by_name, pack_function, pack_named
+from .requests import is_pickled_by_name, pack_function, pack_preparation
 
 # Seconds that workers have to clean up and end, after a map that was left early and otherwise.
 _ABORT_SECONDS = 0.15
@@ -216,7 +216,7 @@ class WorkerPool(ABC):
         Raises:
             ParallelError: if that can't be pickled.
         """
-        return pack_named(self.label, self.preparation)
+        return pack_preparation(self.label, self.preparation)
 
 
 def _reap(handle: WorkerHandle) -> None:

@@ -8,9 +8,9 @@ from time import monotonic
 from ...engine.backend import Finished
 from ...errors import FATAL
 from ...host.gil import HAS_GIL
-from ...worker.current_task import set_current
 from ...worker.frames import own_code, own_frame
 from ...worker.interrupt import Interruptible, TaskEnded
+from ...worker.running import set_describe
 from .items import truncatable_items
 
 TYPE_CHECKING = False
@@ -78,7 +78,7 @@ class ThreadJob:
         """Run all items; return whether the whole map should be told at once."""
         self.thread = threading.current_thread()
         self.started = monotonic()
-        set_current(self.describe)
+        set_describe(self.describe)
         items = iter(self._items) if self.times is None else _timed(self._items, self.times)
         urgent = False
         while not urgent:
@@ -94,7 +94,7 @@ class ThreadJob:
                 self.out.append(error)
                 urgent = fail_fast or isinstance(error, FATAL)
         self.ended = monotonic()
-        set_current(None)
+        set_describe(None)
         # The frames of a failed task lead back to this one for as long as its exception lives;
         # from here nothing may lead to the exception, or only the garbage collector frees it.
         del self, items
@@ -102,7 +102,7 @@ class ThreadJob:
 
     def describe(self) -> CurrentTask:
         """Describe the task in flight, for itself to see."""
-        from ...worker.current_task import CurrentTask
+        from ...worker.current_task import CurrentTask  # needed only by tasks that ask
 
         position, left = len(self.out), self._group.timeout
         if left is not None:
