@@ -29,10 +29,16 @@ class SlotCollector:
     """Results in input order.
 
     Batches come nearly in order, so a list that grows is cheaper than one that is filled twice.
+
+    Args:
+        total: how many items there are.
+        on_error: what becomes of failures.
+        may_keep: whether nobody else uses the values of batches, so that their lists may be taken.
     """
 
-    def __init__(self, total: int, on_error: OnError) -> None:
+    def __init__(self, total: int, on_error: OnError, *, may_keep: bool = False) -> None:
         self._total = total
+        self._may_keep = may_keep
         self._values: list[Any] = []
         self._early: dict[int, list[Any]] = {}  # by index of the first: what comes after a gap
         self._skipped: set[int] | None = set() if on_error == "skip" else None
@@ -47,7 +53,7 @@ class SlotCollector:
         """Append what does not come after a gap any more."""
         while self._early and len(self._values) in self._early:
             values = self._early.pop(len(self._values))
-            if len(values) > len(self._values):  # so move the fewer
+            if self._may_keep and len(values) > len(self._values):  # so move the fewer
                 values[:0] = self._values
                 self._values = values
             else:

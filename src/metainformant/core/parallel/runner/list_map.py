@@ -33,7 +33,7 @@ def run_map(call: MapCall, items: Iterable[Any]) -> list[Any]:
 
     def make_collector(total: int) -> Collector:
         if call.options.ordered:
-            return SlotCollector(total, on_error)
+            return SlotCollector(total, on_error, may_keep=call.options.on_complete is None)
         return ArrivalCollector(on_error)
 
     return run_list(call, validate.check_items(call.caller, items), make_collector)
