@@ -182,7 +182,7 @@ class SimBackend:
         self._seen_workers += 1
         self._assign()
 
-    def submit(self, chunk: Chunk) -> SimJob:
+    def submit(self, chunk: Chunk, *, keep_times: bool = False) -> SimJob:
         items = chunk.items()
         assert not items or items[0] == chunk.start
         self.parting = False

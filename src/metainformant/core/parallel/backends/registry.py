@@ -21,6 +21,8 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
         keep_times: whether it is noted when each item was started.
     """
     workers = call.workers
+    if not stream and not call.options.ordered and workers.kind != "thread":
+        keep_times = True  # for the order of completion
     if workers.executor is not None:
         from .futures.backend import ExecutorBackend  # slow to import
         from .futures.worker import run_request
@@ -35,7 +37,7 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
         )
     if workers.kind != "thread":
         call = call.in_threads(1)
-    eager = stream or not call.options.ordered or call.options.on_complete is not None
+    eager = stream or call.options.on_complete is not None
     return ThreadBackend(call, eager=eager, keep_times=keep_times, is_stream=stream)
 
 

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 class Assignment:
     """A chunk that was handed out, as the engine last saw it. Indices are those of the input."""
 
-    __slots__ = ("chunk", "delivered", "job", "reported_slow", "seen", "since", "stop")
+    __slots__ = ("chunk", "delivered", "job", "reported_slow", "samples", "seen", "since", "stop")
 
-    def __init__(self, job: Job, chunk: Chunk) -> None:
+    def __init__(self, job: Job, chunk: Chunk, *, keep_samples: bool = False) -> None:
         self.job = job
         self.chunk = chunk
         self.stop = chunk.stop  # items from here on were taken back
@@ -22,10 +22,15 @@ class Assignment:
         self.since: float | None = None  # when that item was first seen in flight
         self.reported_slow = -1  # the last item of which was told that it is slow
 
+        # Items before this index were finished by that time; None if nobody wants to know.
+        self.samples: list[tuple[int, float]] | None = [] if keep_samples else None
+
     def look(self, now: float) -> None:
         """Note which item is in flight, and since when: never too early, at most one look late."""
         seen = self.chunk.start + self.job.completed()
         if seen != self.seen:
+            if self.samples is not None:
+                self.samples.append((seen, now))
             self.seen = seen
             self.since = now
         elif self.since is None:
@@ -35,3 +40,16 @@ class Assignment:
     def rest(self) -> int:
         """How many items were surely not started when last looked."""
         return self.stop - self.seen - 1
+
+    def sampled_times(self, count: int, end: float) -> list[float]:
+        """Return when the job began, and when each of `count` items was finished, as far as seen.
+
+        What was not seen was finished by `end`. Empty if no samples are kept.
+        """
+        if self.samples is None:
+            return []
+        times = [self.job.started or end]
+        for stop, at in self.samples:
+            times += [at] * (min(stop - self.chunk.start, count) + 1 - len(times))
+        times += [end] * (count + 1 - len(times))
+        return times

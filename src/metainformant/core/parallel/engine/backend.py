@@ -131,8 +131,12 @@ class Backend(Protocol):
         """Add a worker; ParallelError if the system allows no more."""
         ...
 
-    def submit(self, chunk: Chunk) -> Job:
-        """Queue a chunk for the next free worker."""
+    def submit(self, chunk: Chunk, *, keep_times: bool = False) -> Job:
+        """Queue a chunk for the next free worker.
+
+        With `keep_times` the job notes when each item was started, unless the backend was told
+        when it was made whether jobs do.
+        """
         ...
 
     def queued(self) -> int:

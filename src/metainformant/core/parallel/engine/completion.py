@@ -62,6 +62,9 @@ class Completion:
         Items that get another attempt are left out, so there may be several batches.
         """
         chunk, start = assignment.chunk, assignment.delivered
+        if not finished.times:
+            end = assignment.job.ended or self._clock()
+            finished.times = assignment.sampled_times(len(finished.values), end)
         finished = finished.since(start - chunk.start)
         values, failed, times = finished.values, finished.failed, finished.times
         worker = assignment.job.worker

@@ -40,6 +40,7 @@ class Dispatcher:
         rate: RateLimit | None = None,
         *,
         retries: bool = False,
+        wants_times: bool = False,
     ) -> None:
         # Every chunk that was submitted and has not ended.
         self.assignments: dict[Job, Assignment] = {}
@@ -59,6 +60,7 @@ class Dispatcher:
 
             self._pace = Pace(rate)
         self._retries = retries  # whether items may come back that were handed out
+        self._wants_times = wants_times  # whether it matters when items are finished
         self._stealable: dict[Job, Assignment] = {}  # runs that may have items to take back
 
     @property
@@ -201,8 +203,11 @@ class Dispatcher:
         return rest
 
     def _submit(self, chunk: Chunk, now: float) -> None:
-        job = self._backend.submit(chunk)
-        assignment = self.assignments[job] = Assignment(job, chunk)
+        # The items' own times are exact; quick items are looked at from time to time instead.
+        keep_times = self._wants_times and not self._chunking.items_are_quick
+        job = self._backend.submit(chunk, keep_times=keep_times)
+        keep_samples = self._wants_times and not keep_times
+        assignment = self.assignments[job] = Assignment(job, chunk, keep_samples=keep_samples)
         if assignment.rest:
             self._stealable[job] = assignment
         self.next_wakeup = min(self.next_wakeup, self._timeouts.first_wakeup(assignment, now))

@@ -43,9 +43,10 @@ class Engine:
         backend: what runs them.
         observers: who watches.
         poll_interval: seconds between two looks at which the finished part of a chunk is delivered
-            before its end, as is needed for the order of completion; None if not at all.
+            before its end; None if not at all.
         max_chunk: the most items that a chunk may have.
         is_stream: whether items are read, and results dropped, as the map goes on.
+        wants_times: whether batches tell when their items were finished.
         clock: seconds, monotonic.
         began: when the call began, from which its deadline counts; by default now.
     """
@@ -60,6 +61,7 @@ class Engine:
         poll_interval: float | None = None,
         max_chunk: int | None = None,
         is_stream: bool = False,
+        wants_times: bool = False,
         clock: Callable[[], float] = monotonic,
         began: float | None = None,
     ) -> None:
@@ -94,6 +96,7 @@ class Engine:
             call.workers.count,
             options.rate,
             retries=options.retries > 0,
+            wants_times=wants_times,
         )
         self._assignments = self._dispatcher.assignments
         self._abandoned: list[Job] = []  # overdue, and perhaps still to be ended

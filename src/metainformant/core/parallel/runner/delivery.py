@@ -73,23 +73,6 @@ class SlotCollector:
         return self._values
 
 
-class ArrivalCollector:
-    """Results in the order of completion."""
-
-    def __init__(self, on_error: OnError) -> None:
-        self._results: list[Any] = []
-        self._skips = on_error == "skip"
-
-    def add(self, batch: OutcomeBatch) -> None:
-        self._results.extend(batch.successes() if self._skips else batch.values)
-
-    def fill(self, failure: Callable[[int], BaseException]) -> None:
-        """Do nothing: what was not completed has no place."""
-
-    def results(self) -> list[Any]:
-        return self._results
-
-
 class ReorderBuffer:
     """Batches that are held back until those before them have arrived."""
 

@@ -9,7 +9,7 @@ from ..backends.registry import make_backend
 from ..engine.loop import Engine
 from ..engine.source import ListSource
 from ..observe.registry import make_observers
-from .delivery import ArrivalCollector, SlotCollector, announce
+from .delivery import SlotCollector, announce
 from .ending import raise_failure, raise_stop
 
 TYPE_CHECKING = False
@@ -34,7 +34,9 @@ def run_map(call: MapCall, items: Iterable[Any]) -> list[Any]:
     def make_collector(total: int) -> Collector:
         if call.options.ordered:
             return SlotCollector(total, on_error, may_keep=call.options.on_complete is None)
-        return ArrivalCollector(on_error)
+        from .completion_order import CompletionCollector  # needed only by those who ask for it
+
+        return CompletionCollector(on_error)
 
     return run_list(call, validate.check_items(call.caller, items), make_collector)
 
@@ -56,6 +58,7 @@ def run_list(
         observers=observers,
         poll_interval=_poll_interval(options),
         max_chunk=backend.max_chunk,
+        wants_times=not options.ordered,
         began=began,
     )
 
@@ -81,11 +84,6 @@ def run_list(
 
 def _poll_interval(options: Options) -> float | None:
     # Failures are counted and retried as they come: those of a chunk must not wait for its end.
-    if (
-        not options.ordered
-        or options.max_failures is not None
-        or options.retries
-        or options.on_complete
-    ):
+    if options.max_failures is not None or options.retries or options.on_complete:
         return POLL_INTERVAL
     return None if options.progress is None else _COUNT_INTERVAL

@@ -170,7 +170,7 @@ class ExecutorBackend:
             raise self._refusal
         self._workers += 1
 
-    def submit(self, chunk: Chunk) -> ExecutorJob:
+    def submit(self, chunk: Chunk, *, keep_times: bool = False) -> ExecutorJob:
         place = type(self._executor).__name__
         job = ExecutorJob(
             chunk.items(),

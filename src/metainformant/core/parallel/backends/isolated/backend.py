@@ -76,7 +76,7 @@ class IsolatedBackend:
             self._workers.wanted -= 1
             raise
 
-    def submit(self, chunk: Chunk) -> IsolatedJob:
+    def submit(self, chunk: Chunk, *, keep_times: bool = False) -> IsolatedJob:
         number = next(_numbers)
         items, first, attempt = chunk.items(), chunk.start, chunk.attempt
         job = IsolatedJob(items, first, attempt, number, self._group, timed=self._keep_times)

@@ -38,7 +38,7 @@ class ThreadBackend:
     Args:
         call: what to do.
         eager: whether `wait` returns whenever a job ends.
-        keep_times: whether it is noted when each item was started.
+        keep_times: whether all jobs note when each item was started.
         is_stream: whether the lists that chunks are parts of may still grow.
     """
 
@@ -86,11 +86,10 @@ class ThreadBackend:
             self._group.threads.discard(thread)
             raise
 
-    def submit(self, chunk: Chunk) -> ThreadJob:
+    def submit(self, chunk: Chunk, *, keep_times: bool = False) -> ThreadJob:
         self._group.parting = False
-        job = ThreadJob(
-            chunk, self._group, keep_times=self._keep_times, is_fixed=not self._is_stream
-        )
+        keep_times = keep_times or self._keep_times
+        job = ThreadJob(chunk, self._group, keep_times=keep_times, is_fixed=not self._is_stream)
         self._ready.put(job)
         return job
 

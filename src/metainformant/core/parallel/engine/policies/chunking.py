@@ -27,6 +27,9 @@ _DECAY = 0.5
 # A chunk takes at most this part of a fair share of what is left, which makes the last chunks
 # small (guided self-scheduling, Polychronopoulos and Kuck 1987).
 _SHARE = 0.5
+# Seconds per item below which noting the time of each would cost too much: about a tenth of a
+# microsecond.
+_QUICK_SECONDS = 1e-5
 # Seconds per item below which one worker that holds the GIL is as fast as several: they would
 # only take turns, and each turn costs as much as many such items.
 _TINY_SECONDS = 1e-6
@@ -75,6 +78,11 @@ class Chunking:
     def seconds_per_item(self) -> float:
         """The measured speed; infinite before anything was measured."""
         return self._seconds / self._items if self._items else math.inf
+
+    @property
+    def items_are_quick(self) -> bool:
+        """Whether noting the time of each item would take long, compared with the item itself."""
+        return self.seconds_per_item < _QUICK_SECONDS
 
     @property
     def one_is_enough(self) -> bool:

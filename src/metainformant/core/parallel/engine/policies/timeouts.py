@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # A timeout may fire this late: so many seconds, or this part of the timeout if that is more.
 _MAX_LATE_SECONDS = 0.05
 _MAX_LATE_FRACTION = 0.05
+# Seconds between two looks at quick items whose order of completion is wanted.
+_SAMPLE_SECONDS = 0.005
 
 
 class Timeouts:
@@ -54,7 +56,10 @@ class Timeouts:
 
     def first_wakeup(self, assignment: Assignment, now: float) -> float:
         """Return when to look at an assignment that was submitted just now."""
-        return now + (self._rest_tick if assignment.rest else self._tick)
+        if assignment.rest:
+            tick = self._rest_tick
+            return now + (tick if assignment.samples is None else min(tick, _SAMPLE_SECONDS))
+        return now + self._tick
 
     def next_wakeup(self, assignments: Iterable[Assignment], now: float) -> float:
         """Return when to look at all assignments again, in time for what will be overdue."""
