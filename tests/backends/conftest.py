@@ -7,14 +7,25 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.backends.table import FORKS, KINDS, Kind
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(kind, marks=FORKS, id=kind.name) for kind in KINDS]
+)
+def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
+    """A kind of workers, whose executor is kept for all tests of a file, if it has one."""
+    with request.param.ready() as ready:
+        yield ready
+
 
 @pytest.fixture(autouse=True)
 def _no_interpreter_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Wait for interpreters that were left behind: beside any, a process can't safely be forked."""
-    kind = request.getfixturevalue("kind").name if "kind" in request.fixturenames else ""
+    name = request.getfixturevalue("kind").name if "kind" in request.fixturenames else ""
     before = set(threading.enumerate())
     yield
-    if kind == "interpreters":
+    if name == "interpreters":
         for thread in threading.enumerate():
             if thread not in before:
                 thread.join(20)

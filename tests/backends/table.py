@@ -1,37 +1,59 @@
-"""The kinds of workers, and what each of them cannot do. Add a line here to test another."""
+"""The kinds of workers, and what each of them can't do. Add a line to `KINDS` to test another."""
 
 from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import loky
 import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.host.gil import HAS_GIL
 
-# What some kinds of workers can't do, by the tests that need it:
+# What some kinds of workers can't do, for the tests that need it:
 CONTEXT = "see the caller's context variables"
+COPIES = "refuse what can't be pickled"  # workers that share objects never have to
 IDENTITY = "hand over the very same objects"
 KILL = "end any call"
-COPIES = "refuse what can't be pickled"  # workers that share objects never have to
 FRAMES = "tell the frames of a call"  # threads without the GIL: reading them would crash
+LOG = "log slow items in this process"
+NAMES = "name its workers after the map"
 NUMPY = "import NumPy"  # which refuses to be loaded in subinterpreters
+PARTS = "hand over or take back a part of what a worker has begun"
+PREPARE = "have an initializer and a worker_state"
+SEND = "send functions"  # workers that inherit them never have to
 
 
 class Kind(NamedTuple):
-    """A kind of worker."""
+    """A kind of worker: that of a function that maps into a list, or that of an executor."""
 
     name: str
-    map: Callable[..., list[Any]]
-    options: dict[str, Any]  # for `map`
-    stream_options: dict[str, Any]  # for `imap`, `outcomes` and `aimap`
     cannot: frozenset[str]
+    list_map: Callable[..., list[Any]] | None = None
+    options: dict[str, Any] = {}  # noqa: RUF012  # for `list_map`
+    stream_options: dict[str, Any] = {}  # noqa: RUF012  # for `imap`, `outcomes` and `aimap`
+    make_executor: Callable[[], Executor] | None = None
+
+    @contextmanager
+    def ready(self) -> Iterator[Kind]:
+        """The kind, with an executor if it needs one: as long as the tests of a file take."""
+        if self.make_executor is None:
+            yield self
+            return
+        with self.make_executor() as executor:
+            yield self._replace(stream_options={"backend": executor})
 
     def run(self, func: Callable[..., Any], items: Any, max_workers: int = 1, **more: Any) -> Any:
-        return self.map(func, items, max_workers, **self.options, **more)
+        """Map into a list: for an executor, a pool does that."""
+        if self.list_map is not None:
+            return self.list_map(func, items, max_workers, **self.options, **more)
+        with parallel.Pool(max_workers=max_workers, **self.stream_options) as pool:
+            return pool.map(func, items, **more)
 
     def require(self, ability: str) -> None:
         if ability in self.cannot:
@@ -40,42 +62,51 @@ class Kind(NamedTuple):
 
 def _processes(method: str) -> Kind:
     options = {"start_method": method}
-    return Kind(
-        method,
-        parallel.process_map,
-        options,
-        {"backend": "process", **options},
-        frozenset({CONTEXT, IDENTITY}),
-    )
+    cannot = {CONTEXT, IDENTITY, *([SEND] if method == "fork" else [])}
+    stream_options = {"backend": "process", **options}
+    return Kind(method, frozenset(cannot), parallel.process_map, options, stream_options)
 
+
+# More than most tests need: whoever takes longer than others must not hold them up.
+_COUNT = 3
+_THREADS = frozenset[str]() if HAS_GIL else frozenset({FRAMES})
+_EXECUTORS = _THREADS | {CONTEXT, KILL, NAMES, PARTS, PREPARE}
+_ISOLATED = _EXECUTORS | {IDENTITY, LOG}
 
 KINDS = [
-    Kind(
-        "threads",
-        parallel.thread_map,
-        {},
-        {},
-        frozenset({KILL, COPIES} if HAS_GIL else {KILL, COPIES, FRAMES}),
-    ),
+    Kind("threads", _THREADS | {COPIES, KILL, SEND}, parallel.thread_map),
     *map(_processes, multiprocessing.get_all_start_methods()),
+    Kind(
+        "ThreadPoolExecutor",
+        _EXECUTORS | {COPIES, SEND},
+        make_executor=lambda: ThreadPoolExecutor(_COUNT),
+    ),
+    Kind(
+        "ProcessPoolExecutor",
+        _ISOLATED,
+        make_executor=lambda: ProcessPoolExecutor(_COUNT, multiprocessing.get_context("spawn")),
+    ),
+    Kind("loky", _ISOLATED, make_executor=lambda: loky.ProcessPoolExecutor(_COUNT)),
 ]
 if sys.version_info >= (3, 14):
-    KINDS.append(
+    from concurrent.futures import InterpreterPoolExecutor
+
+    KINDS += [
         Kind(
             "interpreters",
-            parallel.interpreter_map,
-            {},
-            {"backend": "interpreter"},
             frozenset({CONTEXT, IDENTITY, KILL, NUMPY}),
-        )
-    )
+            parallel.interpreter_map,
+            stream_options={"backend": "interpreter"},
+        ),
+        Kind(
+            "InterpreterPoolExecutor",
+            _ISOLATED | {NUMPY},
+            make_executor=lambda: InterpreterPoolExecutor(_COUNT),
+        ),
+    ]
 
 # A process that other tests have left threads in may still be forked, in a test.
 FORKS = [
     pytest.mark.filterwarnings("ignore:.*start_method='fork' copies:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
 ]
-every_kind = pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=FORKS, id=kind.name) for kind in KINDS]
-)
-needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="needs signals")

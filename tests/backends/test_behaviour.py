@@ -19,9 +19,20 @@ import pytest
 from metainformant.core import parallel
 
 from . import tasks
-from .table import CONTEXT, COPIES, FRAMES, IDENTITY, KILL, NUMPY, Kind, every_kind
-
-pytestmark = every_kind
+from .table import (
+    CONTEXT,
+    COPIES,
+    FRAMES,
+    IDENTITY,
+    KILL,
+    LOG,
+    NAMES,
+    NUMPY,
+    PARTS,
+    PREPARE,
+    SEND,
+    Kind,
+)
 
 # Long enough for a task that does nothing, however busy the machine is.
 TIMEOUT = 0.3
@@ -65,6 +76,8 @@ class TestOrder:
     def test_a_slow_item_never_holds_back_its_neighbours(
         self, kind: Kind, tmp_path: Path, chunk_size: int | None
     ) -> None:
+        if chunk_size is not None:  # else nothing is in the first one's chunk
+            kind.require(PARTS)
         items = [(number, str(tmp_path), 100) for number in range(100)]
         results = kind.run(tasks.first_waits_for_all, items, 2, chunk_size=chunk_size)
         assert results == list(range(100))
@@ -204,14 +217,17 @@ class TestValues:
         assert unread.__notes__[0].startswith("item 2 ")
 
     def test_a_function_that_cannot_be_sent_or_read(self, kind: Kind) -> None:
-        kind.require(COPIES)
-        if kind.name != "fork":  # where it is inherited
-            with pytest.raises(parallel.ParallelError, match=r"func=.*can't be pickled"):
-                kind.run(CallsNeverPickled(), [1])
-            with pytest.raises(parallel.ParallelError, match=r"func.* can't be read in a worker"):
-                kind.run(CallsNeverRead(), [1])
-            with pytest.raises(parallel.ParallelError, match=r"initargs=.*can't be pickled"):
-                kind.run(tasks.same, [1], initializer=print, initargs=[tasks.NeverPickled()])
+        kind.require(SEND)
+        with pytest.raises(parallel.ParallelError, match=r"func=.*can't be pickled"):
+            kind.run(CallsNeverPickled(), [1])
+        with pytest.raises(parallel.ParallelError, match=r"func.* can't be read in a worker"):
+            kind.run(CallsNeverRead(), [1])
+
+    def test_arguments_that_cannot_be_sent(self, kind: Kind) -> None:
+        kind.require(SEND)
+        kind.require(PREPARE)
+        with pytest.raises(parallel.ParallelError, match=r"initargs=.*can't be pickled"):
+            kind.run(tasks.same, [1], initializer=print, initargs=[tasks.NeverPickled()])
 
 
 class CallsNeverPickled(tasks.NeverPickled):
@@ -332,7 +348,6 @@ class TestTimeouts:
         assert isinstance(error, parallel.TaskTimeoutError)
         assert (error.index, error.seconds) == (2, TIMEOUT)
         assert error.item.startswith("('waits'")
-        assert error.worker.startswith(kind.map.__name__)
         if FRAMES not in kind.cannot:
             assert "in wait_for" in error.stack
             assert "in stuck_noted" in error.stack.split("\n")[0]
@@ -364,6 +379,8 @@ class TestTimeouts:
     def test_slow_items_are_logged_with_their_stack(
         self, kind: Kind, gate: str, caplog: pytest.LogCaptureFixture
     ) -> None:
+        kind.require(LOG)
+
         class Opener(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:
                 tasks.open_gate(gate)
@@ -456,6 +473,15 @@ class TestTold:
         results = kind.run(tasks.describe_me, range(50), chunk_size=50)
         assert results == [(index, 1, False, False) for index in range(50)]
 
+    def test_workers_are_named_after_the_map(self, kind: Kind, gate: str) -> None:
+        kind.require(NAMES)
+        assert kind.list_map is not None
+        (error,) = kind.run(tasks.stuck, [("waits", gate, 0)], timeout=0.1)
+        assert error.worker == f"{kind.list_map.__name__}-1"
+        options: dict[str, Any] = {"max_workers": 2, **kind.stream_options}
+        names = {outcome.worker for outcome in parallel.outcomes(tasks.same, range(9), **options)}
+        assert names <= {"outcomes-1", "outcomes-2"}
+
     def test_tasks_see_the_callers_context(self, kind: Kind) -> None:
         kind.require(CONTEXT)
         token = tasks.variable.set("caller")
@@ -480,6 +506,10 @@ class TestTold:
 
 
 class TestPreparation:
+    @pytest.fixture(autouse=True)
+    def _needs_preparation(self, kind: Kind) -> None:
+        kind.require(PREPARE)
+
     def test_the_initializer_comes_first(self, kind: Kind, tmp_path: Path) -> None:
         items = [(number, str(tmp_path), 2) for number in range(8)]
         results = kind.run(
@@ -588,7 +618,7 @@ class TestStreams:
             assert outcome.seconds is not None
             assert before - 0.1 <= outcome.started <= after + 0.1
             assert 0 <= outcome.seconds <= after - before
-            assert outcome.worker in ("outcomes-1", "outcomes-2")
+            assert outcome.worker
             assert outcome.attempts == 1
 
     def test_outcomes_know_when_items_ran(self, kind: Kind) -> None:

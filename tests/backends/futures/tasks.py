@@ -52,8 +52,9 @@ def leave(_: Any) -> None:
     raise SystemExit(3)
 
 
-def loop_at_one(number: int) -> int:
-    while number == 1:
+def loop_if(item: tuple[int, bool]) -> int:
+    number, loops = item
+    while loops:
         pass
     return number
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextvars
 import itertools
-import multiprocessing
 import pickle
 import subprocess
 import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.futures.backend import ExecutorBackend
+from metainformant.core.parallel.backends.futures.worker import run_request
 from metainformant.core.parallel.host.gil import HAS_GIL
+from metainformant.core.parallel.options import choose_workers, make_call
 from tests.backends.futures import tasks
+from tests.backends.table import IDENTITY, KINDS
 from tests.support import run_python
 
 
@@ -44,31 +46,11 @@ class Inline(Executor):
         self.is_shut_down = True
 
 
-def processes(count: int = 2) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
-
-
-def loky() -> Executor:
-    executor: Executor = pytest.importorskip("loky").ProcessPoolExecutor(2)
-    return executor
-
-
-def interpreters() -> Executor:
-    kind = getattr(concurrent.futures, "InterpreterPoolExecutor", None)
-    if kind is None:
-        pytest.skip("subinterpreters need Python 3.14")
-    executor: Executor = kind(2)
-    return executor
-
-
 MAKERS: dict[str, Callable[[], Executor]] = {
-    "threads": lambda: ThreadPoolExecutor(2),
-    "processes": processes,
-    "interpreters": interpreters,
+    **{kind.name: kind.make_executor for kind in KINDS if kind.make_executor is not None},
     "inline": Inline,
-    "loky": loky,
 }
-COPYING = ("processes", "interpreters", "loky")
+COPYING = {kind.name for kind in KINDS if IDENTITY in kind.cannot}
 
 
 @pytest.fixture(scope="module", params=MAKERS)
@@ -118,14 +100,41 @@ def test_raise_stops_within_the_chunk(executor: Executor) -> None:
             run(executor, tasks.leave, [1], **options)
 
 
-def test_a_timeout_is_for_one_item(executor: Executor) -> None:
-    results = run(executor, tasks.loop_at_one, range(6), chunk_size=6, timeout=0.5)
-    assert [*results[:1], *results[2:]] == [0, 2, 3, 4, 5]
-    assert isinstance(results[1], parallel.TaskTimeoutError)
-    assert results[1].index == 1
-    assert results[1].item == "1"
+@pytest.mark.parametrize("fatal", [False, True])
+def test_nothing_is_handed_over_once_a_failure_ends_the_map(fatal: bool) -> None:
+    runs: list[int] = []
+
+    def fail(number: int) -> None:
+        runs.append(number)
+        raise SystemExit if fatal else ValueError
+
+    options = {"on_error": "return" if fatal else "raise"}
+    executor = Inline()
+    call = make_call("imap", fail, choose_workers("imap", 1, executor), options)
+    backend = ExecutorBackend(call, executor, run_request)
+    backend.spawn()
+    failing, waiting = backend.submit([0], 0, 1), backend.submit([1], 1, 1)
+    assert backend.wait(0) == [failing]  # the engine does not know yet how it ended
+    assert runs == [0]
+    assert not waiting.is_ended
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_a_timeout_is_for_one_item_of_a_chunk(executor: Executor, timed: bool) -> None:
+    items = [(number, number == 2) for number in range(6)]
+    options: dict[str, Any] = {"max_workers": 1, "chunk_size": 6, "timeout": 0.5}
+    if timed:
+        found = list(parallel.outcomes(tasks.loop_if, items, backend=executor, **options))
+        results = [outcome.error or outcome.value for outcome in found]
+        assert [outcome.index for outcome in found if (outcome.seconds or 0) >= 0.4] == [2]
+    else:
+        results = run(executor, tasks.loop_if, items, **options)
+    assert [*results[:2], *results[3:]] == [0, 1, 3, 4, 5]
+    error = results[2]
+    assert isinstance(error, parallel.TaskTimeoutError)
+    assert (error.index, error.item) == (2, "(2, True)")
     if HAS_GIL:
-        assert "in loop_at_one" in results[1].stack
+        assert "in loop_if" in error.stack
 
 
 def test_retries_tell_tasks_their_attempt(executor: Executor) -> None:
@@ -251,6 +260,7 @@ def test_a_future_that_somebody_else_cancels_is_done_again() -> None:
 
 
 def test_a_broken_executor_costs_its_chunks_and_then_stops_the_map() -> None:
+    processes = MAKERS["ProcessPoolExecutor"]
     with processes() as executor, pytest.raises(parallel.ParallelError) as caught:
         run(executor, tasks.die, itertools.count(), chunk_size=2)
     assert "takes no more work: BrokenProcessPool" in str(caught.value)
