@@ -47,6 +47,15 @@ with parallel.imap(length, iter(names), on_error="raise", retries=2, rate=10) as
     for number in found:
         assert_type(number, int)
 
+with parallel.Pool("process", 2) as pool:
+    assert_type(pool.map(length, names), list[int | BaseException])
+    assert_type(pool.map(length, names, on_error="raise"), list[int])
+    assert_type(pool.imap(length, names, on_error="skip"), parallel.Results[int])
+    assert_type(pool.batch(lengths, names, 100), list[int | BaseException])
+    assert_type(pool.batch(lengths, names, on_error="raise", timeout=3), list[int])
+    records = pool.outcomes(length, names, ordered=False, deadline=60)
+    assert_type(records, parallel.Results[parallel.Outcome[str, int]])
+
 
 def insert(name: str, connection: sqlite3.Connection) -> float:
     return float(connection.total_changes + len(name))

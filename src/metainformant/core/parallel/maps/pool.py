@@ -203,8 +203,11 @@ class Pool:
         func: Task[T, R],
         items: Iterable[T],
         *,
+        chunk_size: int | None = None,
+        timeout: float | None = None,
+        ordered: bool = True,
         buffer_size: int | None = None,
-        **options: Any,
+        **options: Unpack[PoolOptions],
     ) -> Results[Outcome[T, R]]:
         """Call `func` with each item, and iterate over outcomes: see the function `outcomes`."""
         self._check("outcomes", options)
@@ -216,15 +219,46 @@ class Pool:
             options,
             buffer_size=buffer_size,
             keep_times=True,
+            chunk_size=chunk_size,
+            timeout=timeout,
+            ordered=ordered,
             on_error="return",
             **self._options,
         )
         return self._keep(outcomes_of(stream))
 
+    @overload
     def batch(
         self,
         func: Task[list[T], Iterable[R]],
         items: Iterable[T],
+        batch_size: int = 10,
+        *,
+        on_error: Literal["return"] = "return",
+        strict: bool = False,
+        chunk_size: int | None = None,
+        timeout: float | None = None,
+        ordered: bool = True,
+        **options: Unpack[PoolOptions],
+    ) -> list[R | BaseException]: ...
+    @overload
+    def batch(
+        self,
+        func: Task[list[T], Iterable[R]],
+        items: Iterable[T],
+        batch_size: int = 10,
+        *,
+        on_error: Literal["raise", "skip"],
+        strict: bool = False,
+        chunk_size: int | None = None,
+        timeout: float | None = None,
+        ordered: bool = True,
+        **options: Unpack[PoolOptions],
+    ) -> list[R]: ...
+    def batch(
+        self,
+        func: Callable[..., Iterable[Any]],
+        items: Iterable[Any],
         batch_size: int = 10,
         *,
         strict: bool = False,

@@ -1,0 +1,206 @@
+"""Each option is in all the places where it has to be: whoever forgets one fails here."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from metainformant.cli.app import map_command
+from metainformant.core import parallel
+from metainformant.core.parallel import options as options_module
+from metainformant.core.parallel.options import OPTIONS, Options
+from tests.support import ROOT
+
+OF_WORKERS = {name for name, option in OPTIONS.items() if option.of_workers}
+FOR_PROCESSES = {name for name, option in OPTIONS.items() if option.for_processes}
+# Parameters of their own in every signature: some may be passed by position, and the type of the
+# result depends on another.
+WRITTEN_OUT = {"chunk_size", "timeout", "ordered", "on_error"}
+
+# What the maps do not take, since it would contradict their name or their result.
+SENSELESS = {
+    "thread_map_unordered": {"ordered"},
+    "process_map_unordered": {"ordered"},
+    "outcomes": {"on_error"},
+    "Pool.outcomes": {"on_error"},
+}
+# Maps that have a few parameters instead of options, for code that was written for others.
+WITHOUT_OPTIONS = {"rate_limited_map"}
+
+# Options of the command that are called differently.
+IN_COMMAND = {"ordered": "unordered"}
+NOT_IN_COMMAND = {
+    "cancel": "Ctrl-C does that",
+    "slow_after": "it logs, and the command shows no log",
+    "max_abandoned": "the default suits a process that ends with its map",
+    "retry_on": "a command line has no exception classes",
+    "on_complete": "a row is written for each record anyway",
+    "initializer": "the module of the function can do that when it is imported",
+    "initargs": "see initializer",
+    "worker_state": "the module of the function can have one",
+    "start_method": "the function is found by its name, whatever the method",
+    "inner_threads": "environment variables such as OMP_NUM_THREADS do that",
+    "max_tasks_per_worker": "for functions that leak, which Python code can call better",
+    "memory_limit": "ulimit and control groups do that",
+}
+
+
+def _tree(name: str) -> ast.Module:
+    return ast.parse((ROOT / "src/metainformant/core/parallel" / name).read_text())
+
+
+def _typed_dicts() -> dict[str, set[str]]:
+    """The options in the types for type checkers, with those that they inherit."""
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(_tree("options.py")):
+        if not isinstance(node, ast.ClassDef):
+            continue
+        bases = [ast.unparse(base) for base in node.bases]
+        if "TypedDict" in bases or any(base in found for base in bases):
+            own = {
+                ast.unparse(part.target) for part in node.body if isinstance(part, ast.AnnAssign)
+            }
+            found[node.name] = own.union(*(found.get(base, set()) for base in bases))
+    return found
+
+
+class Signature(NamedTuple):
+    name: str
+    parameters: set[str]
+    rest: str | None  # what `**options` is said to be
+
+
+def _signatures() -> Iterator[Signature]:
+    """All that type checkers see of functions and methods of pools that take options."""
+    for path in sorted((ROOT / "src/metainformant/core/parallel/maps").glob("*.py")):
+        tree = _tree(f"maps/{path.name}")
+        pools = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        for prefix, body in [("", tree.body), *((f"{pool.name}.", pool.body) for pool in pools)]:
+            functions = [part for part in body if isinstance(part, ast.FunctionDef)]
+            overloaded = {part.name for part in functions if _is_overload(part)}
+            for function in functions:
+                arguments = function.args
+                if arguments.kwarg is None or arguments.kwarg.annotation is None:
+                    continue
+                if function.name in overloaded and not _is_overload(function):
+                    continue  # nobody but the interpreter sees it
+                names = {argument.arg for argument in [*arguments.args, *arguments.kwonlyargs]}
+                found = re.fullmatch(r"Unpack\[(\w+)\]", ast.unparse(arguments.kwarg.annotation))
+                yield Signature(prefix + function.name, names, found and found[1])
+
+
+def _is_overload(function: ast.FunctionDef) -> bool:
+    return any(ast.unparse(decorator) == "overload" for decorator in function.decorator_list)
+
+
+SIGNATURES = list(_signatures())
+MAPS = sorted({signature.name for signature in SIGNATURES})
+
+
+def _taken_by(name: str) -> set[str]:
+    """The options that a map should take, by its kind of workers."""
+    taken = set(OPTIONS) - SENSELESS.get(name, set())
+    if name.startswith("Pool."):
+        return taken - OF_WORKERS
+    if name in ("thread_map", "thread_map_unordered", "parallel_batch", "interpreter_map"):
+        return taken - FOR_PROCESSES
+    return taken
+
+
+def test_options_have_an_attribute_each() -> None:
+    assert list(inspect.get_annotations(Options)) == list(OPTIONS)
+
+
+def test_type_checkers_know_each_option() -> None:
+    types = _typed_dicts()
+    assert types["PoolOptions"] == set(OPTIONS) - OF_WORKERS - WRITTEN_OUT
+    assert types["MapOptions"] == set(OPTIONS) - FOR_PROCESSES - WRITTEN_OUT
+    assert types["ProcessOptions"] == set(OPTIONS) - WRITTEN_OUT
+    assert not hasattr(options_module, "PoolOptions")  # that is why the source is read
+
+
+def test_every_map_has_a_signature_here() -> None:
+    named = {
+        name
+        for name in parallel.__all__
+        if inspect.isfunction(function := getattr(parallel, name))
+        and "func" in inspect.signature(function).parameters
+    }
+    methods = {"Pool.batch", "Pool.imap", "Pool.map", "Pool.outcomes"}
+    assert set(MAPS) == (named - WITHOUT_OPTIONS) | methods
+
+
+@pytest.mark.parametrize("signature", SIGNATURES, ids=lambda signature: signature.name)
+def test_signatures_have_each_option(signature: Signature) -> None:
+    assert signature.rest is not None, "**options must be one of the TypedDicts"
+    typed = _typed_dicts()[signature.rest]
+    assert not typed & signature.parameters
+    of_its_own = {"self", "func", "items", "max_workers", "backend", "buffer_size", "batch_size"}
+    of_its_own |= {"strict"}
+    assert (typed | signature.parameters) - of_its_own == _taken_by(signature.name)
+
+
+def _call(name: str) -> Callable[..., Any]:
+    if name.startswith("Pool."):
+        function: Callable[..., Any] = getattr(parallel.Pool(), name.removeprefix("Pool."))
+        return function
+    function = getattr(parallel, name)
+    if name in ("imap", "outcomes", "aimap"):
+        return lambda *items, **options: function(*items, **{"backend": "process", **options})
+    return function
+
+
+@pytest.mark.parametrize("name", [name for name in MAPS if name != "interpreter_map"])
+def test_maps_take_each_option_and_no_other(name: str) -> None:
+    call, taken = _call(name), _taken_by(name)
+    call(len, [], **{option: OPTIONS[option].default for option in taken})
+    for option in [*(set(OPTIONS) - taken), "misspelt"]:
+        with pytest.raises(TypeError, match=option):
+            call(len, [], **{option: None})
+
+
+def test_pools_have_what_belongs_to_workers() -> None:
+    parameters = set(inspect.signature(parallel.Pool).parameters)
+    assert parameters == {"backend", "max_workers", *OF_WORKERS}
+
+
+def test_the_documents_explain_each_option() -> None:
+    text = (ROOT / "docs" / "options.md").read_text()
+    heads = re.findall(r"^\*\*`\w+`\*\*.*?:", text, re.MULTILINE)
+    explained = [name for head in heads for name in re.findall(r"`(\w+)`", head)]
+    assert set(OPTIONS) <= set(explained)
+    assert len(explained) == len(set(explained))
+
+
+def _arguments_of(function: Callable[..., Any]) -> set[str]:
+    """The names below `Args:` in its docstring."""
+    text = inspect.getdoc(function) or ""
+    section = text.split("Args:\n")[1].split("\n\n")[0]
+    heads = re.findall(r"^    (\w[\w, ]*):", section, re.MULTILINE)
+    return {name for head in heads for name in head.split(", ")}
+
+
+def test_docstrings_explain_each_option() -> None:
+    threads = _arguments_of(parallel.thread_map)
+    assert set(OPTIONS) - FOR_PROCESSES <= threads
+    assert _arguments_of(parallel.process_map) >= FOR_PROCESSES  # which refers to thread_map
+
+
+def test_the_command_has_each_option_or_a_reason() -> None:
+    parameters = {parameter.name for parameter in map_command.params}
+    there = {name for name in OPTIONS if IN_COMMAND.get(name, name) in parameters}
+    assert there.isdisjoint(NOT_IN_COMMAND)
+    assert there | set(NOT_IN_COMMAND) == set(OPTIONS)
+    assert all(NOT_IN_COMMAND.values())
+
+
+def test_the_documents_explain_each_option_of_the_command() -> None:
+    text = (ROOT / "docs" / "command-line.md").read_text()
+    flags = [flag for parameter in map_command.params for flag in parameter.opts]
+    for flag in flags:
+        assert not flag.startswith("--") or f"`{flag}" in text, flag
