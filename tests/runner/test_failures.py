@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -15,15 +14,6 @@ from tests.runner.tasks import double, fail_on_odd
 
 
 class TestFailures:
-    def test_a_failure_is_the_value_of_its_slot(self) -> None:
-        results = parallel.thread_map(fail_on_odd, range(5))
-        assert results[0::2] == [0, 2, 4]
-        for index in (1, 3):
-            error = results[index]
-            assert isinstance(error, ValueError)
-            assert str(error) == f"odd: {index}"
-            assert error.__notes__ == [f"item {index} ({index}), attempt 1"]
-
     def test_a_failure_keeps_the_traceback_of_the_task_alone(self) -> None:
         (error,) = parallel.thread_map(fail_on_odd, [1])
         assert isinstance(error, ValueError)
@@ -37,58 +27,6 @@ class TestFailures:
         (error,) = parallel.thread_map(int, ["x"])
         assert isinstance(error, ValueError)
         assert error.__traceback__ is not None
-
-    def test_a_cause_is_kept(self) -> None:
-        def task(_: int) -> None:
-            try:
-                raise KeyError("inner")
-            except KeyError as error:
-                raise ValueError("outer") from error
-
-        (error,) = parallel.thread_map(task, [1])
-        assert isinstance(error, ValueError)
-        assert isinstance(error.__cause__, KeyError)
-
-    def test_returning_an_exception_is_not_failing(self) -> None:
-        value = ValueError("a value")
-        assert parallel.thread_map(lambda _: value, [1], on_error="raise") == [value]
-        assert not hasattr(value, "__notes__")
-
-    def test_skip_leaves_failures_out(self) -> None:
-        assert parallel.thread_map(fail_on_odd, range(6), on_error="skip") == [0, 2, 4]
-        unordered = parallel.thread_map_unordered(fail_on_odd, range(6), on_error="skip")
-        assert sorted(unordered) == [0, 2, 4]
-
-    def test_raise_stops_and_raises_the_failure(self) -> None:
-        started = []
-
-        def task(number: int) -> None:
-            started.append(number)
-            raise ValueError("first")
-
-        with pytest.raises(ValueError, match="first") as caught:
-            parallel.thread_map(task, range(1000), max_workers=1, on_error="raise")
-        assert caught.value.__notes__ == ["item 0 (0), attempt 1"]
-        assert started == [0]
-
-    def test_raise_does_not_wait_for_tasks_in_flight(self) -> None:
-        release = threading.Event()
-        running = threading.Event()
-
-        def task(number: int) -> None:
-            if number == 0:
-                running.set()
-                release.wait(30)
-            else:
-                assert running.wait(30)
-                raise ValueError("now")
-
-        try:
-            with pytest.raises(ValueError, match="now"):
-                parallel.thread_map(task, range(2), on_error="raise")
-            assert not release.is_set()
-        finally:
-            release.set()
 
     def test_raise_without_failures_returns_all(self) -> None:
         assert parallel.thread_map(double, range(50), on_error="raise") == [

@@ -69,18 +69,3 @@ class TestIncompleteListsRaise:
         assert len(results) == 5000
         assert results[:2] == [0, 1]
         assert [type(result) for result in results[2:4]] == [ValueError] * 2
-
-
-def test_a_deadline_is_raised_with_the_results_so_far(release: threading.Event) -> None:
-    def task(number: int) -> int:
-        if number == 3:
-            release.wait(60)
-        return number
-
-    with pytest.raises(parallel.TaskCancelledError) as caught:
-        parallel.thread_map(task, range(6), 1, deadline=0.2, on_error="raise")
-    error = caught.value
-    assert (error.index, error.started) == (3, True)
-    assert error.results is not None
-    assert error.results[:3] == [0, 1, 2]
-    assert [type(result) for result in error.results[3:]] == [parallel.TaskCancelledError] * 3

@@ -126,15 +126,14 @@ def test_the_initializer_comes_first_and_once_per_worker() -> None:
 
 
 @pytest.mark.parametrize("what", ["initializer", "worker_state"])
-@pytest.mark.parametrize("how", ["list", "stream"])
-def test_a_worker_that_cannot_be_prepared_stops_the_map_with_the_cause(what: str, how: str) -> None:
+def test_a_worker_that_cannot_be_prepared_stops_a_stream_with_the_cause(what: str) -> None:
     def fails() -> None:
         raise FileNotFoundError("no index")
 
     options: dict[str, Any] = {what: fails}
     message = rf"{what}.*FileNotFoundError: no index"
     with pytest.raises(parallel.ParallelError, match=message) as info:
-        RUN[how](abs, range(3), **options)
+        list(parallel.imap(abs, range(3), **options))
     assert isinstance(info.value.__cause__, FileNotFoundError)
 
 
@@ -186,12 +185,3 @@ def test_an_initializer_that_does_not_end_keeps_nobody_either(limit: str) -> Non
     assert not release.is_set()
     assert {type(result) for result in results} == {parallel.TaskCancelledError}
     release.set()
-
-
-def test_a_state_that_cannot_be_closed_is_told() -> None:
-    class Full:
-        def close(self) -> None:
-            raise OSError("disk full")
-
-    with pytest.raises(parallel.ParallelError, match="could not be closed: OSError: disk full"):
-        parallel.thread_map(lambda item, _: item, range(3), 1, worker_state=Full)

@@ -11,28 +11,7 @@ import time
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.host.gil import HAS_GIL
 from tests.support import run_python
-
-
-def test_a_hung_task_becomes_an_error_in_its_slot(release: threading.Event) -> None:
-    def task(number: int) -> int:
-        if number == 2:
-            release.wait(60)
-        return number
-
-    results = parallel.thread_map(task, range(5), timeout=0.1)
-    assert [results[index] for index in (0, 1, 3, 4)] == [0, 1, 3, 4]
-    error = results[2]
-    assert isinstance(error, parallel.TaskTimeoutError)
-    assert isinstance(error, TimeoutError)
-    assert isinstance(error, parallel.ParallelError)
-    assert (error.index, error.item, error.seconds) == (2, "2", 0.1)
-    assert error.worker.startswith("thread_map-")
-    assert error.worker in str(error)
-    if HAS_GIL:
-        assert "release.wait" in error.stack
-    assert "threads.py" not in error.stack
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -52,17 +31,6 @@ def test_finished_and_waiting_neighbours_in_a_chunk_are_kept(
     assert isinstance(results[hung], parallel.TaskTimeoutError)
     assert [results[n] for n in range(10) if n != hung] == [n for n in range(10) if n != hung]
     assert sorted(runs) == list(range(10))
-
-
-def test_the_place_of_a_hung_task_is_used_again(release: threading.Event) -> None:
-    results = parallel.thread_map(
-        lambda number: release.wait(60) if number < 3 else number,
-        range(6),
-        max_workers=1,
-        timeout=0.05,
-    )
-    assert results[3:] == [3, 4, 5]
-    assert all(isinstance(result, parallel.TaskTimeoutError) for result in results[:3])
 
 
 def test_a_late_result_is_ignored(release: threading.Event) -> None:
@@ -86,21 +54,6 @@ def test_the_clock_starts_with_the_task_not_with_the_call() -> None:
     """Twenty tasks in a row take far longer than the limit of one."""
     results = parallel.thread_map(time.sleep, [0.02] * 20, max_workers=1, timeout=0.3)
     assert results == [None] * 20
-
-
-def test_a_timeout_may_be_raised(release: threading.Event) -> None:
-    with pytest.raises(parallel.TaskTimeoutError, match="item 0"):
-        parallel.thread_map(lambda _: release.wait(60), range(3), timeout=0.05, on_error="raise")
-
-
-def test_a_timeout_may_be_skipped(release: threading.Event) -> None:
-    results = parallel.thread_map(
-        lambda number: release.wait(60) if number == 1 else number,
-        range(3),
-        timeout=0.05,
-        on_error="skip",
-    )
-    assert results == [0, 2]
 
 
 def test_a_hung_thread_ends_with_its_task(release: threading.Event) -> None:
