@@ -8,9 +8,13 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from metainformant.core import parallel
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parent.parent  # of the project
 
@@ -36,18 +40,21 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def wait_until(condition: Callable[[], T]) -> T:
+    """Wait until the condition is true, and return what it was then. Fail after a minute."""
+    until = time.monotonic() + 60
+    while not (found := condition()):
+        assert time.monotonic() < until, "the condition never came true"
+        time.sleep(0.001)
+    return found
+
+
 def wait_for_other_threads(before: set[threading.Thread]) -> None:
     """Wait until all threads but those are gone. Some may just be starting, or start others."""
-    until = time.monotonic() + 30
-    while left := set(threading.enumerate()) - before:
-        assert time.monotonic() < until, left
-        time.sleep(0.001)
+    wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 def wait_until_ended(error: object) -> None:
     """Wait until the call that timed out has ended."""
     assert isinstance(error, parallel.TaskTimeoutError)
-    until = time.monotonic() + 30
-    while error.running and time.monotonic() < until:
-        time.sleep(0.001)
-    assert not error.running
+    wait_until(lambda: not error.running)

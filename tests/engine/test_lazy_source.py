@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Iterator
 
 from metainformant.core.parallel.engine.lazy_source import StreamSource
+from tests.support import wait_until
 
 
 def take(source: StreamSource) -> int:
     """What the engine would get, if it looks as often as it is told to."""
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        chunk = source.take(1)
-        if chunk is not None:
-            item: int = chunk.item(chunk.start)
-            return item
-        time.sleep(0.001)
-    raise AssertionError("nothing came")
+    chunk = wait_until(lambda: source.take(1))
+    assert chunk is not None
+    item: int = chunk.item(chunk.start)
+    return item
 
 
 def test_an_engine_that_waits_looks_into_a_step_that_begins_later() -> None:

@@ -12,7 +12,7 @@ from contextlib import aclosing
 import pytest
 
 from metainformant.core import parallel
-from tests.support import wait_for_other_threads
+from tests.support import wait_for_other_threads, wait_until
 
 
 def test_results_come_in_order_and_failures_in_their_place() -> None:
@@ -43,49 +43,43 @@ def test_many_items_and_all_options() -> None:
 
 
 def test_the_loop_is_never_blocked() -> None:
-    release = threading.Event()
+    turned, turned_again = threading.Event(), threading.Event()
 
     def numbers() -> Iterator[int]:
         yield 0
-        assert release.wait(30)  # a blocked input
+        assert turned.wait(30)  # a blocked input
         yield 1
 
     def task(number: int) -> int:
         if number:
-            time.sleep(0.2)
+            assert turned_again.wait(30)  # a slow task
         return number
 
     async def main() -> None:
-        turns = 0
-
         async def others() -> None:
-            nonlocal turns
-            while True:
-                await asyncio.sleep(0.001)
-                turns += 1
-                if turns == 20:
-                    release.set()
+            for event in (turned, turned_again):
+                for _ in range(20):
+                    await asyncio.sleep(0.001)
+                event.set()
 
         beside = asyncio.create_task(others())
         assert [number async for number in parallel.aimap(task, numbers())] == [0, 1]
-        beside.cancel()
-        assert turns > 40
+        await beside
 
     asyncio.run(main())
 
 
 def test_cancelling_the_consumer_cancels_the_map() -> None:
     before = set(threading.enumerate())
-    cancelled = threading.Event()
+    running, cancelled = threading.Event(), threading.Event()
 
     def task(number: int) -> int:
         current = parallel.current_task()
         assert current is not None
-        while number == 3:
-            time.sleep(0.001)
-            if current.cancelled():
-                cancelled.set()
-                break
+        if number == 3:
+            running.set()
+            wait_until(current.cancelled)
+            cancelled.set()
         return number
 
     async def consume() -> None:
@@ -94,7 +88,8 @@ def test_cancelling_the_consumer_cancels_the_map() -> None:
 
     async def main() -> None:
         consumer = asyncio.create_task(consume())
-        await asyncio.sleep(0.1)
+        while not running.is_set():
+            await asyncio.sleep(0.001)
         consumer.cancel()
         with pytest.raises(asyncio.CancelledError):
             await consumer

@@ -20,6 +20,8 @@ import pytest
 from metainformant.core import parallel
 from metainformant.core.parallel.backends.ipc.channel import Channel
 from metainformant.core.parallel.backends.isolated import messages, worker_group
+from tests.backends import tasks
+from tests.support import wait_until
 
 
 def same(item: Any) -> Any:
@@ -27,11 +29,6 @@ def same(item: Any) -> Any:
 
 
 def same_with(_: bytes, item: Any) -> Any:
-    return item
-
-
-def nap(item: int) -> int:
-    time.sleep(0.05)
     return item
 
 
@@ -56,9 +53,15 @@ def hang_at_3(item: int) -> int:
 
 
 def wait_for(path: Path) -> int:
-    while not path.exists():
-        time.sleep(0.001)
+    tasks.wait_for(path)
     return os.getpid()
+
+
+def meet_a_twin(item: tuple[int, Path]) -> int:
+    """Wait until the other worker is at work too."""
+    number, directory = item
+    tasks.meet(directory, number, 2)
+    return number
 
 
 def total(batch: list[int]) -> list[int]:
@@ -130,25 +133,29 @@ def test_a_function_that_cannot_be_read(pool: parallel.Pool) -> None:
 
 
 class Late:
-    """Makes all workers but the first one take their time to be ready."""
+    """Makes all workers but the first one wait for a gate before they are ready."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, first: Path, gate: Path) -> None:
+        self.first = first
+        self.gate = gate
 
     def __call__(self) -> None:
         try:
-            self.path.touch(exist_ok=False)
+            self.first.touch(exist_ok=False)
         except FileExistsError:
-            time.sleep(0.5)
+            tasks.wait_for(self.gate)
 
 
 def test_a_function_that_was_read_too_late(tmp_path: Path) -> None:
     """A worker that was sent it, and is ready after the map is over, tells nobody else of it."""
-    with parallel.Pool("process", 2, initializer=Late(tmp_path / "first")) as pool:
+    gate, both = tmp_path / "gate", tmp_path / "both"
+    both.mkdir()
+    with parallel.Pool("process", 2, initializer=Late(tmp_path / "first", gate)) as pool:
         with pytest.raises(parallel.ParallelError, match=r"func can't be read in a worker"):
             pool.map(Unreadable(), range(2), chunk_size=1)
-        # Both workers take part: this takes longer than the late one needs to be ready.
-        assert pool.map(nap, range(30), chunk_size=1) == list(range(30))
+        gate.touch()
+        items = [(number, both) for number in range(30)]
+        assert pool.map(meet_a_twin, items, chunk_size=1) == list(range(30))
         with pytest.raises(parallel.ParallelError, match=r"func can't be read in a worker"):
             pool.map(Unreadable(), range(2), chunk_size=1)
 
@@ -190,7 +197,7 @@ def test_a_worker_that_could_not_read_its_function_is_kept(tmp_path: Path) -> No
             pool.map(OnlyOnce(tmp_path / "read"), range(6), chunk_size=1)
         assert caught.value.results is not None
         assert caught.value.results[:3] == [0, 1, 2]
-        assert pool.map(nap, range(6), chunk_size=1) == list(range(6))
+        assert pool.map(same, range(6), chunk_size=1) == list(range(6))
 
 
 def test_a_function_that_cannot_be_sent_is_not_mistaken_for_the_last_one(
@@ -211,14 +218,14 @@ def test_a_function_that_cannot_be_sent_is_not_mistaken_for_the_last_one(
     assert isinstance(pool.map(pid, ["a"])[0], int)
 
 
-def test_functions_do_not_fill_the_pipe_of_a_worker_that_is_not_ready() -> None:
-    with parallel.Pool("process", 1, initializer=partial(time.sleep, 4)) as pool:
-        began = time.monotonic()
-        for number in range(4):
+def test_functions_do_not_fill_the_pipe_of_a_worker_that_is_not_ready(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with parallel.Pool("process", 1, initializer=partial(tasks.wait_for, gate)) as pool:
+        for number in range(4):  # if it waited for the worker, it would wait for ever
             func = partial(same_with, bytes([number]) * 25_000)
             (result,) = pool.map(func, [1], deadline=0.1)
             assert isinstance(result, parallel.TaskCancelledError)
-        assert time.monotonic() - began < 3
+        gate.touch()
         assert pool.map(same, [1]) == [1]
 
 
@@ -272,10 +279,7 @@ def test_maps_in_several_threads_have_a_worker_each(pool: parallel.Pool, tmp_pat
     for thread in threads:
         thread.join(60)
     assert sorted(results) == [0, 1, 2, 3]
-    until = time.monotonic() + 60
-    while len(multiprocessing.active_children()) > 2:  # those that were too many end
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_until(lambda: len(multiprocessing.active_children()) <= 2)  # the others end
 
 
 @pytest.mark.parametrize("backend", ["thread", "process"])
@@ -332,8 +336,7 @@ def test_closing_it_while_a_map_is_running(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=use)
     thread.start()
-    while not multiprocessing.active_children():
-        time.sleep(0.001)
+    wait_until(multiprocessing.active_children)
     pool.close()
     gate.touch()
     thread.join(60)

@@ -5,22 +5,28 @@ from __future__ import annotations
 import io
 import sys
 import threading
-import time
 from typing import Any
 
 import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.observe import progress_bar as reporting
-from tests.support import run_python
+from tests.support import run_python, wait_until
 
 
 def test_a_function_gets_snapshots_and_the_end() -> None:
     seen: list[parallel.Progress] = []
     attempts: list[int] = []
+    half = threading.Event()
+
+    def tell(progress: parallel.Progress) -> None:
+        seen.append(progress)
+        if progress.done >= 10:
+            half.set()
 
     def task(number: int) -> int:
-        time.sleep(0.02)
+        if number == 10:
+            assert half.wait(30)
         if number == 3:
             raise ValueError
         if number == 4:
@@ -29,13 +35,11 @@ def test_a_function_gets_snapshots_and_the_end() -> None:
                 raise OSError
         return number
 
-    parallel.thread_map(
-        task, range(20), 2, progress=seen.append, retries=1, retry_on=OSError, backoff=0
-    )
+    parallel.thread_map(task, range(20), 2, progress=tell, retries=1, retry_on=OSError, backoff=0)
     assert len(seen) >= 2
     last = seen[-1]
     assert last[:7] == (20, 19, 1, 0, 1, 0, 20)
-    assert last.elapsed >= 0.2
+    assert last.elapsed > 0
     assert [one.done for one in seen] == sorted(one.done for one in seen)
     assert all(one.running <= 2 for one in seen)
     assert any(0 < one.done < 20 for one in seen)
@@ -120,12 +124,15 @@ def test_lines_where_there_is_no_terminal(
 
     monkeypatch.setattr(reporting, "_LINE_EVERY", 0.1)
 
-    def slow(_: int) -> None:
-        time.sleep(0.1)
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+
+    def slow(number: int) -> None:
+        wait_until(lambda: written.getvalue().count("\n") >= min(number, 2))
         raise ValueError
 
     parallel.thread_map(slow, range(5), max_workers=1, progress=True)
-    lines = capsys.readouterr().err.splitlines()
+    lines = written.getvalue().splitlines()
     assert lines[0].startswith("thread_map: ")
     assert len(lines) >= 3
     assert "5 of 5 (100%) done, 5 failed, " in lines[-1]

@@ -17,16 +17,16 @@ class TestSlowItems:
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         def dawdle(number: int) -> int:
-            time.sleep(0.3 if number in (2, 5) else 0)
+            time.sleep(0.6 if number in (2, 5) else 0)
             return number
 
-        results = parallel.thread_map(dawdle, range(8), max_workers=2, slow_after=0.05)
+        results = parallel.thread_map(dawdle, range(8), max_workers=2, slow_after=0.25)
         assert results == list(range(8))
         records = [r for r in caplog.records if r.name == "metainformant.parallel"]
         told = [record.getMessage().split(" has been")[0] for record in records]
         assert sorted(told) == ["thread_map: item 2 (2)", "thread_map: item 5 (5)"]
         assert all(record.levelno == logging.WARNING for record in records)
-        assert "thread_map: item 2 (2) has been running for 0.0" in caplog.text
+        assert "thread_map: item 2 (2) has been running for 0." in caplog.text
         if HAS_GIL:
             assert "in dawdle" in caplog.text
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import pytest
 
 from metainformant.core import parallel
+from tests.support import wait_for_other_threads, wait_until
 
 
 class TestOnComplete:
@@ -45,15 +45,17 @@ class TestOnComplete:
         assert sorted(calls) == [(0, [3, 1], [1, 3]), (1, [2], [2])]
 
     @pytest.mark.parametrize("how", ["list", "stream"])
-    def test_the_map_stops_if_it_raises(self, how: str) -> None:
+    def test_the_map_stops_if_it_raises(self, how: str, release: threading.Event) -> None:
         def tell(index: int, item: int, result: int) -> None:
             raise OSError("disk full")
 
+        before = set(threading.enumerate())
         started: list[int] = []
 
         def task(item: int) -> int:
             started.append(item)
-            time.sleep(0.01)
+            if item:
+                release.wait(60)
             return item
 
         run: Any = (
@@ -62,5 +64,9 @@ class TestOnComplete:
             else lambda *a, **options: list(parallel.imap(*a, **options))
         )
         with pytest.raises(OSError, match="disk full"):
-            run(task, range(1000), on_complete=tell)
-        assert len(started) < 500
+            run(task, range(1000), max_workers=2, on_complete=tell)
+        # A stream is stopped by its driver, which may take a moment.
+        wait_until(lambda: not any("driver" in thread.name for thread in threading.enumerate()))
+        release.set()
+        wait_for_other_threads(before)
+        assert len(started) <= 3

@@ -21,31 +21,33 @@ class TestInterruptsAndExits:
             from metainformant.core import parallel
             where = {where!r}
             hang = threading.Event()
-            times = []
+            times, started = [], itertools.count()
             def strike():
                 times.append(time.monotonic())
                 os.kill(os.getpid(), signal.SIGINT)
-            def reading():
+            def numbers(blocks):
                 for number in itertools.count():
-                    if number == 500:
-                        threading.Timer(0.05, strike).start()
-                    if number > 500:
-                        time.sleep(0.01)
+                    if number == 100_000:
+                        strike()
+                        if blocks:
+                            hang.wait()
                     yield number
+            def task(number):
+                # With hung tasks, when some have been given up.
+                if next(started) == number:
+                    strike()
+                hang.wait()
             try:
                 if where == "while reading":
-                    for _ in parallel.outcomes(abs, reading()):
+                    for _ in parallel.outcomes(abs, numbers(blocks=True)):
                         pass
                 elif where == "while waiting":
-                    threading.Timer(0.2, strike).start()
-                    parallel.thread_map(hang.wait, [60])
+                    parallel.thread_map(task, [0])
                 elif where == "while delivering":
-                    threading.Timer(0.2, strike).start()
-                    for _ in parallel.outcomes(abs, itertools.count()):
+                    for _ in parallel.outcomes(abs, numbers(blocks=False)):
                         pass
                 else:
-                    threading.Timer(0.5, strike).start()
-                    parallel.thread_map(lambda _: hang.wait(), range(900), 100, timeout=0.2)
+                    parallel.thread_map(task, [150] * 900, 100, timeout=0.2)
             except KeyboardInterrupt:
                 print(time.monotonic() - times[0] < 1.5)
             """

@@ -27,38 +27,32 @@ class TestOrder:
 
         def task(number: int) -> int:
             assert gates[number].wait(30)
-            if number in follower:
-                # Far apart enough for the map to see the order.
-                threading.Timer(0.05, gates[follower[number]].set).start()
             return number
 
-        assert parallel.thread_map_unordered(task, range(4), max_workers=4) == order
+        def tell(index: int, _item: int, _result: int) -> None:
+            if index in follower:
+                gates[follower[index]].set()
 
-    def test_single_items_come_in_order_of_completion_too(self) -> None:
-        ends: dict[int, float] = {}
-
-        def task(number: int) -> int:
-            time.sleep(0.25 if number == 0 else 0.1)
-            ends[number] = time.monotonic()
-            return number
-
-        order = parallel.thread_map_unordered(task, range(8), max_workers=2, on_error="raise")
-        times = [ends[number] for number in order]
-        assert all(later > earlier - 0.02 for earlier, later in itertools.pairwise(times))
+        results = parallel.thread_map_unordered(task, range(4), max_workers=4, on_complete=tell)
+        assert results == order
 
     def test_completion_order_is_seen_inside_chunks(self) -> None:
         """Fast items of a chunk that a slow one holds up come before it."""
-        hold = threading.Event()
+        others = threading.Semaphore(0)  # released for each that is delivered
 
         def task(number: int) -> int:
             if number == 3:
-                assert hold.wait(30)
-            if number == 9:
-                threading.Timer(0.05, hold.set).start()
+                assert all(others.acquire(timeout=30) for _ in range(9))
             return number
 
         results = parallel.thread_map(
-            task, range(10), max_workers=2, chunk_size=5, ordered=False, on_error="raise"
+            task,
+            range(10),
+            max_workers=2,
+            chunk_size=5,
+            ordered=False,
+            on_error="raise",
+            on_complete=lambda *_: others.release(),
         )
         assert sorted(results) == list(range(10))
         assert results[-1] == 3

@@ -83,36 +83,37 @@ def test_an_outcome_is_a_plain_record() -> None:
 
 
 def test_a_slow_input_delays_no_result_that_is_there() -> None:
-    """A result is yielded before the input is asked for many more items."""
-    read = 0
+    """A result is yielded while the input takes its time to give the next item."""
+    delivered = threading.Semaphore(0)
 
     def slow() -> Iterator[int]:
-        nonlocal read
-        for read in range(1, 30):
-            time.sleep(0.02)
-            yield read
+        for number in range(30):
+            yield number
+            assert delivered.acquire(timeout=30)
 
-    stream = parallel.outcomes(abs, slow(), max_workers=8)
-    ahead = [read - outcome.item for outcome in stream]
-    assert len(ahead) == 29
-    assert max(ahead[2:]) <= 4
+    found = []
+    for outcome in parallel.outcomes(abs, slow(), max_workers=8):
+        found.append(outcome.value)
+        delivered.release()
+    assert found == list(range(30))
 
 
 def test_a_slow_consumer_makes_no_timeout_early() -> None:
-    ended_at: dict[int, float] = {}
+    """Two items in a row take longer than the limit of one, and nobody looks meanwhile."""
+    ended = threading.Semaphore(0)
 
     def task(number: int) -> int:
-        time.sleep(0.3 if number else 0.05)
-        ended_at[number] = time.monotonic()
+        time.sleep(0.4 if number else 0)
+        ended.release()
         return number
 
     stream = parallel.outcomes(
-        task, range(4), max_workers=2, chunk_size=2, ordered=False, timeout=0.45
+        task, range(4), max_workers=2, chunk_size=2, ordered=False, timeout=0.75
     )
+    assert next(stream).index == 0
+    assert all(ended.acquire(timeout=30) for _ in range(4))
     for outcome in stream:
         assert outcome.ok, outcome.error
-        if outcome.index == 0:
-            time.sleep(0.5)
 
 
 def test_outcomes_tell_when_where_and_for_how_long() -> None:

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from metainformant.core import parallel
+from tests.support import wait_for_other_threads
 
 # What is run by default takes a few seconds. To look for something rare: PARALLEL_STRESS=10000.
 MAPS = int(os.environ.get("PARALLEL_STRESS", "300"))
@@ -103,7 +104,4 @@ def test_many_maps_with_random_faults() -> None:
             raise
         finally:
             faults.release.set()
-    until = time.monotonic() + 1
-    while set(threading.enumerate()) - before and time.monotonic() < until:
-        time.sleep(0.01)
-    assert set(threading.enumerate()) <= before, "a thread outlived the last stuck task by 1 s"
+    wait_for_other_threads(before)  # none outlives the last stuck task

@@ -6,15 +6,13 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.backends import tasks
 from tests.backends.table import FORKS, KINDS
-from tests.support import ROOT, without_coverage
+from tests.support import ROOT, wait_until, without_coverage
 
 METHODS = [kind.name for kind in KINDS if "start_method" in kind.options]
 every_method = pytest.mark.parametrize(
@@ -34,15 +32,8 @@ def is_alive(pid: int) -> bool:
         return not os.path.isdir("/proc/self")
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
-def wait_until_gone(pids: list[int], seconds: float = 30) -> None:
-    wait_until(lambda: not any(map(is_alive, pids)), seconds)
+def wait_until_gone(pids: list[int]) -> None:
+    wait_until(lambda: not any(map(is_alive, pids)))
 
 
 class Child:

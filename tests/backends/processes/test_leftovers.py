@@ -15,7 +15,8 @@ from metainformant.core import parallel
 from metainformant.core.parallel.backends.ipc.channel import Channel
 from tests.backends import tasks
 from tests.backends.processes import tasks as process_tasks
-from tests.backends.processes.support import every_method, is_alive, linux, wait_until
+from tests.backends.processes.support import every_method, is_alive, linux
+from tests.support import wait_until
 
 
 @linux
