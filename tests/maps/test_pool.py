@@ -120,7 +120,7 @@ def test_all_maps(pool: parallel.Pool) -> None:
 @pytest.mark.parametrize("task", [die_at_3, hang_at_3, fail])
 def test_it_is_as_good_as_new_after_failures(pool: parallel.Pool, task: Any) -> None:
     for _ in range(3):
-        results = pool.map(task, range(6), timeout=0.2, chunk_size=2)
+        results = pool.map(task, range(6), timeout=0.3, chunk_size=2)
         assert isinstance(results[3], Exception)
         assert pool.map(same, range(10)) == list(range(10))
 

@@ -60,7 +60,7 @@ class TestImap:
                 release.wait(60)
             return number
 
-        stream = parallel.imap(task, numbers(), max_workers=2, timeout=0.1)
+        stream = parallel.imap(task, numbers(), max_workers=2, timeout=0.3)
         try:
             results = [next(stream) for _ in range(5)]
         finally:

@@ -50,7 +50,7 @@ def test_timeouts_are_counted_apart() -> None:
     seen: list[parallel.Progress] = []
     try:
         parallel.thread_map(
-            lambda n: release.wait(60) if n else n, [0, 1], timeout=0.05, progress=seen.append
+            lambda n: release.wait(60) if n else n, [0, 1], timeout=0.3, progress=seen.append
         )
     finally:
         release.set()
@@ -96,7 +96,7 @@ class TestTheLastReport:
             last = self.seen(
                 lambda n: release.wait(60) if n == 3 else n,
                 range(9),
-                deadline=0.25,
+                deadline=1,
                 on_error="raise",
             )
         finally:

@@ -108,7 +108,7 @@ class TestBatch:
             return batch
 
         try:
-            results = parallel.parallel_batch(task, range(4), 2, timeout=0.1, ordered=False)
+            results = parallel.parallel_batch(task, range(4), 2, timeout=0.3, ordered=False)
         finally:
             hang.set()
         assert results[:2] == [2, 3]

@@ -26,7 +26,7 @@ class TestIncompleteListsRaise:
         return caught.value
 
     def test_a_deadline(self, release: threading.Event) -> None:
-        error = self.stopped(release, on_error="skip", deadline=0.3)
+        error = self.stopped(release, on_error="skip", deadline=1)
         assert isinstance(error, parallel.TaskCancelledError)
         assert (error.index, error.started) == (4, True)
         assert error.results == [0, 1, 3]

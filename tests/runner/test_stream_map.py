@@ -66,7 +66,7 @@ def test_timeouts_hold_in_streams() -> None:
                 lambda number: release.wait(60) if number == 1 else number,
                 range(4),
                 max_workers=1,
-                timeout=0.05,
+                timeout=0.3,
             )
         )
     finally:

@@ -26,7 +26,7 @@ def test_tracebacks_and_stacks_begin_in_the_task() -> None:
         raise ValueError
 
     try:
-        failed, stuck = parallel.thread_map(task, [0, 1], 2, timeout=0.05, worker_state=object)
+        failed, stuck = parallel.thread_map(task, [0, 1], 2, timeout=0.3, worker_state=object)
     finally:
         release.set()
     assert isinstance(failed, ValueError)

@@ -30,7 +30,7 @@ class TestEnding:
             return number
 
         before = set(threading.enumerate())
-        results = parallel.thread_map(task, range(3), timeout=0.1)
+        results = parallel.thread_map(task, range(3), timeout=0.3)
         assert (results[0], results[2]) == (0, 2)
         wait_until_ended(results[1])
         if sys.version_info[:2] != (3, 13):  # where the jump back of a loop is outside of its `try`
@@ -47,7 +47,7 @@ class TestEnding:
             return number
 
         before = set(threading.enumerate())
-        results = parallel.thread_map(task, range(21), timeout=0.1)
+        results = parallel.thread_map(task, range(21), timeout=0.3)
         wait_until_ended(results[20])
         wait_for_other_threads(before)
 

@@ -69,7 +69,7 @@ def test_a_state_is_closed_when_a_stuck_call_comes_back(factory: type[State]) ->
         assert not state.closed.is_set()
         return item
 
-    results = parallel.thread_map(task, range(4), 1, timeout=0.05, worker_state=factory)
+    results = parallel.thread_map(task, range(4), 1, timeout=0.3, worker_state=factory)
     assert isinstance(results[0], parallel.TaskTimeoutError)
     assert results[1:] == [1, 2, 3]
     first, second = factory.made
@@ -165,7 +165,7 @@ def test_a_state_that_does_not_close_keeps_nobody_longer_than_the_map_may_take(
                 cancel.set()
             release.wait(60)
 
-    options: dict[str, Any] = {"deadline": 0.5} if limit == "deadline" else {"cancel": cancel}
+    options: dict[str, Any] = {"deadline": 1.5} if limit == "deadline" else {"cancel": cancel}
     results = RUN[how](lambda item, _: item, range(3), worker_state=Stuck, **options)
     assert not release.is_set()
     assert results == [0, 1, 2]

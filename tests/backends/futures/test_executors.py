@@ -391,7 +391,7 @@ def test_what_such_an_executor_has_counts_as_started_at_a_deadline() -> None:
     release = threading.Event()
     with Untold(2) as executor:
         stream = parallel.outcomes(
-            lambda _: release.wait(30), range(2), backend=executor, deadline=0.2, chunk_size=1
+            lambda _: release.wait(30), range(2), backend=executor, deadline=1, chunk_size=1
         )
         first, second = next(stream), next(stream)
         with pytest.raises(parallel.TaskCancelledError):

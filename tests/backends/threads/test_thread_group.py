@@ -57,7 +57,7 @@ class TestFewThreads:
     ) -> None:
         self.refuse(monkeypatch, {1, 2, 4, 5})
         results = parallel.thread_map(
-            lambda number: release.wait(60) if number < 2 else number, range(3), 3, timeout=0.1
+            lambda number: release.wait(60) if number < 2 else number, range(3), 3, timeout=0.3
         )
         assert results[2] == 2
         assert all(isinstance(result, parallel.TaskTimeoutError) for result in results[:2])
@@ -68,7 +68,7 @@ class TestFewThreads:
         self.refuse(monkeypatch, {1})
         with pytest.raises(parallel.ParallelError, match="can't start another thread") as caught:
             parallel.thread_map(
-                lambda number: release.wait(60) if number == 1 else number, range(3), 1, timeout=0.1
+                lambda number: release.wait(60) if number == 1 else number, range(3), 1, timeout=0.3
             )
         assert caught.value.results is not None
         assert caught.value.results[0] == 0

@@ -27,7 +27,7 @@ def test_finished_and_waiting_neighbours_in_a_chunk_are_kept(
             release.wait(60)
         return number
 
-    results = parallel.thread_map(task, range(10), max_workers=workers, chunk_size=10, timeout=0.1)
+    results = parallel.thread_map(task, range(10), max_workers=workers, chunk_size=10, timeout=0.3)
     assert isinstance(results[hung], parallel.TaskTimeoutError)
     assert [results[n] for n in range(10) if n != hung] == [n for n in range(10) if n != hung]
     assert sorted(runs) == list(range(10))
@@ -43,7 +43,7 @@ def test_a_late_result_is_ignored(release: threading.Event) -> None:
             returned.set()
         return "value"
 
-    results = parallel.thread_map(task, range(2), timeout=0.05)
+    results = parallel.thread_map(task, range(2), timeout=0.3)
     release.set()
     assert returned.wait(30)
     assert isinstance(results[0], parallel.TaskTimeoutError)

@@ -139,7 +139,7 @@ def test_timeouts_are_per_attempt_and_are_retried() -> None:
         return item
 
     try:
-        assert parallel.thread_map(task, [7], timeout=0.05, retries=2, backoff=0) == [7]
+        assert parallel.thread_map(task, [7], timeout=0.3, retries=2, backoff=0) == [7]
     finally:
         release.set()
     assert attempts == [7, 7, 7]
@@ -180,7 +180,7 @@ def test_outcomes_tell_the_attempts() -> None:
 def test_what_waits_when_the_map_is_stopped_is_cancelled() -> None:
     error: object
     (error,) = parallel.thread_map(
-        Flaky(9), "a", retries=5, backoff=lambda attempt, error: 60, deadline=0.1
+        Flaky(9), "a", retries=5, backoff=lambda attempt, error: 60, deadline=1
     )
     assert isinstance(error, parallel.TaskCancelledError)
     assert error.started

@@ -56,6 +56,6 @@ def test_a_map_keeps_to_its_rate_with_retries(chunk_size: int | None) -> None:
 
 
 def test_a_rate_stops_nothing_from_being_cancelled() -> None:
-    results = parallel.thread_map(abs, range(10), rate=0.01, deadline=0.1)
+    results = parallel.thread_map(abs, range(10), rate=0.01, deadline=1)
     assert results[0] == 0
     assert all(isinstance(result, parallel.TaskCancelledError) for result in results[2:])
