@@ -1,10 +1,10 @@
-"""A parallel map that always finishes, never loses or reorders a result, and says what failed.
+"""A parallel map that loses and reorders no result, outlasts tasks that hang, and says what failed.
 
 >>> from metainformant.core import parallel
 >>> parallel.thread_map(len, ["ATG", "GATTACA"])
 [3, 7]
 
-Importing this package costs next to nothing: each name brings its module in when it is first used.
+Importing this package costs next to nothing: each name imports its module when it is first used.
 """
 
 TYPE_CHECKING = False
