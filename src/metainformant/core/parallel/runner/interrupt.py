@@ -1,4 +1,4 @@
-"""What Ctrl-C leaves of a map that returns a list: the results that there are."""
+"""The results that a map of a list has when Ctrl-C ends it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class MapInterrupt(KeyboardInterrupt):
-    """A KeyboardInterrupt that has the results of the map which it ended.
+    """A KeyboardInterrupt that has the results of the map that it ended.
 
     They are put together when somebody asks for them, so that Ctrl-C gets through at once.
     """
@@ -26,7 +26,7 @@ class MapInterrupt(KeyboardInterrupt):
 
     @property
     def results(self) -> list[Any]:
-        """What the map has found, with a TaskCancelledError for each item that has no outcome."""
+        """The list so far, with a TaskCancelledError for each item that has no outcome."""
 
         def cancelled(index: int) -> TaskCancelledError:
             item = describe(self._source.item(index))
@@ -36,5 +36,5 @@ class MapInterrupt(KeyboardInterrupt):
         return self._collector.results()
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows: pages of frames of ours would tell nobody anything."""
+        """Return the lines that IPython shows, without the frames of this package."""
         return [f"KeyboardInterrupt: {self}"]
