@@ -1,4 +1,4 @@
-"""What public functions and classes have in common: their home is the root of the package.
+"""The mark of public functions and classes: their home is the root of the package.
 
 So tracebacks, pickles and documents name `metainformant.core.parallel.thread_map` and no private
 module. `overload` is that of `typing` for type checkers only: importing `typing` would take longer

@@ -1,4 +1,4 @@
-"""How a run ended."""
+"""The ending of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Ending:
-    """What the engine's loop returns; the runner alone turns it into an exception.
+    """The ending of a run, which the engine returns; the runner alone turns it into an exception.
 
     Attributes:
         kind: "completed", every item has its outcome; "failed", by `error`; "stopped", as a whole,
@@ -44,6 +44,6 @@ class Ending:
         self.unfinished = unfinished
 
     def take_error(self) -> BaseException | None:
-        """Return the error and forget it: its traceback is going to lead to who raises it."""
+        """Return the error and forget it: its traceback is going to lead to whoever raises it."""
         error, self.error, self.chunk = self.error, None, None
         return error

@@ -1,7 +1,7 @@
-"""What the engine tells to whoever watches a run: the only way from it to observers.
+"""The port to observers, and the events that they get: the only way from the engine to them.
 
-Events come at the granularity of chunks, never of items, in the engine's thread. Where nobody
-watches, nothing is called and nothing is allocated.
+The engine emits events per chunk, never per item, in its own thread. If there is no observer, it
+calls nothing and allocates nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Counts:
-    """How far a run is, in items, except `running`."""
+    """The progress of a run, in items, except `running`."""
 
     __slots__ = ("failed", "finished", "retried", "running", "timed_out")
 
@@ -27,7 +27,7 @@ class Counts:
         self.failed = failed  # of these, for good
         self.timed_out = timed_out  # of those
         self.retried = retried  # how many retries there were
-        self.running = running  # how many chunks workers have now
+        self.running = running  # how many chunks workers are running now
 
 
 class SlowItem:
@@ -46,16 +46,16 @@ class SlowItem:
 
 
 class Observer:
-    """Watches one run. The engine calls it in its own thread; what it raises ends the run."""
+    """An observer of one run. The engine calls it in its thread; what it raises ends the run."""
 
     # Seconds between two calls of `on_progress`; the last one comes at the end in any case.
     interval = math.inf
 
     def on_progress(self, counts: Counts, elapsed: float) -> None:
-        """Learn how far the run is, `elapsed` seconds after the call began."""
+        """Learn the progress of the run, `elapsed` seconds after the call began."""
 
     def on_slow_item(self, slow: SlowItem) -> None:
-        """Learn of an item that is slow, once."""
+        """Learn that an item is slow; called once for each."""
 
     def on_end(self) -> None:
-        """Let go of everything: the run has ended, however it did."""
+        """Release everything: the run has ended, in whatever way."""

@@ -39,7 +39,7 @@ class StreamSource:
     Args:
         items: what to read.
         max_workers, chunk_size, buffer_size: see `ReadAhead`.
-        wake: wakes the engine. Called by the reader.
+        wake: wakes the engine; the reader calls it.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class StreamSource:
         self.max_chunk = self._ahead.max_chunk
         self._blocks = BlockQueue()
         self._reader = Reader(items, self._blocks, wake)
-        # Owned by the engine's thread: what it has told last.
+        # What the engine has reported last. Owned by its thread.
         self._size = 1
         self._waiting = 0
 
     @property
     def error(self) -> BaseException | None:
-        """What the iterable raised; complete once all was taken."""
+        """The exception that the iterable raised; final once all was taken."""
         return self._reader.error
 
     def forget_error(self) -> None:
@@ -72,7 +72,7 @@ class StreamSource:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the workers have got all that the iterable had to give."""
+        """Whether the engine has taken all items that the iterable had."""
         return self._blocks.is_ended and self._reader.is_exhausted
 
     # The engine's side
@@ -89,7 +89,7 @@ class StreamSource:
 
     @property
     def taken(self) -> int:
-        """How many items the workers have got so far."""
+        """The number of items that the engine has taken so far."""
         return self._blocks.taken
 
     def take(self, size: int) -> Chunk | None:
@@ -119,7 +119,7 @@ class StreamSource:
                 self._grant()
 
     def close(self) -> None:
-        """Let the reader end, as soon as it does not wait for the input. Any thread may call it."""
+        """Let the reader end, once it does not wait for the input. Any thread may call this."""
         self._reader.stop()
 
     # The consumer's side
@@ -141,8 +141,9 @@ class Reader:
     """The thread that reads. It stops before each item that it may not read yet.
 
     Attributes:
-        error: what the iterable raised.
-        is_exhausted: whether it ended, by that or by itself. Both are set before the queue ends.
+        error: the exception that the iterable raised.
+        is_exhausted: whether the iterable ended, with or without that. Both are set before the
+            queue ends.
     """
 
     def __init__(self, items: Iterable[Any], blocks: BlockQueue, wake: Callable[[], None]) -> None:
@@ -150,11 +151,11 @@ class Reader:
         self._blocks = blocks
         self._wake = wake
         self._context = contextvars.copy_context()
-        # The number of items up to which may be read, as it grows; 0: no more are wanted.
+        # Up to how many items may be read, as that grows; 0: no more are wanted.
         self._grants: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._must_wake = False  # whether to wake the engine when a step ends; under the lock
-        self._stepping = False  # whether a step of several items is on; under the lock too
+        self._stepping = False  # whether a step of several items is under way; under the lock too
         self.error: BaseException | None = None
         self.is_exhausted = False
 
@@ -166,14 +167,14 @@ class Reader:
         launch(thread, caller)
 
     def allow(self, count: int) -> None:
-        """Let so many items be read in all."""
+        """Grant the reading of `count` items in all."""
         self._grants.put(count)
 
     def stop(self) -> None:
         self._grants.put(0)
 
     def wake_engine_later(self) -> None:
-        """Wake the engine when the step that is on ends, or when a long one begins."""
+        """Wake the engine when the current step ends, or when a long one begins."""
         with self._lock:
             self._must_wake = True
 
@@ -214,7 +215,7 @@ class Reader:
             self._end_step()
 
     def _begin_step(self, is_long: bool) -> None:
-        """Tell that a step begins. An engine that waits looks into a long one from time to time."""
+        """Note that a step begins. An engine that waits looks into a long one from time to time."""
         with self._lock:
             self._stepping = is_long
             must_wake = is_long and self._must_wake
@@ -222,7 +223,7 @@ class Reader:
             self._wake()
 
     def _end_step(self) -> None:
-        """Tell that a step has ended, if there was one."""
+        """Note that a step has ended, if there was one."""
         with self._lock:
             self._stepping = False
             must_wake, self._must_wake = self._must_wake, False
@@ -231,7 +232,7 @@ class Reader:
 
 
 def _without_our_frame(error: BaseException) -> BaseException:
-    """Drop the frame that caught `error` from its traceback: that leads to what keeps the error."""
+    """Drop the frame that caught `error` from its traceback, since that frame refers to it."""
     frames = error.__traceback__
     return error.with_traceback(frames.tb_next if frames else None)
 

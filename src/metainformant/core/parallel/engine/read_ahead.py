@@ -1,6 +1,6 @@
-"""How far a lazily read input may be read.
+"""The grant: a number that only grows, up to which a lazily read input may be read.
 
-Pure: a number that only grows is computed from what others tell. Whoever uses it has the lock.
+Pure: it is computed from what the engine and the consumer report. Whoever calls has the lock.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ class ReadAhead:
     """Permission to read: at most `buffer_size` items are read and not delivered.
 
     Nor are more read than what keeps the workers busy, which is `_CHUNKS_PER_WORKER` for each.
-    Those that wait for something else than a worker or the consumer do not count for that: they
-    wait to be in order, or for a retry.
+    Items that wait to be in order, or for a retry, do not count for that.
 
     Attributes:
         max_chunk: the most items that a chunk may have, so that all workers find some.

@@ -1,6 +1,6 @@
-"""The control groups of Linux that this process is in, by which containers and batch systems limit.
+"""The control groups of Linux, by which containers and batch systems limit this process.
 
-Nothing here raises: what can't be read is empty.
+Nothing here raises: a file that can't be read is empty.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ROOT = "/"  # of the file system
 
 
 def groups(root: str, controller: str) -> Iterator[tuple[bool, str]]:
-    """For each group that may limit us: whether it is of version 2, and its folder below `root`."""
+    """Yield each group that may limit this process: whether it is of version 2, and its folder."""
     # A line is `hierarchy:controllers:path`; version 2 has the hierarchy 0 and no controllers.
     for line in read(root, "proc/self/cgroup").splitlines():
         hierarchy, controllers, path = (*line.split(":", 2), "", "")[:3]
@@ -29,7 +29,7 @@ def groups(root: str, controller: str) -> Iterator[tuple[bool, str]]:
 
 
 def _with_parents(mount: str, path: str) -> Iterator[str]:
-    """The group's folder and those above it: a parent's limit holds for all its children.
+    """Yield the group's folder and those above it: a parent's limit holds for all its children.
 
     Inside a container the path may not exist below the mount; the mount itself then is the group.
     """
@@ -39,7 +39,7 @@ def _with_parents(mount: str, path: str) -> Iterator[str]:
 
 
 def read(root: str, *path: str) -> str:
-    """The text of a small file, or nothing."""
+    """Return the text of a small file; empty if it can't be read."""
     try:
         with open(os.path.join(root, *path), encoding="ascii", errors="replace") as file:
             return file.read().strip()

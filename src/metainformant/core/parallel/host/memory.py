@@ -1,4 +1,4 @@
-"""How much memory is free, and how much a process uses."""
+"""The memory that is free, and the memory that a process uses."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def available_memory() -> int | None:
-    """Bytes that may be allocated without swapping; None if that is unknown.
+    """Return the bytes that may be allocated without swapping; None if that is unknown.
 
-    On Linux the least of what the machine and the control groups have left; elsewhere what psutil
-    says, if it is installed.
+    On Linux the least of what the machine and the control groups have left; elsewhere the number
+    that psutil has, if it is installed.
     """
     if sys.platform == "linux":
         return min(_left(cgroups.ROOT), default=None)
@@ -28,10 +28,10 @@ def available_memory() -> int | None:
 
 
 def used_memory(pid: int) -> int:
-    """Bytes of memory that a process has in use; 0 if it is gone.
+    """Return the bytes of memory that a process has in use; 0 if it is gone.
 
     Raises:
-        ImportError: elsewhere than on Linux, if psutil is not installed.
+        ImportError: outside Linux, if psutil is not installed.
     """
     if sys.platform == "linux":
         fields = cgroups.read(cgroups.ROOT, f"proc/{pid}/statm").split()
@@ -62,7 +62,7 @@ _V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
 
 def _counter(root: str, folder: str, name: str) -> int:
-    """Bytes of cached files, which count as used and are given back when needed."""
+    """Return the bytes of cached files, which count as used and are freed when needed."""
     for line in cgroups.read(root, folder, "memory.stat").splitlines():
         key, _, value = line.partition(" ")
         if key == name and value.isdecimal():

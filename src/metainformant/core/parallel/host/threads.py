@@ -1,4 +1,4 @@
-"""Starting the threads of a map, or saying why that can't be done."""
+"""The start of threads, with an error that says why one can't be started."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _may_be_daemon() -> bool:
     return True
 
 
-# Whether our threads are daemons, for which no exit waits: everywhere but in a subinterpreter,
+# Whether our threads are daemons, for which no exit waits: everywhere except in a subinterpreter,
 # which has none, but whose end keeps nobody waiting either.
 DAEMON = _may_be_daemon()
 

@@ -1,4 +1,4 @@
-"""What this process or interpreter is to the maps that run in it."""
+"""The role of this process or interpreter for the maps that run in it."""
 
 from __future__ import annotations
 

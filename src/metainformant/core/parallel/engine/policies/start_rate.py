@@ -1,4 +1,4 @@
-"""Keeping starts to a rate as they happen, not as they are asked for.
+"""The rate limit, applied to the moment a task starts, not the moment it is submitted.
 
 Owned by the thread that runs the engine.
 """
@@ -17,7 +17,7 @@ _MAX_POLL_SECONDS = 0.05
 
 
 class Pace:
-    """Lets one job at a time wait for its worker, which may need long to get ready.
+    """The starts of one map: one job at a time waits for its worker, which may need long for it.
 
     So never more than one start is owed, and when it happens the limit learns that it came late.
     """
@@ -35,7 +35,7 @@ class Pace:
         self._owed, self._since = assignment, now
 
     def is_owed(self, assignments: dict[Job, Assignment]) -> bool:
-        """Whether the last job, if it is among the `assignments`, still waits for its worker."""
+        """Return whether the last job, if among the `assignments`, still waits for its worker."""
         assignment = self._owed
         if assignment is None:
             return False
@@ -48,11 +48,11 @@ class Pace:
         return False
 
     def missed(self, now: float) -> int:
-        """How many more starts would have been due by now, had workers been ready for them."""
+        """Count the starts that would have been due by now, had workers been ready for them."""
         return int((now - self._since) * self._limit.per_second)
 
     def next_wakeup(self, now: float) -> float:
-        """When to look again whether the owed start has happened."""
+        """Return when to look again whether the owed start has happened."""
         return now + min(
             _MAX_POLL_SECONDS, max(_MIN_POLL_SECONDS, (now - self._since) * _POLL_FRACTION)
         )
