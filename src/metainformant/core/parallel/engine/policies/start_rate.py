@@ -17,7 +17,7 @@ _MAX_POLL_SECONDS = 0.05
 
 
 class Pace:
-    """The starts of one map: one job at a time waits for its worker, which may need long for it.
+    """The starts of one map. One job at a time waits for its worker, which may still be starting.
 
     So never more than one start is owed, and when it happens the limit learns that it came late.
     """
