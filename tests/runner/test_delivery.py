@@ -70,3 +70,15 @@ class TestOnComplete:
         release.set()
         wait_for_other_threads(before)
         assert len(started) <= 3
+
+    def test_a_stop_iteration_of_it_is_raised_as_it_is_by_lists_only(self) -> None:
+        """A generator, as a stream is one, cannot raise it."""
+
+        def tell(index: int, item: int, result: int) -> None:
+            raise StopIteration("mine")
+
+        with pytest.raises(StopIteration, match="mine"):
+            parallel.thread_map(abs, [1], on_complete=tell)
+        with pytest.raises(RuntimeError) as caught:
+            list(parallel.imap(abs, [1], on_complete=tell))
+        assert isinstance(caught.value.__cause__, StopIteration)
