@@ -8,6 +8,7 @@ import importlib
 import pkgutil
 import re
 import textwrap
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,17 @@ def test_files_that_are_named_exist(path: Path) -> None:
     bases = (ROOT, PACKAGE, PACKAGE / "backends", ROOT / "tests", path.parent)
     for name in re.findall(r"`([\w./-]+(?:\.py|\.md|/))`", path.read_text()):
         assert any((base / name).exists() for base in bases), f"there is no {name}"
+
+
+def test_the_layers_are_those_that_are_checked() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    checked = next(
+        contract["layers"]
+        for contract in contracts["contracts"]
+        if contract["name"] == "layers of the parallel package"
+    )
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    section = text[text.index("## Layers") : text.index("## Words")]
+    rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    documented = [{Path(name).stem for name in re.findall(r"`(.+?)`", row)} for row in rows]
+    assert documented == [set(layer.split(" | ")) for layer in checked]
