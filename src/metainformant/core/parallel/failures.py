@@ -10,7 +10,7 @@ from .public import public
 
 R = TypeVar("R")
 
-# So many groups are listed; the rest is counted.
+# How many groups are listed; the rest is counted.
 _MAX_GROUPS = 20
 
 
