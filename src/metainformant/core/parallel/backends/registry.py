@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from ..worker import context
-from .threads.backend import ThreadBackend
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..engine.backend import Backend
     from ..options import MapCall
     from .isolated.worker_pool import WorkerPool
+    from .threads.backend import ThreadBackend
+
+# Imported by the first map in threads, and then kept: a map in a finaliser at exit can import
+# nothing any more.
+_threads: type[ThreadBackend] | None = None
 
 
 def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = False) -> Backend:
@@ -38,7 +42,7 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
     if workers.kind != "thread":
         call = call.in_threads(1)
     eager = stream or call.options.on_complete is not None
-    return ThreadBackend(call, eager=eager, keep_times=keep_times, is_stream=stream)
+    return _thread_backend()(call, eager=eager, keep_times=keep_times, is_stream=stream)
 
 
 def needs_pool(call: MapCall) -> bool:
@@ -61,3 +65,12 @@ def make_worker_pool(call: MapCall, *, kept: bool = False, streams: bool = False
     from .processes.pool import ProcessPool
 
     return ProcessPool(call, kept=kept, streams=streams)
+
+
+def _thread_backend() -> type[ThreadBackend]:
+    global _threads
+    if _threads is None:
+        from .threads.backend import ThreadBackend  # processes do without it
+
+        _threads = ThreadBackend
+    return _threads

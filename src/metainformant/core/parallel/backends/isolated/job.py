@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from ...engine.backend import Finished
 from ...errors import Frame
@@ -16,7 +16,11 @@ from .result_buffer import Header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from .handle import WorkerHandle
+else:
+    Protocol = object
 
 # A worker that is so many items away from a cut can't have got there unseen.
 _SAFE_DISTANCE_ITEMS = 1000
@@ -27,15 +31,12 @@ class JobOwner(Protocol):
 
     def worker_abandoned(self, handle: WorkerHandle) -> None:
         """Learn that the job was abandoned which this worker has."""
-        ...
 
     def receive_pending(self, handle: WorkerHandle) -> None:
         """Take all messages that this worker has sent. It may end the job."""
-        ...
 
     def stack(self, handle: WorkerHandle) -> tuple[Frame, ...]:
         """Return where this worker is. It may wait a little."""
-        ...
 
 
 class IsolatedJob:

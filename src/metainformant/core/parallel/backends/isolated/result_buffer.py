@@ -20,7 +20,7 @@ argument, and why `fence` is needed, since no lock is involved.
 
 from __future__ import annotations
 
-import platform
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -45,7 +45,8 @@ SIZE = _START + _ARENA
 # What is written by one processor is seen by all others much sooner than this, in seconds.
 _SEEN = 50e-6
 # Whether writes are also seen in the order in which they were made.
-_IN_ORDER = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686", "x86")
+_MACHINE = os.environ.get("PROCESSOR_ARCHITECTURE", "") if os.name == "nt" else os.uname().machine
+_IN_ORDER = _MACHINE.lower() in ("x86_64", "amd64", "i386", "i686", "x86")
 
 
 class Header:

@@ -10,7 +10,6 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from multiprocessing import resource_tracker
 from typing import Any
 
 from ...errors import ParallelError
@@ -60,6 +59,8 @@ def starting(method: str) -> Iterator[None]:
             _check_room()
         if method == "spawn" and sys.platform != "win32":
             # Until it has its own handler, which it sets as soon as it has its name.
+            from multiprocessing import resource_tracker
+
             resource_tracker.ensure_running()  # which would change the mask
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
             stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
