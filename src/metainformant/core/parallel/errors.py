@@ -7,12 +7,12 @@ itself from `args` alone, so each class here says itself how it is rebuilt.
 
 from __future__ import annotations
 
+from .public import public
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-from .public import public
 
 # One stack entry: file name, line number, function name. Source lines are looked up only when a
 # stack is read, because most stacks of an overnight run are never looked at.

@@ -12,6 +12,7 @@ from typing import Any
 from ...describe import error_in_words
 from ...errors import FATAL, ParallelError
 from ...worker.current_task import CurrentTask
+from ...worker.fork import ForkSign, leave_fork
 from ...worker.frames import own_frame
 from ...worker.interrupt import TaskEnded
 from ...worker.running import set_describe
@@ -25,6 +26,7 @@ from .messages import (
     Closed,
     Done,
     End,
+    FromWorker,
     NoFunction,
     OutOfBand,
     Prepare,
@@ -53,6 +55,7 @@ class Worker:
         self._unread = b""  # why there is no function
         # Whether a message is on its way, of which the other side must not get one half.
         self._is_sending = False
+        self._fork = ForkSign()  # a fork that a task has made must not pass for this worker
         self._ended = 0  # number of the last job in which a call was ended
 
     def serve(self, preparation: Preparation | None = None, func: Any = None) -> None:
@@ -66,14 +69,21 @@ class Worker:
                 sent = self._read("initializer", first.caller, first.preparation)
                 preparation = Preparation(*sent)
             with preparation.performed() as bind:
-                send(self._channel, Ready())
+                self._send(Ready())
                 self._follow(bind, func)
-            send(self._channel, Closed())
+            self._send(Closed())
         except (EOFError, ConnectionError):  # the other side is gone
             return
         except BaseException as error:
+            if self._fork.is_fork:
+                leave_fork(error)
             with contextlib.suppress(OSError):
-                send(self._channel, Broken(pack(error)))
+                self._send(Broken(pack(error)))
+
+    def _send(self, message: FromWorker) -> None:
+        if self._fork.is_fork:
+            leave_fork()
+        send(self._channel, message)
 
     def _follow(self, bind: Bind, func: Any) -> None:
         call = None if func is None else bind(func)
@@ -113,11 +123,11 @@ class Worker:
             opened, memory = self._channel.open(job.items)
             items = [item for part in opened.unpack(memory) for item in part]
         except Exception:
-            send(self._channel, Unread(job.number))
+            self._send(Unread(job.number))
             return
         del memory, opened
         if func is None:
-            send(self._channel, NoFunction(job.number, self._unread))
+            self._send(NoFunction(job.number, self._unread))
             return
         if job.one_by_one:
             items, func = list(map(SealedItem, items)), opening(func)
@@ -136,7 +146,7 @@ class Worker:
             self._job = None
         set_describe(None)
         buffer.header_times[Header.ENDED] = monotonic()
-        send(self._channel, Done(job.number))
+        self._send(Done(job.number))
 
     @own_frame
     def _run_items(
@@ -144,11 +154,14 @@ class Worker:
     ) -> None:
         """The loop that all speed depends on. After a failure it is entered again."""
         column, kinds, note = self._buffer.column, self._buffer.kinds, self._note
+        fork = self._fork
         position = 0
         while True:
             try:
                 for item in permitted:
                     value = func(item)
+                    if fork.is_fork:
+                        leave_fork()
                     if type(value) is int:
                         try:
                             column[position] = value
@@ -162,6 +175,8 @@ class Worker:
             except TaskEnded:
                 raise
             except BaseException as error:
+                if fork.is_fork:
+                    leave_fork(error)
                 self._note_failure(position, error)
                 position += 1
                 if fail_fast or isinstance(error, FATAL):
@@ -225,14 +240,18 @@ class Worker:
         self._send_out_of_band(position, Kind.FAILED_OUT_OF_BAND, builder.pack())
 
     def _send_out_of_band(self, position: int, kind: int, packed: Packed) -> None:
+        if self._fork.is_fork:
+            leave_fork()
         self._is_sending = True
         try:
-            send(self._channel, OutOfBand(position, self._channel.attach(packed)))
+            self._send(OutOfBand(position, self._channel.attach(packed)))
         finally:
             self._is_sending = False
         self._buffer.kinds[position] = kind
 
     def _write(self, position: int, kind: int, record: bytes) -> None:
+        if self._fork.is_fork:  # pickling it has forked
+            leave_fork()
         buffer, job = self._buffer, self._job
         buffer.write(position, kind, record)
         if job is not None and not buffer.has_room():
