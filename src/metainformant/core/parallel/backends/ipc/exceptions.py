@@ -10,11 +10,12 @@ from __future__ import annotations
 import pickle
 import re
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...describe import error_in_words
 from ...errors import Frame, ParallelError, format_stack
 from ...worker.frames import own_code
+from .exception_state import dump_exception, load_exception
 from .payload import dumps
 
 # Longer chains of causes are cut.
@@ -65,55 +66,10 @@ def pack(error: BaseException) -> bytes:
 
 def _pack_one(error: BaseException) -> _Packed:
     try:
-        pickled = dumps(_Copy.of(error) if _is_plain(type(error)) else error)
+        pickled = dump_exception(error)
     except Exception:
         pickled = None
     return _Packed(pickled, error_in_words(error), frames_of(error), error.__suppress_context__)
-
-
-class _Copy(NamedTuple):
-    """An exception by its state.
-
-    Pickle calls the class with `args` again, which fails if `__init__` wants something else, or
-    adds to the message what is in it already. And it forgets what is in slots.
-    """
-
-    kind: type[BaseException]
-    args: tuple[Any, ...]
-    state: Any  # as `__getstate__` has it: attributes, or a pair of these and of slots, or None
-
-    @classmethod
-    def of(cls, error: BaseException) -> _Copy:
-        return cls(type(error), error.args, error.__getstate__())
-
-    def read(self) -> BaseException:
-        error: BaseException = _built_in(self.kind).__new__(self.kind, *self.args)
-        pair = self.state if isinstance(self.state, tuple) else (self.state, None)
-        for attributes in pair:
-            for name, value in (attributes or {}).items():
-                object.__setattr__(error, name, value)
-        return error
-
-
-def _is_plain(kind: type[BaseException]) -> bool:
-    """Return whether a class says nothing about pickling, and hides nothing in C."""
-    built_in = _built_in(kind)
-    return (
-        kind is not built_in
-        and built_in.__basicsize__ == BaseException.__basicsize__
-        and kind.__reduce__ is BaseException.__reduce__
-        and kind.__reduce_ex__ is object.__reduce_ex__
-        and kind.__getstate__ is object.__getstate__
-        and kind.__setstate__ is BaseException.__setstate__
-    )
-
-
-def _built_in(kind: type[BaseException]) -> type[BaseException]:
-    """Return the nearest base class that is not defined in Python."""
-    return next(base for base in kind.__mro__ if not base.__flags__ & _HEAP_TYPE)
-
-
-_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
 
 
 def frames_of(error: BaseException) -> tuple[Frame, ...]:
@@ -160,9 +116,7 @@ def _unpack_one(packed: _Packed) -> BaseException:
     reason = "pickled"
     if packed.pickled is not None:
         try:
-            error = pickle.loads(packed.pickled)
-            if isinstance(error, _Copy):
-                error = error.read()
+            error = load_exception(packed.pickled)
             if isinstance(error, BaseException):
                 return error
         except Exception as failure:
