@@ -92,15 +92,20 @@ class TestLeftovers:
         assert len(os.listdir("/proc/self/fd")) <= used + 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [(OSError, "Too many open files"), (MemoryError, ""), (MemoryError, "1500000 bytes")],
+)
 def test_large_results_that_cannot_be_received_cost_their_own_slots(
-    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Exception], text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> Any:
-        raise OSError("Too many open files")
+        raise kind(text)
 
     monkeypatch.setattr(Channel, "open", fail)  # in this process; workers have their own
     results = parallel.process_map(process_tasks.large_or_fails, [10, 10**6, -(10**6), 20], 1)
     assert (results[0], results[3]) == (bytes(10), bytes(20))
     for error in results[1:3]:
         assert isinstance(error, parallel.ParallelError)
-        assert "can't be read: OSError: Too many open files" in str(error)
+        text = text or "it could not be received"
+        assert f"can't be read: {kind.__name__}: {text}" in str(error)

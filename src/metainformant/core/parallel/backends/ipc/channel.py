@@ -67,11 +67,11 @@ class Channel:
         """Receive an attachment; return what reads its only object, or raises why it can't."""
         try:
             payload, memory = self.open(attachment)
-        except (EOFError, OSError) as error:  # there may be no descriptor left
-            why = str(error) or "it could not be received"
+        except (EOFError, OSError, MemoryError) as error:  # there may be no descriptor left
+            kind, why = type(error), str(error) or "it could not be received"
 
             def refuse() -> Any:
-                raise OSError(why)
+                raise kind(why)
 
             return refuse
         return lambda: next(payload.unpack(memory))
