@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.ipc.channel import Channel
+from metainformant.core.parallel.backends.processes.pool import ProcessPool
 from tests.backends import tasks
 from tests.backends.processes.support import every_method, wait_until_gone
 
@@ -101,3 +104,37 @@ def test_an_initializer_that_forks(tmp_path: Path) -> None:
     options: Any = {"initializer": fork_when_prepared, "initargs": (path,)}
     assert parallel.process_map(abs, [-1, -2, -3], 1, chunk_size=1, **options) == [1, 2, 3]
     wait_until_gone(list(map(int, tasks.notes(path))))
+
+
+def test_no_worker_is_forked_while_pipes_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it would have half-closed ones, and close whatever has their numbers by then."""
+    close, make = Channel.close, ProcessPool._process
+    closing, forking = threading.Event(), threading.Event()
+    seen: list[bool] = []
+    closes: list[Channel] = []
+
+    def slow_close(channel: Channel) -> None:
+        if threading.current_thread().name == "closes":
+            closes.append(channel)
+            if len(closes) == 2:  # the first is the worker's end, just after the start
+                closing.set()
+                seen.append(forking.wait(0.5))
+        close(channel)
+
+    def make_and_tell(pool: ProcessPool, *arguments: Any) -> Any:
+        if closing.is_set():
+            forking.set()
+        return make(pool, *arguments)
+
+    monkeypatch.setattr(Channel, "close", slow_close)
+    monkeypatch.setattr(ProcessPool, "_process", make_and_tell)
+    options: Any = {"start_method": "fork"}
+    first = threading.Thread(
+        target=parallel.process_map, args=(abs, [1], 1), kwargs=options, name="closes"
+    )
+    first.start()
+    assert closing.wait(30)
+    assert parallel.process_map(abs, [-1], 1, **options) == [1]
+    first.join(30)
+    assert seen == [False]
+    assert forking.is_set()

@@ -93,14 +93,14 @@ class TestLeftovers:
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"),
+    ("error_class", "text"),
     [(OSError, "Too many open files"), (MemoryError, ""), (MemoryError, "1500000 bytes")],
 )
 def test_large_results_that_cannot_be_received_cost_their_own_slots(
-    kind: type[Exception], text: str, monkeypatch: pytest.MonkeyPatch
+    error_class: type[Exception], text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> Any:
-        raise kind(text)
+        raise error_class(text)
 
     monkeypatch.setattr(Channel, "open", fail)  # in this process; workers have their own
     results = parallel.process_map(process_tasks.large_or_fails, [10, 10**6, -(10**6), 20], 1)
@@ -108,4 +108,4 @@ def test_large_results_that_cannot_be_received_cost_their_own_slots(
     for error in results[1:3]:
         assert isinstance(error, parallel.ParallelError)
         text = text or "it could not be received"
-        assert f"can't be read: {kind.__name__}: {text}" in str(error)
+        assert f"can't be read: {error_class.__name__}: {text}" in str(error)

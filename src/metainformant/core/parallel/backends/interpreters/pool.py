@@ -176,7 +176,7 @@ class InterpreterPool(WorkerPool):
         try:
             launch(threading.Thread(target=handle.run, name=name, daemon=True), self.label)
         except BaseException:
-            handle.channel.close()
+            handle.close()
             handle.kill()
             raise
         end_at_exit(handle)

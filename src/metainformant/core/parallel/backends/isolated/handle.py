@@ -82,6 +82,10 @@ class WorkerHandle(ABC):
         If it was alive, `exit_reason` will return `why`.
         """
 
+    def close(self) -> None:
+        """Close the channel to it, once it was killed."""
+        self.channel.close()
+
     @abstractmethod
     def exit_reason(self) -> str:
         """Describe how it ended."""

@@ -222,4 +222,4 @@ class WorkerPool(ABC):
 def _reap(handle: WorkerHandle) -> None:
     """End what is left of a worker."""
     handle.kill()
-    handle.channel.close()
+    handle.close()

@@ -80,7 +80,7 @@ class WorkerSet:
         handle.kill()
         if handle.is_alive():
             self._abandoned.append(handle)
-        handle.channel.close()
+        handle.close()
         self._pool.lost()
         return handle.exit_reason()
 

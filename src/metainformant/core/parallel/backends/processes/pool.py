@@ -36,6 +36,9 @@ _KILLED = 5.0
 # and whether the interpreter exits. Under the lock, which is also held while a worker is started,
 # so that a fork knows all that it inherits. What the garbage collector calls may start another.
 _lock = threading.RLock()
+# Held while a worker is forked, and while pipes are closed that it would inherit: a fork in the
+# middle of that would close them again, and hit whatever has their numbers by then.
+_fork_lock = threading.RLock()
 _living: weakref.WeakSet[ProcessHandle] = weakref.WeakSet()
 _is_exiting = False
 # Whether this process is a fork. Then `multiprocessing` takes its parent's fork server for its own.
@@ -108,8 +111,13 @@ class ProcessHandle(WorkerHandle):
                 os.killpg(self.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join(_KILLED)
-        self._lifeline.close()
-        self._stacks.close()
+        with _fork_lock:
+            self._lifeline.close()
+            self._stacks.close()
+
+    def close(self) -> None:
+        with _fork_lock:
+            super().close()
 
     def inherited(self) -> tuple[Any, ...]:
         return (self.channel, self._lifeline, self._stacks)
@@ -161,6 +169,8 @@ class ProcessPool(WorkerPool):
 
     def start(self, name: str) -> ProcessHandle:
         with _lock, contextlib.ExitStack() as on_failure, contextlib.ExitStack() as always:
+            if self._forks:
+                always.enter_context(_fork_lock)
             ours, theirs = channel()
             on_failure.callback(ours.close)
             always.callback(theirs.close)
@@ -254,8 +264,9 @@ def _kill_all() -> None:
 
 def _forget_all() -> None:
     """In the child of a fork: the workers are its parent's, and so is whoever holds the lock."""
-    global _lock, _living, _is_forked
-    _lock, _living, _is_forked = threading.RLock(), weakref.WeakSet(), True
+    global _lock, _fork_lock, _living, _is_forked
+    _lock, _fork_lock = threading.RLock(), threading.RLock()
+    _living, _is_forked = weakref.WeakSet(), True
 
 
 if hasattr(os, "register_at_fork"):
