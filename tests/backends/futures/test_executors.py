@@ -20,6 +20,7 @@ import pytest
 from metainformant.core import parallel
 from metainformant.core.parallel.backends.futures.backend import ExecutorBackend
 from metainformant.core.parallel.backends.futures.worker import run_request
+from metainformant.core.parallel.engine.source import Chunk
 from metainformant.core.parallel.host.gil import HAS_GIL
 from metainformant.core.parallel.options import choose_workers, make_call
 from tests.backends.futures import tasks
@@ -113,7 +114,7 @@ def test_nothing_is_handed_over_once_a_failure_ends_the_map(fatal: bool) -> None
     call = make_call("imap", fail, choose_workers("imap", 1, executor), options)
     backend = ExecutorBackend(call, executor, run_request)
     backend.spawn()
-    failing, waiting = backend.submit([0], 0, 1), backend.submit([1], 1, 1)
+    failing, waiting = (backend.submit(Chunk([0, 1], 0, at, at + 1)) for at in range(2))
     assert backend.wait(0) == [failing]  # the engine does not know yet how it ended
     assert runs == [0]
     assert not waiting.is_ended
