@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import multiprocessing
 import os
 import re
@@ -29,8 +30,14 @@ from ..isolated.worker_pool import WorkerPool
 from . import worker as process_worker
 from .start import WorkerName, check_may_start, main_can_be_imported, start, starting
 
+if sys.platform == "linux":
+    from . import fork_server
+
 # Seconds in which a process that was killed is gone, unless the system is in trouble.
 _KILLED = 5.0
+# Seconds for which workers of one pool are taken from the same fork server without asking whether
+# files have changed: all that a map starts at first, but not those that replace them later.
+_CHECK_SECONDS = 1.0
 
 # All workers of this process that may still be alive, with the ends of pipes that a fork inherits,
 # and whether the interpreter exits. Under the lock, which is also held while a worker is started,
@@ -108,7 +115,8 @@ class ProcessHandle(WorkerHandle):
         self._why = why
         if sys.platform != "win32":
             with contextlib.suppress(OSError):  # it has no group of its own yet, or all are gone
-                os.killpg(self.pid, signal.SIGKILL)
+                if self.pid:
+                    os.killpg(self.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join(_KILLED)
         with _fork_lock:
@@ -144,7 +152,14 @@ class ProcessPool(WorkerPool):
         check_may_start(call.caller)
         super().__init__(call, kept=kept)
         method = call.options.start_method or default_start_method()
-        self._context: Any = multiprocessing.get_context(method)
+        # The default is a server of ours; one that was asked for is that of multiprocessing.
+        self._has_server = call.options.start_method is None and _may_have_server()
+        self._context: Any = (
+            fork_server.ForkServerContext()
+            if self._has_server
+            else multiprocessing.get_context(method)
+        )
+        self._checked = -math.inf  # when it was last looked whether the server is up to date
         self._method = method
         self._inner_threads = call.options.inner_threads or max(
             1, cpu_count() // call.workers.count
@@ -206,6 +221,9 @@ class ProcessPool(WorkerPool):
             name=WorkerName(name),
             args=(*theirs, *inherited, self._inner_threads, not_ours),
         )
+        if self._has_server and monotonic() > self._checked + _CHECK_SECONDS:
+            fork_server.refresh()
+            self._checked = monotonic()
         with starting(self._method):
             start(process)
         return process
@@ -235,7 +253,11 @@ def default_start_method() -> str:
     methods = multiprocessing.get_all_start_methods()
     if "forkserver" not in methods or sys.platform == "darwin":
         return "spawn"
-    return "spawn" if _is_forked else "forkserver"
+    return "spawn" if _is_forked and not _may_have_server() else "forkserver"
+
+
+def _may_have_server() -> bool:
+    return sys.platform == "linux" and hasattr(os, "memfd_create")
 
 
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)

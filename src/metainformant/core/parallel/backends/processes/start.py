@@ -14,6 +14,7 @@ from typing import Any
 
 from ...errors import ParallelError
 from ..isolated.main_guard import MAIN_GUARD
+from .template import NAME as SERVER_NAME
 
 # How many file descriptors a start needs for a moment, and some more.
 _DESCRIPTORS = 10
@@ -135,7 +136,7 @@ def check_may_start(label: str) -> None:
         )
     if not getattr(process, "_inheriting", False):
         return
-    if process.name.startswith(f"{label}-"):
+    if process.name.startswith((f"{label}-", SERVER_NAME)):
         # One of ours: what started it will see that it ended, and say why. One message is enough.
         raise SystemExit(1)
     raise ParallelError(f"{label} was called while a new process imports this script. {MAIN_GUARD}")

@@ -1,0 +1,290 @@
+"""The caller's side of a fork server that has imported what the script imports.
+
+The fork server of `multiprocessing` imports the script in every worker anew, at least before
+CPython 3.14. This one does so once, in a process of its own, of which workers are copies. What is
+started is a `multiprocessing.Process` all the same. Starting one waits for nothing, not even for
+the server: until that has imported the script, workers have no pid.
+
+Linux only. The server's side is in `fork_server_process.py`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import io
+import multiprocessing.context as context
+import os
+import pickle
+import signal
+import socket
+import threading
+from multiprocessing import (
+    popen_forkserver,
+    reduction,
+    resource_tracker,
+    spawn,
+    util,
+)
+from time import monotonic, sleep
+from typing import Any
+
+from .records import ServerRecord, WorkerRecord
+from .template import stamp
+
+# Seconds that a server has to end at exit, before it is killed.
+_EXIT_SECONDS = 1.0
+
+# Starting and ending servers. What the garbage collector calls may start a worker.
+_lock = threading.RLock()
+_current: ForkServer | None = None  # under the lock
+_retired: list[ForkServer] = []  # under the lock: they may have workers yet
+# Both ends of a pipe that is closed when this process is gone, however it ended.
+_alive: tuple[int, int] | None = None
+
+
+class ForkServer:
+    """One server, which has imported the script as it was at a time."""
+
+    def __init__(self, preparation: dict[str, Any]) -> None:
+        self._imports = _imports(preparation)
+        self._environment = dict(os.environ)
+        self._files: dict[str, Any] | None = None  # what it has imported; None: not known yet
+        self._record = ServerRecord.filled(pickle.dumps(_without_key(preparation)))
+        try:
+            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError:
+            self._record.close()
+            raise
+        self._control.setblocking(False)
+        try:
+            with theirs:
+                self._pid = _spawn(theirs.fileno(), self._record.fd, alive()[0])
+        except BaseException:
+            self.forget()
+            raise
+
+    def imports(self, preparation: dict[str, Any]) -> bool:
+        """Return whether it has imported what a new process would."""
+        return self._imports == _imports(preparation)
+
+    def is_fresh(self) -> bool:
+        """Return whether no file has changed since it was imported."""
+        if self._files is None:
+            self._files = self._record.files()
+        return all(stamp(path) == known for path, known in (self._files or {}).items())
+
+    def environment_changes(self) -> dict[str, str | None]:
+        """Return what has changed in the environment since; None for what is gone."""
+        now = dict(os.environ)
+        changes: dict[str, str | None] = dict.fromkeys(self._environment.keys() - now.keys())
+        changes.update(
+            (name, value) for name, value in now.items() if self._environment.get(name) != value
+        )
+        return changes
+
+    def send(self, fds: list[int]) -> None:
+        """Let it start a worker. ConnectionError if it is gone, OSError if it has no room."""
+        socket.send_fds(self._control, [b"w"], fds)
+
+    def retire(self) -> None:
+        """Let it end when it has no workers any more."""
+        self._control.close()
+
+    def is_gone(self) -> bool:
+        """Return whether it has ended, and was waited for."""
+        try:
+            if not os.waitpid(self._pid, os.WNOHANG)[0]:
+                return False
+        except ChildProcessError:  # somebody else has waited for it
+            pass
+        self._record.close()
+        return True
+
+    def end(self) -> None:
+        """End it, soon or by force."""
+        self.retire()
+        until = monotonic() + _EXIT_SECONDS
+        while not self.is_gone():
+            if monotonic() >= until or not self._record.is_serving():
+                with contextlib.suppress(OSError):
+                    os.killpg(self._pid, signal.SIGKILL)
+                with contextlib.suppress(OSError):
+                    os.kill(self._pid, signal.SIGKILL)
+                until = monotonic() + _EXIT_SECONDS
+            sleep(0.001)
+
+    def forget(self) -> None:
+        """Close what is open here; for a fork of the process that has started it."""
+        self._control.close()
+        self._record.close()
+
+
+def _imports(preparation: dict[str, Any]) -> tuple[Any, ...]:
+    """What decides which code is imported."""
+    return (
+        preparation.get("init_main_from_name"),
+        preparation.get("init_main_from_path"),
+        tuple(preparation["sys_path"]),
+    )
+
+
+def _without_key(preparation: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in preparation.items() if key != "authkey"}
+
+
+def _spawn(*fds: int) -> int:
+    """Start the process of a server, to which these are handed down."""
+    control, record, alive_reader = fds
+    code = (
+        "import os, pickle, sys; "
+        f"sys.path[:] = pickle.loads(os.pread({record}, 1 << 24, {ServerRecord.START}))['sys_path']"
+        f"; from {__package__}.fork_server_process import serve; "
+        f"serve({control}, {record}, {alive_reader})"
+    )
+    executable = spawn.get_executable()
+    command = [executable, *util._args_from_interpreter_flags(), "-c", code]  # type: ignore[attr-defined]
+    resource_tracker.ensure_running()  # which would change the mask
+    # Until it is in a session of its own, Ctrl-C must not reach it.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        return util.spawnv_passfds(os.fsencode(executable), command, fds)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def alive() -> tuple[int, int]:
+    """Both ends of the pipe that tells servers and workers that this process is gone."""
+    global _alive
+    with _lock:
+        if _alive is None:
+            _alive = os.pipe()
+        return _alive
+
+
+def refresh() -> None:
+    """Let go of a server that has imported files that have changed since."""
+    with _lock:
+        if _current is not None and not _current.is_fresh():
+            _retire()
+
+
+def _running(preparation: dict[str, Any]) -> ForkServer:
+    """Return a server whose copies are as good as new processes. Under the lock."""
+    global _current
+    if _current is not None and not _current.imports(preparation):
+        _retire()
+    if _current is None:
+        _retired[:] = [server for server in _retired if not server.is_gone()]
+        _current = ForkServer(preparation)
+    return _current
+
+
+def _retire() -> None:
+    global _current
+    if _current is not None:
+        _current.retire()
+        _retired.append(_current)
+        _current = None
+
+
+class Popen(popen_forkserver.Popen):
+    """A worker that is a copy of the server."""
+
+    pid: Any
+    _record: WorkerRecord
+
+    def _launch(self, process_obj: Any) -> None:
+        preparation = spawn.get_preparation_data(process_obj._name)
+        body = io.BytesIO()
+        context.set_spawning_popen(self)
+        try:
+            reduction.dump(preparation, body)
+            reduction.dump(process_obj, body)
+        finally:
+            context.set_spawning_popen(None)
+        with _lock, contextlib.ExitStack() as on_failure:
+            server = _running(preparation)
+            tracker: Any = resource_tracker.getfd()
+            changes = pickle.dumps(server.environment_changes())
+            self._record = WorkerRecord.filled(changes, body.getbuffer())
+            on_failure.callback(self._record.close)
+            self.sentinel, theirs = os.pipe()
+            on_failure.callback(os.close, self.sentinel)
+            try:
+                server.send([
+                    self._record.fd, theirs, alive()[0], tracker, *self._fds
+                ])  # fmt: skip
+            except ConnectionError:
+                _retire()
+                raise
+            finally:
+                os.close(theirs)
+            on_failure.pop_all()
+        self.finalizer = util.Finalize(self, _close, (self._record, self.sentinel))
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "pid":
+            raise AttributeError(name)
+        pid = self._record.pid()
+        if not pid:
+            return None
+        self._record.close()
+        self.pid = pid
+        return pid
+
+    def _send_signal(self, sig: int) -> None:
+        if self.returncode is not None:
+            return
+        if self.pid is None:
+            # It has not been started yet. Either it sees this when it is, or it has a pid now.
+            self._record.cancel()
+            if self.pid is None:
+                self.returncode = -sig
+                return
+        super()._send_signal(sig)  # type: ignore[misc]
+
+
+def _close(record: WorkerRecord, sentinel: int) -> None:
+    record.close()
+    os.close(sentinel)
+
+
+class Process(context.ForkServerProcess):
+    """A process that our server starts."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 - the name of multiprocessing
+        return Popen(process_obj)
+
+
+class ForkServerContext(context.ForkServerContext):
+    """What `multiprocessing.get_context` returns, with our server."""
+
+    Process = Process
+
+
+@atexit.register
+def _end_all() -> None:
+    with _lock:
+        _retire()
+        servers, _retired[:] = list(_retired), []
+    for server in servers:
+        server.end()
+
+
+def _forget_all() -> None:
+    """In the child of a fork: the servers are its parent's, and so is whoever holds the lock."""
+    global _lock, _current, _alive
+    _lock = threading.RLock()
+    if _current is not None:
+        _current.forget()
+    for server in _retired:
+        server.forget()
+    for fd in _alive or ():
+        os.close(fd)
+    _retired.clear()
+    _current = _alive = None
+
+
+os.register_at_fork(after_in_child=_forget_all)
