@@ -162,30 +162,31 @@ def alive() -> tuple[int, int]:
         return _alive
 
 
-def refresh() -> None:
-    """Let go of a server that has imported files that have changed since."""
+def is_fresh() -> bool:
+    """Return whether no file has changed since the server has imported it."""
     with _lock:
-        if _current is not None and not _current.is_fresh():
-            _retire()
+        return _current is None or _current.is_fresh()
+
+
+def retire() -> None:
+    """Let go of the server. It ends with the last of its workers."""
+    global _current
+    with _lock:
+        if _current is not None:
+            _current.retire()
+            _retired.append(_current)
+            _current = None
 
 
 def _running(preparation: dict[str, Any]) -> ForkServer:
     """Return a server whose copies are as good as new processes. Under the lock."""
     global _current
     if _current is not None and not _current.imports(preparation):
-        _retire()
+        retire()
     if _current is None:
         _retired[:] = [server for server in _retired if not server.is_gone()]
         _current = ForkServer(preparation)
     return _current
-
-
-def _retire() -> None:
-    global _current
-    if _current is not None:
-        _current.retire()
-        _retired.append(_current)
-        _current = None
 
 
 class Popen(popen_forkserver.Popen):
@@ -216,7 +217,7 @@ class Popen(popen_forkserver.Popen):
                     self._record.fd, theirs, alive()[0], tracker, *self._fds
                 ])  # fmt: skip
             except ConnectionError:
-                _retire()
+                retire()
                 raise
             finally:
                 os.close(theirs)
@@ -267,7 +268,7 @@ class ForkServerContext(context.ForkServerContext):
 @atexit.register
 def _end_all() -> None:
     with _lock:
-        _retire()
+        retire()
         servers, _retired[:] = list(_retired), []
     for server in servers:
         server.end()

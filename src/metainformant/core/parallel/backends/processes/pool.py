@@ -216,16 +216,23 @@ class ProcessPool(WorkerPool):
         not_ours: tuple[Any, ...] = ()
         if self._forks:
             not_ours = (*ours, *(end for handle in _living for end in handle.inherited()))
-        process = self._context.Process(
-            target=process_worker.main,
-            name=WorkerName(name),
-            args=(*theirs, *inherited, self._inner_threads, not_ours),
-        )
-        if self._has_server and monotonic() > self._checked + _CHECK_SECONDS:
-            fork_server.refresh()
-            self._checked = monotonic()
+        args = (*theirs, *inherited, self._inner_threads, not_ours)
         with starting(self._method):
-            start(process)
+            process = self._started(name, args)
+            if self._has_server and monotonic() > self._checked + _CHECK_SECONDS:
+                # While it is being started, since that takes as long.
+                if not fork_server.is_fresh():
+                    process.kill()
+                    fork_server.retire()
+                    process = self._started(name, args)
+                self._checked = monotonic()
+        return process
+
+    def _started(self, name: str, args: tuple[Any, ...]) -> Any:
+        process = self._context.Process(
+            target=process_worker.main, name=WorkerName(name), args=args
+        )
+        start(process)
         return process
 
 

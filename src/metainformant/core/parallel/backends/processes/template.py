@@ -17,6 +17,7 @@ from multiprocessing import process, spawn, util
 from typing import Any
 
 from .seeds import Seeds
+from .worker import find_libraries
 
 # What the process is called while it imports the script.
 NAME = "metainformant-fork-server"
@@ -51,9 +52,7 @@ def import_script(preparation: dict[str, Any]) -> tuple[dict[str, Any], Callable
         finally:
             del current._inheriting
             util._flush_std_streams()  # type: ignore[attr-defined]
-    if "numpy" in sys.modules:  # each worker will need it for `inner_threads`
-        with contextlib.suppress(ImportError):
-            import threadpoolctl  # noqa: F401
+    find_libraries()
     _check_threads()
     if not _descriptors() <= opened:
         raise CannotBeCopiedError("the script has left something open")

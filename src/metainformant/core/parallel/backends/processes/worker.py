@@ -88,12 +88,40 @@ _THREAD_VARIABLES = (
 )
 
 
+# The numerical libraries that were there when this process was made by a fork. It takes long to
+# find them.
+_found: Any = None
+
+
+def find_libraries() -> None:
+    """Look for numerical libraries, for the copies of this process, and let them use one thread."""
+    global _found
+    if _has_libraries():
+        with contextlib.suppress(ImportError):
+            import threadpoolctl
+
+            _found = threadpoolctl.ThreadpoolController()
+            _set_threads(1)
+
+
 def limit_threads(count: int) -> None:
     """Let numerical libraries use so many threads: those to be loaded, and those that are."""
     for name in _THREAD_VARIABLES:
         os.environ[name] = str(count)
-    if not sys.modules.keys().isdisjoint({"numpy", "scipy", "sklearn", "torch"}):
+    if _found is not None:
+        _set_threads(count)
+    elif _has_libraries():
         with contextlib.suppress(ImportError):
             import threadpoolctl
 
             threadpoolctl.threadpool_limits(count)
+
+
+def _has_libraries() -> bool:
+    return not sys.modules.keys().isdisjoint({"numpy", "scipy", "sklearn", "torch"})
+
+
+def _set_threads(count: int) -> None:
+    for library in _found.lib_controllers:
+        if library.num_threads != count:  # else setting it might start threads
+            library.set_num_threads(count)
