@@ -89,7 +89,7 @@ def _taken_apart(value: Any, around: tuple[int, ...] = ()) -> Any:
     if id(value) in around:
         return None
     around = (*around, id(value))
-    state = object.__getstate__(value)
+    state: Any = object.__getstate__(value)
     attributes, slots = state if isinstance(state, tuple) else (state, None)
     members = {}
     for name, descriptor in _descriptors(kind).items():
