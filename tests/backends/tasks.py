@@ -230,8 +230,17 @@ class RefusesNotesError(Exception):
 
 class UnpicklableError(Exception):
     def __init__(self, text: str) -> None:
+        super().__init__(text, NeverPickled())
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class HoldsLockError(Exception):
+    def __init__(self, text: str) -> None:
         super().__init__(text)
         self.held = NeverPickled()
+        self.code = 7
 
 
 def _cancelled() -> BaseException:
@@ -256,6 +265,7 @@ ERRORS: dict[str, Any] = {
     "silent": SilentError,
     "refuses notes": RefusesNotesError,
     "unpicklable": lambda: UnpicklableError("holds a lock"),
+    "holds a lock": lambda: HoldsLockError("text"),
     "large": lambda: ValueError("x" * 1_000_000),
 }
 

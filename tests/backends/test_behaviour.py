@@ -279,6 +279,10 @@ class TestFailures:
             assert type(unpicklable) is parallel.ParallelError
             assert "UnpicklableError: holds a lock" in str(unpicklable)
             assert "could not be pickled" in str(unpicklable)
+        # What can't be pickled of an exception costs that alone.
+        assert errors["holds a lock"].code == 7
+        if COPIES not in kind.cannot:
+            assert errors["holds a lock"].held is None
         for name, error in errors.items():
             expected = tasks.ERRORS[name]()
             assert type(error) is type(expected)
