@@ -1,4 +1,4 @@
-"""How the function is called: with a record or a batch, in a thread or in another process."""
+"""The calls of the function: with a record or a batch, in a thread or in another process."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 from .function import Function, load_function
 from .record import Record
 
-# The clock of a thread takes so long to read that of calls shorter than this, in seconds, only one
-# in so many is measured.
+# Reading the clock of a thread takes long beside a call that is shorter than this: of such calls,
+# only one in so many is measured.
 _SHORT_SECONDS = 20e-6
-_ALIKE = 16
+_CALLS_PER_MEASUREMENT = 16
 
 
 class NotStartedError(Exception):
-    """In the place of a result: Ctrl-C came before this record was started."""
+    """A record was not started, because a signal had stopped the run before."""
 
 
 class ImportedFunction:
@@ -47,7 +47,7 @@ def print_to_stderr() -> None:
 
 
 class PerRecord(NamedTuple):
-    """Calls the function with what is in a record."""
+    """A call of the function with the value of a record."""
 
     function: Function
 
@@ -56,7 +56,7 @@ class PerRecord(NamedTuple):
 
 
 class PerBatch(NamedTuple):
-    """Calls the function with what is in several records."""
+    """A call of the function with a list of the values of several records."""
 
     function: Function
 
@@ -77,7 +77,7 @@ class PerBatch(NamedTuple):
 
 
 class InFlight:
-    """The calls that are on in threads of this process, and the processor time of all till now.
+    """The calls that run in threads of this process now, and the processor time of all so far.
 
     Any thread may call, and look.
     """
@@ -110,13 +110,13 @@ class InFlight:
             self._threads.discard(me)
 
     def _measured(self, me: int, item: Any) -> Any:
-        """Call, and take the time for that of the next calls too if it is short."""
+        """Measure a call; a short one stands for those that follow, which are not measured."""
         began = thread_time()
         try:
             return self._call(item)
         finally:
             took = thread_time() - began
-            alike = _ALIKE if took < _SHORT_SECONDS else 1
-            self._unmeasured[me] = alike - 1
+            calls = _CALLS_PER_MEASUREMENT if took < _SHORT_SECONDS else 1
+            self._unmeasured[me] = calls - 1
             with self._lock:
-                self.cpu_seconds += alike * took
+                self.cpu_seconds += calls * took

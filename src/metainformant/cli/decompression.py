@@ -32,7 +32,7 @@ class TrailingDataError(Exception):
 
 
 class Decompressor(Protocol):
-    """What `bz2`, `lzma` and `zstd` have, for one stream."""
+    """A decompressor for one stream, as `bz2`, `lzma` and `zstd` have them."""
 
     @property
     def eof(self) -> bool: ...

@@ -1,4 +1,4 @@
-"""From `module:name` or `path/to/file.py:name` to a Python function."""
+"""The FUNCTION argument, `module:name` or `path/to/file.py:name`, and its import."""
 
 from __future__ import annotations
 

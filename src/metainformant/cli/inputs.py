@@ -1,4 +1,4 @@
-"""From the INPUT arguments to files with a known format, checked before anything starts."""
+"""The INPUT arguments: files with a known format, checked before anything starts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SUFFIXES = {
 
 
 class Input(NamedTuple):
-    """One file to read; with the format `paths`, the path itself is the only record."""
+    """A file to read. With the format `paths`, the path itself is its only record."""
 
     path: str
     format: str

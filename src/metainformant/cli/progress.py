@@ -1,4 +1,4 @@
-"""How far a run is: a bar in a terminal, and lines in a log file."""
+"""The progress of a run: a bar in a terminal, and lines in a log file."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from .inputs import is_stdin
 
 
 class Record(NamedTuple):
-    """What the function gets, and the name that it has in the output."""
+    """A value for the function, and the name that it has in the output."""
 
     name: str
     value: Any

@@ -12,7 +12,7 @@ from .source import Source, size_of
 
 
 class Records:
-    """All records of some inputs. Iterate once, in any thread; all else may be asked from others.
+    """The records of some inputs. Iterate once, in any thread; any other may ask for the rest.
 
     Args:
         inputs: the files to read, in this order.

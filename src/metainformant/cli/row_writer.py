@@ -19,9 +19,9 @@ class RawFile(Protocol):
 
 
 class RowWriter:
-    """A buffer of whole lines before a file, that any thread may flush.
+    """A buffer of whole lines before a file, which any thread may flush.
 
-    An error in writing is raised where it happens and at every later call.
+    An error in writing is raised by the call that meets it and by every later one.
 
     Args:
         file: unbuffered, because `io.BufferedWriter` loses data when a signal comes while it waits
@@ -46,7 +46,7 @@ class RowWriter:
             self.flush()
 
     def flush(self, *, wait: bool = True) -> None:
-        """Hand everything over to the system; without `wait` only if no other thread does."""
+        """Write what is buffered; without `wait`, do nothing while another thread writes."""
         if not self._lock.acquire(blocking=wait):
             return
         try:

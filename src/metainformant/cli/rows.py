@@ -16,7 +16,7 @@ _FIXED = ("index", "name", "error", "message")
 
 
 class Rows(Protocol):
-    """A format of output. What is returned is empty or whole lines."""
+    """A format of output, whose methods return whole lines, or nothing for now."""
 
     def success(self, index: int, name: str, value: Any) -> str: ...
 

@@ -35,7 +35,7 @@ class Settings(NamedTuple):
 
 
 class Run:
-    """Maps records to rows.
+    """A map from records to rows.
 
     Args:
         call: called with each record, or each batch.
@@ -68,19 +68,18 @@ class Run:
         self._tally = tally
         self._say = say
         self.is_complete = False
-        self._is_whole = False
 
     def __call__(self, interrupts: InterruptHandler) -> int:
-        """Do it; return the exit status."""
+        """Call the function with all records; return the exit status."""
         try:
             status = self._map(interrupts)
             if self._tally.done:  # else no header either
                 self._output.write(self._rows.end())
             self._output.flush()
-            self.is_complete = self._is_whole
-        except BrokenPipeError:
-            return BROKEN_PIPE
         except OSError as error:
+            self.is_complete = False
+            if isinstance(error, BrokenPipeError):
+                return BROKEN_PIPE
             self._say(f"error: the output can't be written: {error.strerror}; the rest is lost")
             return SOME_FAILED
         return status
@@ -94,7 +93,7 @@ class Run:
                     self._say("stopped at the first failure (--on-error stop)")
                     break
             else:
-                self._is_whole = not interrupts.stopping
+                self.is_complete = not interrupts.stopping
         except BrokenInputError as error:
             self._say(f"error: {error}")
             status = SOME_FAILED

@@ -1,4 +1,4 @@
-"""What surrounds a run: the streams, the output file, the progress bar, Ctrl-C, the summary."""
+"""The surroundings of a run: streams, output file, progress, signals, summary."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def read_unquoted(text: Text) -> Iterator[Record]:
 
 
 class _Table:
-    """Turns cells into records. The first row that is not blank is the header."""
+    """A converter of cells into records. The first row that is not blank is the header."""
 
     def __init__(self, text: Text, fix: str) -> None:
         self._text = text

@@ -10,7 +10,7 @@ from .failures import Failure, FailureGroups
 
 
 class Tally:
-    """What became of the records so far. One thread counts, any may look."""
+    """The counts of records by how they ended. One thread counts, any may look."""
 
     def __init__(self) -> None:
         self.ok = 0
@@ -31,7 +31,7 @@ class Tally:
 
     @property
     def seen(self) -> int:
-        """All records that have come out of the map."""
+        """The number of records that have come out of the map."""
         return self.done + self.not_started
 
     @property
@@ -96,7 +96,7 @@ def _have(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """For people: `0.41 s`, `12 s`, `3:07 min`, `2:00:05 h`."""
+    """Write a duration for people: `0.41 s`, `12 s`, `3:07 min`, `2:00:05 h`."""
     if seconds < 60:
         return f"{seconds:.2g} s"
     minutes, rest = divmod(round(seconds), 60)

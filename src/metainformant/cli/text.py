@@ -56,7 +56,7 @@ class Text:
 
     @property
     def bytes_consumed(self) -> int:
-        """How many bytes the lines had that were yielded so far, about. Any thread may ask."""
+        """The bytes of the lines that were yielded so far, about. Any thread may ask."""
         block = self._block
         part = min(max(self.line - block.lines_before, 0) / block.lines, 1)
         return block.bytes_before + round(block.size * part)

@@ -1,4 +1,4 @@
-"""How long a run will take, from how fast it was lately."""
+"""An estimate of the time that a run still takes."""
 
 from __future__ import annotations
 
