@@ -122,6 +122,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             # Tests that were started in the background, or by nohup, ignore them.
             signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             for name in ignore:
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
             for number in close:

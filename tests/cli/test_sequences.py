@@ -57,6 +57,7 @@ def test_headers_may_be_any_text(run: Run, name: str, before: str, trouble: str)
         ("a.fa", FASTA, ">x Örebro\nACGT\n>y\nA\n", 1001),
         ("a.fq", FASTQ, "@x Örebro\nACGT\n+\nIIII\n", 2001),
         ("a.fa", FASTA, ">x\nACGTÖ\n", 1002),
+        ("a.fq", FASTQ, "@x\nACGT\n+\nIIIÖ\n", 2004),
     ],
 )
 def test_latin_1_costs_no_record_before_it(

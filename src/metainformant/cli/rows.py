@@ -120,7 +120,10 @@ class Table:
         return [_cell(value.get(key)) for key in self._keys]
 
     def _write_unquoted(self, cells: Sequence[Any]) -> None:
-        row = self._delimiter.join(str(cell).translate(_ESCAPES) for cell in cells)
+        texts = list(map(str, cells))
+        row = self._delimiter.join(texts)
+        if row.count(self._delimiter) >= len(texts) or "\n" in row or "\r" in row:
+            row = self._delimiter.join(text.translate(_ESCAPES) for text in texts)
         self._lines.append(f"{row}\n")
 
     def _take(self) -> str:

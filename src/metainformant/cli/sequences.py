@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain
 
 from .record import BrokenInputError, Record
 from .text import Text
@@ -71,30 +71,49 @@ def read_fasta(text: Text) -> Iterator[Record]:
 
 def read_fastq(text: Text) -> Iterator[Record]:
     """Read sequences with their qualities. Both may be wrapped, into as many lines each."""
-    lines = iter(text)
-    # Nearly all files have four lines per record, which take a third of the time in this way.
-    for record in zip_longest(lines, lines, lines, lines):
-        header, sequence, plus, qualities = record
-        if header[:1] != "@" or plus != "+" or qualities is None or len(sequence) != len(qualities):
-            found = [line for line in record if line is not None]
-            yield from _read_any_fastq(_Lines(text, found, lines))
+    blocks = text.blocks()
+    lines: list[str] = []
+    for block in blocks:
+        lines += block
+        end = len(lines) - len(lines) % 4
+        headers, sequences, pluses, qualities = (lines[start:end:4] for start in range(4))
+        # Nearly all files have four lines per record, which take a third of the time in this way.
+        if not _are_plain(headers, sequences, pluses, qualities):
+            yield from _read_any_fastq(_Lines(text, lines, blocks))
             return
-        yield _record(header[1:], sequence, qualities)
+        del lines[:end]
+        for header, letters, quality in zip(headers, sequences, qualities, strict=True):
+            text.line += 4
+            name = header[1:]
+            words = name.split(None, 1)
+            identifier = words[0] if words else ""
+            yield Record(identifier, Sequence(identifier, name, letters, quality))
+    yield from _read_any_fastq(_Lines(text, lines, blocks))
+
+
+def _are_plain(
+    headers: list[str], sequences: list[str], pluses: list[str], qualities: list[str]
+) -> bool:
+    """Return whether these are lines of records of four lines."""
+    return (
+        pluses.count("+") == len(pluses)
+        and all(header[:1] == "@" for header in headers)
+        and list(map(len, sequences)) == list(map(len, qualities))
+    )
 
 
 class _Lines:
-    """Lines, the first of which have been read already; with their numbers."""
+    """The lines from some place on, without their ends."""
 
-    def __init__(self, text: Text, found: list[str], lines: Iterator[str]) -> None:
+    def __init__(self, text: Text, found: list[str], blocks: Iterator[list[str]]) -> None:
         self._text = text
-        self.line = text.line - len(found)
-        self._lines = chain(found, lines)
+        self._lines = chain(found, chain.from_iterable(blocks))
 
     def next(self) -> str | None:
         line = next(self._lines, None)
         if line is None:
             return None
-        self.line += 1
+        self._text.line += 1
         return line.rstrip("\r")
 
     def within(self, name: str) -> str:
@@ -106,7 +125,7 @@ class _Lines:
         return line
 
     def broken(self, what: str, fix: str) -> BrokenInputError:
-        return self._text.broken(what, fix, self.line)
+        return self._text.broken(what, fix)
 
 
 def _read_any_fastq(lines: _Lines) -> Iterator[Record]:

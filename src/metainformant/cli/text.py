@@ -40,52 +40,55 @@ class Text:
         self.bytes_read = 0
         self.undecodable = b""
         self._blocks = blocks
-        self._block = _Block(0, 0, 0, 1)
+        self._block = _Block(0, 0, 0, 0)
 
     def __iter__(self) -> Iterator[str]:
+        for lines in self.blocks():
+            for line in lines:
+                self.line += 1
+                yield line
+
+    def blocks(self) -> Iterator[list[str]]:
+        """Yield the lines that were read together. Who takes them this way counts in `line`."""
         rest: list[bytes] = []  # what was read of a line whose end is not there yet
         for block in self._blocks:
             self.bytes_read += len(block)
             end = block.rfind(b"\n")
             if end >= 0:
-                yield from self._lines(b"".join([*rest, block[:end]]))
+                yield from self._decoded(b"".join([*rest, block[:end]]))
                 rest.clear()
             rest.append(block[end + 1 :])
         if last := b"".join(rest):
-            yield from self._lines(last)
+            yield from self._decoded(last)
 
     @property
     def bytes_consumed(self) -> int:
         """The bytes of the lines that were yielded so far, about. Any thread may ask."""
         block = self._block
-        part = min(max(self.line - block.lines_before, 0) / block.lines, 1)
+        part = min(max(self.line - block.lines_before, 0) / max(block.lines, 1), 1)
         return block.bytes_before + round(block.size * part)
 
     def broken(self, what: str, fix: str, line: int | None = None) -> BrokenInputError:
         """Return the error for trouble in a line, by default in the last one."""
         return BrokenInputError(self.path, what, fix, self.line if line is None else line)
 
-    def _lines(self, raw: bytes) -> Iterator[str]:
-        if self.line == 0:
+    def _decoded(self, raw: bytes) -> Iterator[list[str]]:
+        if not self._block.size:
             raw = raw.removeprefix(codecs.BOM_UTF8)
-        before = self._block.bytes_before + self._block.size
-        self._block = _Block(before, len(raw) + 1, self.line, raw.count(b"\n") + 1)
+        before = self._block
+        self._block = _Block(
+            before.bytes_before + before.size,
+            len(raw) + 1,
+            before.lines_before + before.lines,
+            raw.count(b"\n") + 1,
+        )
         try:
-            lines = raw.decode().split("\n")
-        except UnicodeDecodeError:
-            yield from self._lines_until_undecodable(raw)
-            return
-        for line in lines:
-            self.line += 1
-            yield line
-
-    def _lines_until_undecodable(self, raw: bytes) -> Iterator[str]:
-        for part in raw.split(b"\n"):
-            self.line += 1
-            try:
-                line = part.decode()
-            except UnicodeDecodeError as error:
-                self.undecodable = part
-                what = f"byte 0x{part[error.start]:02x} is not UTF-8"
-                raise self.broken(what, "convert the file to UTF-8") from None
-            yield line
+            yield raw.decode().split("\n")
+        except UnicodeDecodeError as error:
+            start = raw.rfind(b"\n", 0, error.start) + 1
+            if start:
+                yield raw[: start - 1].decode().split("\n")
+            self.line = self._block.lines_before + raw.count(b"\n", 0, start) + 1
+            self.undecodable = raw[start:].partition(b"\n")[0]
+            what = f"byte 0x{raw[error.start]:02x} is not UTF-8"
+            raise self.broken(what, "convert the file to UTF-8") from None
