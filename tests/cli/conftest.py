@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("dnaio", reason="the command needs the extra cli")
+pytest.importorskip("click", reason="the command needs the extra cli")
 
 from click.testing import CliRunner, Result
 

@@ -155,7 +155,7 @@ def test_without_quoting_only_tabs_and_line_ends_are_changed() -> None:
     [
         (np.datetime64("2020-01-02"), "2020-01-02"),
         (np.datetime64("2020-01-02T03:04:05.123456789"), "2020-01-02T03:04:05.123456789"),
-        (np.datetime64("NaT"), ""),
+        (np.datetime64("NaT", "s"), ""),
         (np.timedelta64(5, "D"), "5 days"),
         (np.complex64(1 + 2j), "(1+2j)"),
         (np.float32(0.5), "0.5"),
