@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import pty
 import random
 import subprocess
 import sys
@@ -112,6 +111,8 @@ def test_what_is_no_terminal_gets_lines(
 
 @pytest.mark.skipif(os.name != "posix", reason="needs terminals")
 def test_a_bar_shows_the_time_left() -> None:
+    import pty
+
     Path("slow.py").write_text("import time\ndef f(x): time.sleep(0.02)\n")
     Path("in.txt").write_text("aaaa\n" * 400)
     main, other = pty.openpty()
