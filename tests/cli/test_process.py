@@ -201,6 +201,42 @@ def test_other_signals_end_it_as_ctrl_c_does(start: Start, name: str, backend: s
 
 
 @posix
+def test_workers_leave_signals_to_the_command(start: Start) -> None:
+    """As batch systems send them to all processes."""
+    Path("worker.py").write_text(
+        "import os, signal, subprocess, sys\n"
+        "from pathlib import Path\n"
+        "from functions import late\n"
+        "CODE = 'import signal; print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)'\n"
+        "def f(text):\n"
+        "    options = {'capture_output': True, 'text': True}\n"
+        "    program = subprocess.run([sys.executable, '-c', CODE], **options)\n"
+        "    if (pid := os.fork()) == 0:\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "        os._exit(0)\n"
+        "    _, status = os.waitpid(pid, 0)\n"
+        "    Path('pid').write_text(str(os.getpid()))\n"
+        "    late(text)\n"
+        "    return program.stdout.strip(), os.waitstatus_to_exitcode(status)\n"
+    )
+    process = start("worker.py:f", "--backend", "process", "-j", "1")
+    assert process.stdin is not None
+    process.stdin.write("late\n")
+    process.stdin.close()
+    process.stdin = None
+    await_file("ready")
+    worker = int(Path("pid").read_text())
+    for pid in (worker, process.pid):
+        os.kill(pid, signal.SIGTERM)
+    read_until(process.stderr, "stopped by SIGTERM")
+    os.kill(worker, signal.SIGHUP)
+    Path("go").touch()
+    out, _ = process.communicate(timeout=20)
+    assert values(out) == [["True", -signal.SIGTERM]]
+    assert process.returncode == 143
+
+
+@posix
 def test_the_second_sigterm_ends_at_once_and_a_second_sighup_does_not(start: Start) -> None:
     Path("in.txt").write_text("late\n")
     process = start("functions:late", "in.txt")

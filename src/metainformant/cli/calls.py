@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from time import thread_time
 from typing import Any, NamedTuple
 
@@ -37,13 +40,26 @@ class ImportedFunction:
         return ImportedFunction, (self._spec,)
 
 
-def print_to_stderr() -> None:
-    """Let `print` write to stderr in a worker process.
+def prepare_worker() -> None:
+    """Prepare a worker process for functions.
 
-    Descriptor 1 is stderr there already, as in its parent, but `sys.stdout` would hold text back,
-    and lose it if the process is killed.
+    `print` writes to stderr: descriptor 1 is that already, as in the parent, but `sys.stdout` would
+    hold text back, and lose it if the process is killed.
+
+    SIGTERM and SIGHUP are left to the parent, because batch systems and terminals send them to all
+    processes: calls in flight have their grace. Programs that the function starts get them.
     """
     sys.stdout = sys.stderr
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _leave_to_parent)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=partial(signal.signal, number, signal.SIG_DFL))
+
+
+def _leave_to_parent(_number: int, _frame: object) -> None:
+    """Do nothing. Unlike SIG_IGN, this is not inherited by programs."""
 
 
 class PerRecord(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from .calls import ImportedFunction, InFlight, PerBatch, PerRecord, print_to_stderr
+from .calls import ImportedFunction, InFlight, PerBatch, PerRecord, prepare_worker
 from .child_programs import terminate_child_programs
 from .function import load_function
 from .hints import is_bound_by_the_gil, use_processes
@@ -93,7 +93,7 @@ class Session:
         settings = self._arguments.settings
         per: Any = PerRecord if settings.batch_size is None else PerBatch
         if settings.map_options["backend"] == "process":
-            settings.map_options["initializer"] = print_to_stderr
+            settings.map_options["initializer"] = prepare_worker
             return per(ImportedFunction(self._arguments.function))
         self._in_flight = InFlight(per(function), lambda: self._interrupts.stopping)
         return self._in_flight
