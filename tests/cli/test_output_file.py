@@ -122,12 +122,13 @@ def test_links_and_permissions_stay(run: Run) -> None:
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anything")
-def test_a_write_protected_file_is_refused() -> None:
+def test_a_write_protected_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("out.jsonl").write_text("earlier\n")
-    Path("out.jsonl").chmod(0o444)
-    with pytest.raises(click.UsageError, match="it is write-protected"):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anything
+    with pytest.raises(click.UsageError) as caught:
         OutputFile("out.jsonl")
+    assert caught.value.message == "'out.jsonl' can't be written: it is write-protected"
+    assert files() == ["out.jsonl"]
 
 
 def test_a_disk_that_is_full_at_the_end_leaves_an_earlier_output_alone(
@@ -142,6 +143,17 @@ def test_a_disk_that_is_full_at_the_end_leaves_an_earlier_output_alone(
     assert "error: the output can't be written: No space left on device" in result.stderr
     assert result.exit_code == 1
     assert Path("out.jsonl").read_text() == "earlier\n"
+
+
+def test_an_unexpected_exception_leaves_no_empty_file() -> None:
+    with pytest.raises(ZeroDivisionError), OutputFile("out.jsonl"):
+        raise ZeroDivisionError
+    assert files() == []
+    output = OutputFile("out.jsonl")
+    output.file.write(b"row")
+    with pytest.raises(ZeroDivisionError), output:
+        raise ZeroDivisionError
+    assert files() == ["out.jsonl.part"]
 
 
 @posix

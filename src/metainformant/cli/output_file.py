@@ -36,8 +36,9 @@ class OutputFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self.file.close()
+        if not self.file.closed:  # by an exception that nobody expected
+            with suppress(OSError):
+                self.close(whole=False)
 
     def _create(self) -> FileIO:
         existing = _mode(self._target)
