@@ -5,12 +5,13 @@ BIN := .venv/bin
 # Other Pythons that the tests run on too, where they can be had; with a t, without the GIL.
 OTHERS := 3.12 3.13 3.14 3.15 3.13t
 
-.PHONY: demo test lint types layers unit wheel pythons bench bench-page bench-check bench-record format clean
+.PHONY: demo test lint types layers unit quick wheel pythons bench bench-page bench-check bench-record format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run the main job on real sequences"
 	@echo "make test    run everything that must pass: lint, types, layers, tests, wheel"
+	@echo "make quick   run the tests that take seconds: simulation, options, pure parts"
 	@echo "make bench   measure against other libraries on this machine"
 	@echo "make bench-page, bench-check, bench-record   see docs/benchmarks.md"
 	@echo "make format  format the code"
@@ -39,6 +40,18 @@ unit: .venv/dev.stamp
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# What says within 20 s whether an idea holds: simulated workers, options, pure parts, and what the
+# command does within this process. Hypothesis tries a quarter of its examples.
+QUICK := engine host backends/ipc backends/isolated \
+  checkpoint/test_codec.py checkpoint/test_fingerprint.py checkpoint/test_keys.py \
+  cli/test_function.py cli/test_inputs.py cli/test_sequences.py \
+  maps/test_arguments.py maps/test_compat.py worker/test_frames.py \
+  test_describe.py test_failures.py test_functions.py test_options.py test_pickles.py \
+  test_public_surface.py test_rate.py
+
+quick: .venv/dev.stamp
+	$(BIN)/python -m pytest --quiet --hypothesis-profile quick $(addprefix tests/,$(QUICK))
 
 # The wheel is what users get, so it is tested apart from the sources, on all Pythons at once: the
 # tests mostly wait.

@@ -19,6 +19,7 @@ pytest.register_assert_rewrite("tests.support", "tests.backends.processes.suppor
 # How long an example takes says how busy the machine is. CI gets the same examples each time; runs
 # by hand go on looking for new ones.
 settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.register_profile("quick", settings.get_profile("house"), max_examples=25)
 settings.load_profile("house")
 
 

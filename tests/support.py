@@ -12,11 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from hypothesis import settings
+
 from metainformant.core import parallel
 
 T = TypeVar("T")
 
 ROOT = Path(__file__).parent.parent  # of the project
+
+
+def examples(times: float) -> settings:
+    """Let Hypothesis try so many times the usual number of examples: `make quick` has fewer."""
+    return settings(max_examples=round(times * settings().max_examples))
 
 
 def without_coverage() -> dict[str, str]:

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metainformant.core.parallel.checkpoint.keys import encode, file_key, mark, marks
+from tests.support import examples
 
 from .tasks import ROOT
 
@@ -92,7 +93,7 @@ def shape(value: Any) -> Any:
     return name, repr(value)  # which tells -0.0 from 0.0, and all that is NaN is "nan"
 
 
-@settings(max_examples=400)
+@examples(4)
 @given(VALUES, VALUES)
 def test_keys_are_equal_exactly_for_equal_values_of_equal_types(one: Any, other: Any) -> None:
     assert (encode(one) == encode(other)) == (shape(one) == shape(other))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metainformant.core.parallel.checkpoint.config import Checkpoint
@@ -23,6 +23,7 @@ from metainformant.core.parallel.checkpoint.in_flight import _left_behind
 from metainformant.core.parallel.checkpoint.lock import WriterLock
 from metainformant.core.parallel.checkpoint.occurrences import Occurrences
 from metainformant.core.parallel.checkpoint.run import DurableRun
+from tests.support import examples
 
 from .tasks import Recorder, double, fail_at_odd, run_map
 
@@ -36,7 +37,7 @@ def name_of(item: Any) -> str:
     return repr(item)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(0.6)
 @given(ITEMS, ITEMS, st.integers(1, 5), st.none() | st.integers(1, 5))
 def test_only_what_is_not_recorded_runs(
     tmp_path_factory: pytest.TempPathFactory,

@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metainformant.core import parallel
+from tests.support import examples
 
 
 def test_outcomes_come_in_order_with_items_values_and_errors() -> None:
@@ -148,7 +149,7 @@ def test_an_outcome_that_timed_out_tells_how_long_it_was_waited_for() -> None:
     assert outcome.worker == "outcomes-1"
 
 
-@settings(max_examples=60)
+@examples(0.6)
 @given(
     count=st.integers(0, 300),
     workers=st.integers(1, 5),

@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metainformant.core.parallel.engine.loop import Engine
@@ -18,6 +18,7 @@ from metainformant.core.parallel.options import MapCall, choose_workers, make_ca
 from metainformant.core.parallel.rate import RateLimit
 from metainformant.core.parallel.runner.delivery import SlotCollector
 from metainformant.core.parallel.runner.ending import raise_failure, raise_stop
+from tests.support import examples
 
 from .backend import NEVER, Behaviour, SimBackend, Simulation
 
@@ -107,7 +108,7 @@ def check_everything_ran_once(result: Result, tasks: list[Behaviour], timeout: f
             assert value == index
 
 
-@settings(max_examples=400)
+@examples(4)
 @given(
     tasks=behaviours,
     workers=st.integers(1, 9),
@@ -133,7 +134,7 @@ def test_every_item_gets_exactly_one_outcome(
     assert result.backend.closed is True
 
 
-@settings(max_examples=200)
+@examples(2)
 @given(tasks=behaviours, workers=st.integers(1, 5), step=steps)
 def test_a_timeout_is_neither_early_nor_late(
     tasks: list[Behaviour], workers: int, step: float
@@ -169,7 +170,7 @@ def test_a_map_of_nothing_but_hung_tasks_ends(
     assert result.simulation.now <= rounds * (0.2 + 0.05) + 0.01
 
 
-@settings(max_examples=150)
+@examples(1.5)
 @given(
     seconds=st.lists(st.floats(0.001, 1), min_size=1, max_size=60),
     workers=st.integers(1, 8),
@@ -186,7 +187,7 @@ def test_no_worker_idles_while_an_item_waits(
     assert max(result.simulation.ends.values()) <= greedy + 0.002 * (len(seconds) + 2)
 
 
-@settings(max_examples=150)
+@examples(1.5)
 @given(
     tasks=behaviours,
     workers=st.integers(1, 6),
@@ -210,7 +211,7 @@ def test_a_deadline_ends_everything_and_keeps_what_was_finished(
             assert starts
 
 
-@settings(max_examples=300)
+@examples(3)
 @given(
     tasks=st.lists(
         st.builds(
@@ -275,7 +276,7 @@ def test_what_is_due_again_runs_in_order_and_before_anything_new(
     )
 
 
-@settings(max_examples=150)
+@examples(1.5)
 @given(
     tasks=st.lists(
         st.builds(Behaviour, st.sampled_from([0.0, 0.001, 0.3]), st.booleans(), st.just(2)),
