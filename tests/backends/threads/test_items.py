@@ -85,7 +85,7 @@ def test_truncations_against_a_running_consumer(make: Make) -> None:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
-        for round_number in range(1000):
+        for round_number in range(300):
             _race(make, round_number)
     finally:
         sys.setswitchinterval(interval)

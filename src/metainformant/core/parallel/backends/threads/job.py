@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from time import monotonic
 
@@ -83,7 +84,7 @@ class ThreadJob:
         urgent = False
         while not urgent:
             try:
-                _run_items(func, items, self.out)
+                _run(func, items, self.out)
                 break
             except TaskEnded:
                 raise
@@ -176,6 +177,22 @@ def _run_items(func: Callable[[Any], Any], items: Iterator[Any], out: list[Any])
         del func, items, out  # this frame lives as long as the exception, see ThreadJob.run
         item = None
         raise
+
+
+@own_frame
+def _run_items_bound(func: Callable[[Any], Any], items: Iterable[Any], out: list[Any]) -> None:
+    """The same for CPython 3.13 without the GIL, which looks `append` up each time."""
+    try:
+        append = out.append
+        for item in items:
+            append(func(item))
+    except BaseException:
+        del func, items, out, append
+        item = None
+        raise
+
+
+_run = _run_items if HAS_GIL or sys.version_info >= (3, 14) else _run_items_bound
 
 
 def _timed(items: Iterable[Any], times: list[float]) -> Iterator[Any]:
