@@ -126,10 +126,17 @@ def _unpack_one(packed: _Packed) -> BaseException:
 
 def unpicklable(what: str, error: BaseException) -> ParallelError:
     """Make the failure of an item, a result or a function that can't be pickled."""
-    fix = "" if _has_cloudpickle() else ", or pip install 'metainformant[process]'"
+    text = error_in_words(error)
+    if "through inheritance" in text:  # what multiprocessing says of its locks and queues
+        fix = "Give it to each worker with initializer= and initargs=, or use that of a Manager"
+    elif "an open file" in text:
+        fix = "Open it in the task"
+    else:
+        fix = "Use what is defined at the top level of a module"
+        if not _has_cloudpickle():
+            fix += ", or pip install 'metainformant[process]'"
     return ParallelError(
-        f"{what} can't be pickled, which it must be to get to another process: "
-        f"{error_in_words(error)}. Use what is defined at the top level of a module{fix}."
+        f"{what} can't be pickled, which it must be to get to another process: {text}. {fix}."
     )
 
 

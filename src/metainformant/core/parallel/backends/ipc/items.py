@@ -16,10 +16,10 @@ from .payload import dumps
 Sealed = bytes | str
 
 
-def seal(item: Any) -> Sealed:
-    """Pickle an item on its own; never fails."""
+def seal(item: Any, *, handles: bool = False) -> Sealed:
+    """Pickle an item on its own; never fails. `handles` as for `dumps`."""
     try:
-        return dumps(item)
+        return dumps(item, handles=handles)
     except Exception as error:
         return str(unpicklable(f"the item {describe(item)}", error))
 

@@ -7,8 +7,14 @@ has no name and no owner: it is gone when the last process has let go of it, how
 
 from __future__ import annotations
 
+import contextlib
+import copyreg
+import io
 import pickle
+import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
+from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 # From this size on, in bytes, shared memory is worth its system calls; below it a message fits into
@@ -52,9 +58,15 @@ Packed = tuple[Payload, list[Any]]
 
 
 class PayloadBuilder:
-    """Collects pickled objects. References are kept to their buffers, which are not copied yet."""
+    """Collects pickled objects. References are kept to their buffers, which are not copied yet.
 
-    def __init__(self) -> None:
+    Args:
+        handles: whether to send what `multiprocessing` can send to another process by duplicating
+            its descriptor: connections and sockets.
+    """
+
+    def __init__(self, *, handles: bool = False) -> None:
+        self._handles = handles
         self._parts: list[Any] = []
         self._end = 0
         self._objects: list[tuple[int, list[memoryview]]] = []
@@ -77,10 +89,14 @@ class PayloadBuilder:
 
         try:
             pickle.Pickler(_Writer(parts), 5, buffer_callback=keep).dump(item)
+            if any(names_connections(part) for part in parts):
+                parts.clear()
+                buffers.clear()
+                _dump_handles(item, _Writer(parts), keep, are_sent=self._handles)
         except Exception:
             parts.clear()
             buffers.clear()
-            if not by_value(item, _Writer(parts), keep):
+            if not _dump_otherwise(item, parts, keep, handles=self._handles):
                 raise
         else:
             if main_is_ours_alone and any(_names_main(part) for part in parts):
@@ -123,24 +139,85 @@ def _names_main(part: Any) -> bool:
     return isinstance(part, bytes) and b"__main__" in part
 
 
+def names_connections(part: Any) -> bool:
+    """Return whether a pickle may have connections, which plain pickle does not send rightly."""
+    return isinstance(part, bytes) and b"multiprocessing.connection" in part
+
+
+def _dump_handles(item: Any, file: Any, keep: Any, *, are_sent: bool) -> None:
+    """Pickle connections as `multiprocessing` does, by duplicating them, or refuse them.
+
+    Plain pickle sends the number of their descriptor, which is that of something else there.
+    """
+    from multiprocessing.reduction import ForkingPickler
+
+    pickler = pickle.Pickler(file, 5, buffer_callback=keep)
+    extra: dict[Any, Any] = ForkingPickler._extra_reducers  # type: ignore[attr-defined]
+    if not are_sent:
+        extra = {Connection: _refuse_handle}
+    pickler.dispatch_table = {**copyreg.dispatch_table, **extra}
+    pickler.dump(item)
+
+
+def _refuse_handle(handle: Any) -> Any:
+    raise TypeError(f"{handle!r} can be sent to a process only, among its items")
+
+
+def _dump_otherwise(item: Any, parts: list[Any], keep: Any, *, handles: bool) -> bool:
+    """Pickle what plain pickle can't; return False if nothing else is to be had."""
+    if handles:
+        with contextlib.suppress(Exception):
+            _dump_handles(item, _Writer(parts), keep, are_sent=True)
+            return True
+        parts.clear()
+    return by_value(item, _Writer(parts), keep)
+
+
 def by_value(item: Any, file: Any, keep: Any) -> bool:
-    """Pickle with the functions and classes themselves instead of their names, if we can."""
+    """Pickle with the functions and classes themselves instead of their names, if we can.
+
+    Raises:
+        TypeError: for an open file, of which cloudpickle would send the content, and a connection.
+    """
     try:
-        import cloudpickle
+        pickler = _by_value_pickler()
     except ImportError:
         return False
-    pickler: Any = cloudpickle.Pickler  # not every version of it says what it takes
     pickler(file, 5, buffer_callback=keep).dump(item)
     return True
 
 
-def dumps(item: Any) -> bytes:
-    """Pickle everything in band."""
+@cache
+def _by_value_pickler() -> Any:
+    import cloudpickle
+
+    base: Any = cloudpickle.Pickler  # not every version of it says what it takes
+
+    class ByValuePickler(base):  # type: ignore[misc]
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, _FILES) and obj not in (sys.stdout, sys.stderr):
+                raise TypeError(f"an open file can't be sent: {obj!r}")
+            if isinstance(obj, Connection):
+                _refuse_handle(obj)
+            return super().reducer_override(obj)
+
+    return ByValuePickler
+
+
+_FILES = (io.TextIOWrapper, io.BufferedReader, io.BufferedWriter, io.BufferedRandom, io.FileIO)
+
+
+def dumps(item: Any, *, handles: bool = False) -> bytes:
+    """Pickle everything in band; `handles` as for PayloadBuilder."""
     parts: list[Any] = []
     try:
         record = pickle.dumps(item, 5)
+        if names_connections(record):
+            _dump_handles(item, _Writer(parts), None, are_sent=handles)
+            return b"".join(parts)
     except Exception:
-        if not by_value(item, _Writer(parts), None):
+        parts.clear()
+        if not _dump_otherwise(item, parts, None, handles=handles):
             raise
         return b"".join(parts)
     if main_is_ours_alone and _names_main(record) and by_value(item, _Writer(parts), None):

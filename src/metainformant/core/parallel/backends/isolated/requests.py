@@ -56,16 +56,16 @@ def is_pickled_by_name(packed: Packed, func: Callable[..., Any]) -> bool:
     return len(payload.body) < _LONGEST_NAME and payload.body == pickle.dumps((func,), 5)
 
 
-def pack_items(job: IsolatedJob, most: int) -> tuple[Packed, int]:
+def pack_items(job: IsolatedJob, most: int, *, handles: bool) -> tuple[Packed, int]:
     """Pickle at most so many of the items, and as many of these as fit into one payload.
 
-    Seals each on its own if one of them can't be pickled.
+    Seals each on its own if one of them can't be pickled. `handles` as for PayloadBuilder.
     """
     items = job.items[:most]
     if len(items) == 1 and type(items[0]) in _SMALL_TYPES and not job.one_by_one:
         record = pickle.dumps(items, 5)  # the quickest way for the commonest chunk of slow tasks
         return (Payload(record, len(record), ((len(record), ()),)), []), 1
-    builder, count = PayloadBuilder(), 0
+    builder, count = PayloadBuilder(handles=handles), 0
     if not job.one_by_one:
         try:
             for part in slices(items):
@@ -75,10 +75,10 @@ def pack_items(job: IsolatedJob, most: int) -> tuple[Packed, int]:
                     break
         except Exception:  # one of them can't be pickled
             job.one_by_one = True
-            builder, count = PayloadBuilder(), 0
+            builder, count = PayloadBuilder(handles=handles), 0
     if job.one_by_one:
         for item in items:
-            builder.add([seal(item)])
+            builder.add([seal(item, handles=handles)])
             count += 1
             if is_enough(builder):
                 break

@@ -20,7 +20,7 @@ from ...worker.setup import Preparation
 from ..ipc.channel import Attachment, Channel
 from ..ipc.exceptions import pack, refused_module, unpicklable
 from ..ipc.items import SealedItem, opening
-from ..ipc.payload import LARGE, Packed, PayloadBuilder
+from ..ipc.payload import LARGE, Packed, PayloadBuilder, names_connections
 from .messages import (
     Broken,
     Closed,
@@ -215,7 +215,7 @@ class Worker:
         buffers: list[pickle.PickleBuffer] = []
         with contextlib.suppress(Exception):  # what fails is tried again, with all means
             record = pickle.dumps(value, 5, buffer_callback=buffers.append)
-            if not buffers and len(record) < LARGE:
+            if not buffers and len(record) < LARGE and not names_connections(record):
                 self._write(position, Kind.PICKLED, record)
                 return
         builder = PayloadBuilder()

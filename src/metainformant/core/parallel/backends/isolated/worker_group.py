@@ -52,6 +52,7 @@ class WorkerGroup:
     def __init__(self, call: MapCall, pool: WorkerPool) -> None:
         self._call = call
         self._func = pool.pack_function(call.caller, call.func) if pool.needs_function else None
+        self._sends_handles = pool.sends_handles
         self._most_tasks = call.options.max_tasks_per_worker or math.inf
         self.workers = WorkerSet(pool)
         self.queue: deque[IsolatedJob | None] = deque()
@@ -125,7 +126,9 @@ class WorkerGroup:
 
     def _send(self, handle: WorkerHandle, job: IsolatedJob) -> None:
         call = self._call
-        packed, count = pack_items(job, int(min(CAPACITY, self._most_tasks - handle.tasks)))
+        packed, count = pack_items(
+            job, int(min(CAPACITY, self._most_tasks - handle.tasks)), handles=self._sends_handles
+        )
         job.was_sent(handle, count)
         handle.job = job
         handle.buffer.prepare(count)

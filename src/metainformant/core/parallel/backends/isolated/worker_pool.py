@@ -38,6 +38,7 @@ class WorkerPool(ABC):
     """
 
     needs_function = True  # whether workers have to be sent the function
+    sends_handles = False  # whether items may have what `multiprocessing` sends as a descriptor
 
     def __init__(self, call: MapCall, *, kept: bool = False) -> None:
         self.label = call.caller

@@ -16,7 +16,7 @@ import weakref
 from time import monotonic
 from typing import Any
 
-from ...errors import Frame
+from ...errors import Frame, ParallelError
 from ...host.cpus import cpu_count
 from ...host.memory import used_memory
 from ...options import MapCall
@@ -148,6 +148,8 @@ class ProcessHandle(WorkerHandle):
 class ProcessPool(WorkerPool):
     """A pool of worker processes."""
 
+    sends_handles = True
+
     def __init__(self, call: MapCall, *, kept: bool = False, streams: bool = False) -> None:
         check_may_start(call.caller)
         super().__init__(call, kept=kept)
@@ -167,11 +169,17 @@ class ProcessPool(WorkerPool):
         if call.options.memory_limit is not None:
             _check_memory(call.caller)
         self._forks = method == "fork"
+        self._inherited: Any = None  # a preparation that workers have from their start
         self._func = call.func
         self.needs_function = kept or not self._forks
         if not self._forks:
             payload.main_is_ours_alone |= not main_can_be_imported()
-            self._packed = self.pack_preparation()
+            try:
+                self._packed = self.pack_preparation()
+            except ParallelError:
+                from .inherited import InheritedPreparation  # needed by few
+
+                self._inherited = InheritedPreparation(call.caller, self.preparation)
         elif streams or threading.active_count() > 1:
             whose = "the threads of the stream" if streams else "other threads"
             warnings.warn(
@@ -203,12 +211,12 @@ class ProcessPool(WorkerPool):
             handle = ProcessHandle(name, process, ours, segment, (our_lifeline, stacks))
             _living.add(handle)
             on_failure.pop_all()
-        if not self._forks:
+        if not self._forks and self._inherited is None:
             self.prepare(handle, self._packed)
         return handle
 
     def _process(self, name: str, ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> Any:
-        inherited: tuple[Any, ...] = (None, None)
+        inherited: tuple[Any, ...] = (self._inherited, None)
         if self._forks:
             inherited = (self.preparation, None if self.needs_function else self._func)
         if _is_exiting:
