@@ -82,6 +82,7 @@ class TestEndings:
         assert code == 1
         assert "if __name__ == '__main__':" in err.splitlines()[-1]
         assert err.count("Traceback") == 1
+        assert "see above" not in err  # there is nothing above
         assert out == ""
 
     def test_a_process_that_may_have_no_children(self, start: Callable[..., Child]) -> None:

@@ -25,7 +25,7 @@ from ...worker.interrupt import takes_wakes
 from ..ipc.channel import channel
 from ..ipc.shared_memory import Segment
 from ..isolated.handle import WorkerHandle
-from ..isolated.main_guard import MAIN_GUARD
+from ..isolated.main_guard import unguarded
 from ..isolated.result_buffer import SIZE, Header, ResultBuffer
 from ..isolated.worker_pool import WorkerPool
 from . import worker as subinterpreter
@@ -166,9 +166,7 @@ class InterpreterPool(WorkerPool):
 
     def start(self, name: str) -> InterpreterHandle:
         if getattr(process.current_process(), "_inheriting", False):
-            raise ParallelError(
-                f"{self.label}: the script starts its map while a worker imports it. {MAIN_GUARD}"
-            )
+            raise unguarded(self.label)
         data = spawn.get_preparation_data(name)
         wanted = ("sys_path", "sys_argv", "init_main_from_name", "init_main_from_path")
         start = {key: data[key] for key in wanted if key in data}

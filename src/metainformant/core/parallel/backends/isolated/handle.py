@@ -86,6 +86,10 @@ class WorkerHandle(ABC):
         """Close the channel to it, once it was killed."""
         self.channel.close()
 
+    def is_unguarded(self) -> bool:
+        """Whether it ended because its script starts the map again when a worker imports it."""
+        return False
+
     @abstractmethod
     def exit_reason(self) -> str:
         """Describe how it ended."""

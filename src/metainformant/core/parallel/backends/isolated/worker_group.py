@@ -15,7 +15,7 @@ from ..ipc.exceptions import unpack
 from .handle import WorkerHandle
 from .job import IsolatedJob
 from .job_state import JobState
-from .main_guard import MAIN_GUARD
+from .main_guard import MAIN_GUARD, unguarded
 from .messages import (
     Broken,
     Done,
@@ -240,6 +240,8 @@ class WorkerGroup:
         """A worker has ended that should not have, or was killed."""
         self.workers.forget(handle)
         reason = self.workers.reap(handle)
+        if handle.is_unguarded():
+            raise unguarded(self._call.caller)
         if not handle.is_ready:
             raise ParallelError(
                 f"{self._call.caller}: the worker {handle.name!r} {reason} before it was ready to "

@@ -28,7 +28,7 @@ from ..isolated.handle import WorkerHandle
 from ..isolated.result_buffer import SIZE, Header, ResultBuffer
 from ..isolated.worker_pool import WorkerPool
 from . import worker as process_worker
-from .start import WorkerName, check_may_start, main_can_be_imported, start, starting
+from .start import UNGUARDED, WorkerName, check_may_start, main_can_be_imported, start, starting
 
 if sys.platform == "linux":
     from . import fork_server
@@ -129,6 +129,9 @@ class ProcessHandle(WorkerHandle):
 
     def inherited(self) -> tuple[Any, ...]:
         return (self.channel, self._lifeline, self._stacks)
+
+    def is_unguarded(self) -> bool:
+        return bool(self._process.exitcode == UNGUARDED)
 
     def exit_reason(self) -> str:
         if self._why:

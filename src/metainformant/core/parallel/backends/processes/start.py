@@ -16,6 +16,12 @@ from ...errors import ParallelError
 from ..isolated.main_guard import MAIN_GUARD
 from .template import NAME as SERVER_NAME
 
+# The exit status of a worker whose script starts its map again while the worker imports it.
+UNGUARDED = 86
+# Set in the environment while a worker is started, so that a fork server that is started for it
+# knows that its end will be explained.
+_STARTING = "METAINFORMANT_PARALLEL_STARTING"
+
 # How many file descriptors a start needs for a moment, and some more.
 _DESCRIPTORS = 10
 
@@ -58,6 +64,8 @@ def starting(method: str) -> Iterator[None]:
             stack.enter_context(_default_that_is_found(method))
         if method == "forkserver":
             _check_room()
+            os.environ[_STARTING] = "1"
+            stack.callback(os.environ.pop, _STARTING, None)
         if method == "spawn" and sys.platform != "win32":
             # Until it has its own handler, which it sets as soon as it has its name.
             from multiprocessing import resource_tracker
@@ -122,6 +130,11 @@ def _default_that_is_found(method: str) -> Iterator[None]:
         multiprocessing.set_start_method(default, force=True)
 
 
+def forget_start() -> None:
+    """In a worker: what it starts itself is not started for a map."""
+    os.environ.pop(_STARTING, None)
+
+
 def check_may_start(label: str) -> None:
     """Raise an error where workers can't be started.
 
@@ -136,7 +149,12 @@ def check_may_start(label: str) -> None:
         )
     if not getattr(process, "_inheriting", False):
         return
-    if process.name.startswith((f"{label}-", SERVER_NAME)):
-        # One of ours: what started it will see that it ended, and say why. One message is enough.
-        raise SystemExit(1)
+    if process.name.startswith(SERVER_NAME):
+        raise SystemExit(1)  # then workers import the script themselves
+    # What was started for a map says nothing: whoever started it sees that it ended, and says why.
+    if process.name.startswith(f"{label}-"):
+        sys.stdout.flush()
+        os._exit(UNGUARDED)  # a fork server would make another status of SystemExit
+    if process.name == "MainProcess" and _STARTING in os.environ:  # the fork server itself
+        raise SystemExit(UNGUARDED)
     raise ParallelError(f"{label} was called while a new process imports this script. {MAIN_GUARD}")

@@ -15,6 +15,7 @@ from ..ipc import payload as payload
 from ..ipc.channel import Channel
 from ..isolated.result_buffer import ResultBuffer
 from ..isolated.worker import Worker
+from .start import forget_start
 
 
 def main(
@@ -29,6 +30,7 @@ def main(
 ) -> None:
     """Run a worker process."""
     context.is_worker = True
+    forget_start()
     payload.main_is_ours_alone = False  # what is ours here is what our parent has sent
     for connection in not_ours:  # ends of others that were inherited by a fork
         connection.close()
