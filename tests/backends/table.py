@@ -60,11 +60,13 @@ class Kind(NamedTuple):
             pytest.skip(f"{self.name} can't {ability}")
 
 
-def _processes(method: str) -> Kind:
+def _processes(method: str | None) -> Kind:
     options = {"start_method": method}
     cannot = {CONTEXT, IDENTITY, *([SEND] if method == "fork" else [])}
     stream_options = {"backend": "process", **options}
-    return Kind(method, frozenset(cannot), parallel.process_map, options, stream_options)
+    return Kind(
+        method or "processes", frozenset(cannot), parallel.process_map, options, stream_options
+    )
 
 
 # More than most tests need: whoever takes longer than others must not hold them up.
@@ -75,7 +77,7 @@ _ISOLATED = _EXECUTORS | {IDENTITY, LOG}
 
 KINDS = [
     Kind("threads", _THREADS | {COPIES, KILL, SEND}, parallel.thread_map),
-    *map(_processes, multiprocessing.get_all_start_methods()),
+    *map(_processes, [None, *multiprocessing.get_all_start_methods()]),
     Kind(
         "ThreadPoolExecutor",
         _EXECUTORS | {COPIES, SEND},

@@ -14,9 +14,13 @@ from tests.backends import tasks
 from tests.backends.table import FORKS, KINDS
 from tests.support import ROOT, wait_until, without_coverage
 
-METHODS = [kind.name for kind in KINDS if "start_method" in kind.options]
+METHODS = [kind.options["start_method"] for kind in KINDS if "start_method" in kind.options]
 every_method = pytest.mark.parametrize(
-    "method", [pytest.param(name, marks=FORKS if name == "fork" else []) for name in METHODS]
+    "method",
+    [
+        pytest.param(name, marks=FORKS if name == "fork" else [], id=name or "default")
+        for name in METHODS
+    ],
 )
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 

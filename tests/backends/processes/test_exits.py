@@ -28,7 +28,7 @@ BUSY = """
     if __name__ == "__main__":
         kinds = ["loops", "sleeps", "computes in C", "starts another"]
         try:
-            parallel.process_map(task, kinds, 4, start_method=sys.argv[1])
+            parallel.process_map(task, kinds, 4, start_method=sys.argv[1] or None)
         except KeyboardInterrupt:
             print("interrupted", time.monotonic())
 """
@@ -37,8 +37,8 @@ BUSY = """
 class TestEndings:
     @every_method
     @pytest.mark.parametrize("whom", ["group", "parent"])
-    def test_ctrl_c(self, method: str, whom: str, start: Callable[..., Child]) -> None:
-        child = start(BUSY, method)
+    def test_ctrl_c(self, method: str | None, whom: str, start: Callable[..., Child]) -> None:
+        child = start(BUSY, method or "")
         pids = child.pids(5)
         began = time.monotonic()
         if whom == "group":
@@ -55,9 +55,9 @@ class TestEndings:
     @every_method
     @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
     def test_workers_die_with_their_parent(
-        self, method: str, name: str, start: Callable[..., Child]
+        self, method: str | None, name: str, start: Callable[..., Child]
     ) -> None:
-        child = start(BUSY, method)
+        child = start(BUSY, method or "")
         pids = child.pids(5)
         child.process.send_signal(getattr(signal, name))
         child.process.wait(30)
@@ -66,14 +66,16 @@ class TestEndings:
         assert (err, code) == ("", -getattr(signal, name))
 
     @every_method
-    def test_a_script_without_a_guard(self, method: str, start: Callable[..., Child]) -> None:
+    def test_a_script_without_a_guard(
+        self, method: str | None, start: Callable[..., Child]
+    ) -> None:
         child = start(
             """
             import sys
             from metainformant.core import parallel
-            print(parallel.process_map(abs, [-1, -2, -3], 3, start_method=sys.argv[1]))
+            print(parallel.process_map(abs, [-1, -2, -3], 3, start_method=sys.argv[1] or None))
             """,
-            method,
+            method or "",
         )
         out, err, code = child.end()
         if method == "fork":
