@@ -89,7 +89,7 @@ def use(number: int) -> int:
 @every_method
 @pytest.mark.parametrize("kept", [False, True])
 def test_locks_queues_and_values_at_the_start_of_workers(method: Any, kept: bool) -> None:
-    context = multiprocessing.get_context(method)
+    context = multiprocessing.get_context(method or "spawn")  # the default is never to fork
     lock, queue, counter = context.Lock(), context.SimpleQueue(), context.Value("i")
     options: Any = {"initializer": keep, "initargs": (lock, (queue,), counter)}
     if kept:
@@ -101,6 +101,12 @@ def test_locks_queues_and_values_at_the_start_of_workers(method: Any, kept: bool
     assert counter.value == 6
     assert sorted(queue.get() for _ in range(6)) == list(range(6))
     queue.close()
+
+
+def test_locks_for_forks_alone_are_told_from_others() -> None:
+    lock = multiprocessing.get_context("fork").Lock()
+    with pytest.raises(parallel.ParallelError, match=r"get_context\('forkserver'\)"):
+        parallel.process_map(abs, [1], 1, initializer=keep, initargs=(lock,))
 
 
 def test_what_cannot_be_inherited_is_named() -> None:

@@ -19,24 +19,23 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from .handle import WorkerHandle
-else:
-    Protocol = object
+
+    class JobOwner(Protocol):
+        """The group of workers that runs a job."""
+
+        def worker_abandoned(self, handle: WorkerHandle) -> None:
+            """Learn that the job was abandoned which this worker has."""
+
+        def receive_pending(self, handle: WorkerHandle) -> None:
+            """Take all messages that this worker has sent. It may end the job."""
+
+        def stack(self, handle: WorkerHandle) -> tuple[Frame, ...]:
+            """Return where this worker is. It may wait a little."""
+            ...
+
 
 # A worker that is so many items away from a cut can't have got there unseen.
 _SAFE_DISTANCE_ITEMS = 1000
-
-
-class JobOwner(Protocol):
-    """The group of workers that runs a job."""
-
-    def worker_abandoned(self, handle: WorkerHandle) -> None:
-        """Learn that the job was abandoned which this worker has."""
-
-    def receive_pending(self, handle: WorkerHandle) -> None:
-        """Take all messages that this worker has sent. It may end the job."""
-
-    def stack(self, handle: WorkerHandle) -> tuple[Frame, ...]:
-        """Return where this worker is. It may wait a little."""
 
 
 class IsolatedJob:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing.context as context
 import pickle
-from multiprocessing import context
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
+from ...errors import ParallelError
 from ...worker.setup import Preparation
 from ..ipc.exceptions import unpicklable
 from ..ipc.payload import dumps
@@ -56,6 +57,14 @@ def _part(label: str, name: str, value: Any) -> bytes | _Raw:
         context.set_spawning_popen(popen)
         try:
             ForkingPickler.dumps(value)
+        except RuntimeError as error:
+            if "fork context" not in str(error):  # multiprocessing's own words
+                raise unpicklable(f"{label}: {name}={value!r}", error) from error
+            raise ParallelError(
+                f"{label}: {name}={value!r} was made for processes that are forked, and can't be "
+                "sent to others. Make it with multiprocessing.get_context('forkserver'), or pass "
+                "start_method='fork'"
+            ) from error
         except Exception as error:
             raise unpicklable(f"{label}: {name}={value!r}", error) from error
         finally:

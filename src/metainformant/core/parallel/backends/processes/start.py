@@ -14,8 +14,9 @@ from typing import Any
 
 from ...errors import ParallelError
 from ..isolated.main_guard import MAIN_GUARD
-from .template import NAME as SERVER_NAME
 
+# What the process of a fork server is called while it imports the script.
+SERVER_NAME = "metainformant-fork-server"
 # The exit status of a worker whose script starts its map again while the worker imports it.
 UNGUARDED = 86
 # Set in the environment while a worker is started, so that a fork server that is started for it

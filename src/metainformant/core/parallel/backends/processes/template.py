@@ -17,10 +17,8 @@ from multiprocessing import process, spawn, util
 from typing import Any
 
 from .seeds import Seeds
+from .start import SERVER_NAME
 from .worker import find_libraries
-
-# What the process is called while it imports the script.
-NAME = "metainformant-fork-server"
 
 # Seconds in which threads that are over are gone for the system too.
 _THREAD_EXIT = 0.1
@@ -48,7 +46,7 @@ def import_script(preparation: dict[str, Any]) -> tuple[dict[str, Any], Callable
         current: Any = process.current_process()
         current._inheriting = True
         try:
-            spawn.prepare({**preparation, "name": NAME})
+            spawn.prepare({**preparation, "name": SERVER_NAME})
         finally:
             del current._inheriting
             util._flush_std_streams()  # type: ignore[attr-defined]

@@ -182,8 +182,8 @@ def _run_items(func: Callable[[Any], Any], items: Iterator[Any], out: list[Any])
 @own_frame
 def _run_items_bound(func: Callable[[Any], Any], items: Iterable[Any], out: list[Any]) -> None:
     """The same for CPython 3.13 without the GIL, which looks `append` up each time."""
+    append = out.append
     try:
-        append = out.append
         for item in items:
             append(func(item))
     except BaseException:
