@@ -1,4 +1,4 @@
-"""How items and errors are named in messages: short, and never failing."""
+"""The names of items and errors in messages: short, and never failing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# The most that `error_in_words` tells.
+# The longest text of `error_in_words`.
 _LONGEST_TEXT = 10_000
 
 # More notes than this on one exception help nobody; they pile up when a function raises the same

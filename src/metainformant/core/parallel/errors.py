@@ -38,7 +38,7 @@ class ParallelError(Exception):
 class TaskTimeoutError(ParallelError, TimeoutError):
     """A task ran longer than `timeout`.
 
-    A task's own `TimeoutError` is never turned into this class, so the two can be told apart.
+    A task's own `TimeoutError` is never turned into this class, so the two are distinct.
 
     Attributes:
         index: position of the item in the input (of the batch, for `parallel_batch`), from 0.

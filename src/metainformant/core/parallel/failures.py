@@ -1,4 +1,4 @@
-"""Failures told apart from results."""
+"""Results parted into values and failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be known for certain of a function before it is called.
+"""Checks of a function that is going to be called: only what is certain is refused.
 
 Only code flags and argument counts are looked at, which takes a microsecond. Of functions written
 in C, and of objects that decide when they are called, nothing is known, and nothing is said.

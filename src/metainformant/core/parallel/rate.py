@@ -1,4 +1,4 @@
-"""How many tasks may be started per second."""
+"""The limit on how many tasks are started per second."""
 
 from __future__ import annotations
 

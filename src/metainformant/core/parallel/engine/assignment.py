@@ -20,7 +20,7 @@ class Assignment:
         self.delivered = chunk.start  # items before this one have been delivered
         self.seen = chunk.start  # the item in flight when last looked
         self.since: float | None = None  # when that item was first seen in flight
-        self.reported_slow = -1  # the last item of which was told that it is slow
+        self.reported_slow = -1  # the last item that was reported as slow
 
         # Items before this index were finished by that time; None if nobody wants to know.
         self.samples: list[tuple[int, float]] | None = [] if keep_samples else None
@@ -38,7 +38,7 @@ class Assignment:
 
     @property
     def rest(self) -> int:
-        """How many items were surely not started when last looked."""
+        """The number of items that were surely not started when last looked."""
         return self.stop - self.seen - 1
 
     def sampled_times(self, count: int, end: float) -> list[float]:

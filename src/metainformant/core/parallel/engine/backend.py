@@ -1,4 +1,4 @@
-"""What the engine asks of a kind of worker.
+"""The port to a kind of worker.
 
 Workers do nothing but run. Everything else (timeouts, balancing, ordering, stopping) is done by
 the engine, which hands out jobs and looks at how far they are. All methods but `Backend.wake` are
@@ -63,12 +63,12 @@ class Job(Protocol):
 
     @property
     def started(self) -> float | None:
-        """When its first item was started; None before that."""
+        """The time at which its first item was started; None before that."""
         ...
 
     @property
     def ended(self) -> float:
-        """When it ended; meaningful once `Backend.wait` has returned it."""
+        """The time at which it ended; meaningful once `Backend.wait` has returned it."""
         ...
 
     def will_expire(self, position: int, at: float) -> None:
@@ -76,7 +76,7 @@ class Job(Protocol):
         ...
 
     def completed(self) -> int:
-        """How many items are finished. This may be outdated at once, but only be too low."""
+        """Count the finished items. This may be outdated at once, but only be too low."""
         ...
 
     def truncate(self, keep: int) -> int:
@@ -89,30 +89,30 @@ class Job(Protocol):
         ...
 
     def peek(self, stop: int) -> Finished:
-        """The outcomes of the first `stop` items, which are finished."""
+        """Return the outcomes of the first `stop` items, which are finished."""
         ...
 
     def finish(self) -> Finished:
-        """All outcomes, once the job has ended."""
+        """Return all outcomes, once the job has ended."""
         ...
 
     def abandon(self) -> bool:
-        """Part with the job and the worker that runs it, for good.
+        """Give up the job, and stop counting on the worker that runs it.
 
         Return False if the job has just ended: then nothing changes, and `wait` returns it.
         """
         ...
 
     def interrupt(self) -> None:
-        """End the call in flight of a job that was given up, if that is possible."""
+        """End the call in flight of an abandoned job, if that is possible."""
         ...
 
     def is_running(self) -> bool:
-        """Whether the call in flight of a job that was given up still runs."""
+        """Return whether the call in flight of an abandoned job still runs."""
         ...
 
     def stack(self) -> tuple[Frame, ...]:
-        """Where the item in flight is, outermost call first; empty if that can't be seen."""
+        """Return the stack of the item in flight, outermost call first; empty if unknown."""
         ...
 
 
@@ -140,7 +140,7 @@ class Backend(Protocol):
         ...
 
     def queued(self) -> int:
-        """About how many jobs are waiting for a worker."""
+        """Count the jobs that are waiting for a worker, more or less."""
         ...
 
     def remind(self) -> None:
@@ -165,7 +165,7 @@ class Backend(Protocol):
         ...
 
     def workers(self) -> int:
-        """How many workers there are that have neither ended nor been given up.
+        """Count the workers that have neither ended nor been abandoned.
 
         A worker that ends counts until `wait` has seen it, which it does soon.
         """

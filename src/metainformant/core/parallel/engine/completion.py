@@ -1,4 +1,4 @@
-"""What becomes of the items that workers have finished: another attempt, or an outcome.
+"""The decision about finished items: another attempt, or an outcome.
 
 Owned by the thread that runs the engine.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Completion:
-    """Decides about failures, and counts what is final.
+    """The step from finished items to outcome batches: decides about failures, counts outcomes.
 
     Attributes:
         retries: the items that wait for another attempt; None if there are never any.

@@ -1,4 +1,4 @@
-"""Who gets which work: handing out, taking back, starting and dismissing workers.
+"""The distribution of work: submitting, stealing, starting and dismissing workers.
 
 Owned by the thread that runs the engine.
 """

@@ -52,7 +52,7 @@ class StreamSource:
         wake: Callable[[], None],
     ) -> None:
         self._lock = threading.Lock()
-        self._ahead = ReadAhead(  # under the lock: the engine and the consumer tell it
+        self._ahead = ReadAhead(  # under the lock: the engine and the consumer report to it
             max_workers=max_workers, chunk_size=chunk_size, buffer_size=buffer_size
         )
         self.max_chunk = self._ahead.max_chunk

@@ -46,7 +46,7 @@ class Engine:
             before its end; None if not at all.
         max_chunk: the most items that a chunk may have.
         is_stream: whether items are read, and results dropped, as the map goes on.
-        wants_times: whether batches tell when their items were finished.
+        wants_times: whether batches have the times at which their items were finished.
         clock: seconds, monotonic.
         began: when the call began, from which its deadline counts; by default now.
     """
@@ -182,7 +182,7 @@ class Engine:
             return ()
 
     def _close(self, ending: Ending) -> Ending:
-        """End the workers. If one can't clean up, that is told when all outcomes are there."""
+        """End the workers. If one can't clean up, the run has failed, with all its outcomes."""
         try:
             self._backend.close(lambda: self._rule.is_over(self._clock()))
         except ParallelError as error:

@@ -1,4 +1,4 @@
-"""Items on their way to workers: the input cut into chunks.
+"""The port to the input, which is read in chunks.
 
 A chunk does not copy its items: it is a window onto a list whose items are never changed. So
 cutting it again, when work is taken back from one worker for another, costs nothing.
@@ -60,19 +60,19 @@ class Chunk:
 
 
 class Source(Protocol):
-    """Where chunks come from. Owned by the thread that runs the engine."""
+    """The origin of chunks. Owned by the thread that runs the engine."""
 
     @property
     def left(self) -> int | None:
-        """How many items are still to be taken; None if that is not known."""
+        """The number of items that are still to be taken; None if that is not known."""
         ...
 
     def take(self, size: int) -> Chunk | None:
-        """The next chunk, of at most `size` items; None if there is none (for now)."""
+        """Return the next chunk, of at most `size` items; None if there is none (for now)."""
         ...
 
     def next_wakeup(self, now: float) -> float:
-        """When to try again after `take` had nothing, if nobody wakes the engine."""
+        """Return when to try again after `take` had nothing, if nobody wakes the engine."""
         ...
 
     def close(self) -> None:
@@ -80,7 +80,7 @@ class Source(Protocol):
         ...
 
     def rest(self) -> Chunk | None:
-        """All that was read and not taken, for a map that stops; None if there is nothing."""
+        """Return all that was read and not taken, for a map that stops; None if nothing."""
         ...
 
     def waiting(self, count: int) -> None:

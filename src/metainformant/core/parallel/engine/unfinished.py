@@ -1,4 +1,4 @@
-"""What is left of a run that is stopped: which items are not finished, and how far they were."""
+"""The items that are not finished when a run is stopped, and how far they were."""
 
 from __future__ import annotations
 

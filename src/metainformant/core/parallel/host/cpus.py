@@ -1,4 +1,4 @@
-"""How many CPUs this process may use."""
+"""The number of CPUs that this process may use."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def cpu_count() -> int:
 
 
 def _forced() -> int | None:
-    """What the user has set, by `-X cpu_count=N` or by PYTHON_CPU_COUNT; None if nothing valid."""
+    """Return the number set by `-X cpu_count=N` or PYTHON_CPU_COUNT; None if none is valid."""
     for text in (sys._xoptions.get("cpu_count"), os.environ.get("PYTHON_CPU_COUNT")):
         if isinstance(text, str) and text.strip().isdecimal() and int(text) > 0:
             return int(text)
@@ -58,7 +58,7 @@ def _affinity() -> int:
 
 
 def _quota(root: str) -> float | None:
-    """The tightest CPU quota over this process's control groups, in CPUs; None if unlimited."""
+    """Return the tightest quota over this process's control groups, in CPUs; None if unlimited."""
     limits = [limit for limit in _group_limits(root) if limit > 0]
     return min(limits, default=None)
 
@@ -74,7 +74,7 @@ def _group_limits(root: str) -> Iterator[float]:
 
 
 def _ratio(quota: str, period: str) -> float:
-    """CPUs, or -1 for no limit (`max`, `-1`, or files that are not there)."""
+    """Return CPUs, or -1 for no limit (`max`, `-1`, or files that are not there)."""
     try:
         return int(quota) / int(period)
     except (ValueError, ZeroDivisionError):

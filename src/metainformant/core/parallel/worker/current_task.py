@@ -1,4 +1,4 @@
-"""What a task can ask about itself."""
+"""The description of the current task, for the task itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CurrentTask(NamedTuple):
     is_cancelled: Callable[[], bool]
 
     def cancelled(self) -> bool:
-        """Whether nobody waits for the result any more: a good moment to return.
+        """Return whether nobody waits for the result any more: a good moment to return.
 
         That is so after its timeout, and once the map was stopped or left.
         """

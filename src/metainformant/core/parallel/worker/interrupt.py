@@ -21,7 +21,7 @@ from ..host.threads import DAEMON, launch
 
 
 class TaskEnded(BaseException):  # not an error: nobody but the worker should see it
-    """Raised in a call that was given up. Don't catch it, or the call goes on."""
+    """The exception that ends an abandoned call. Don't catch it, or the call goes on."""
 
 
 # Seconds that a worker waits for an exception that was sent and should be there at once. It is not
@@ -122,7 +122,7 @@ class Sender:
 
 
 def _takes_exceptions(ident: int) -> bool:
-    """Whether an exception may be sent to the thread: see the beginning of this file."""
+    """Return whether an exception may be sent to the thread: see the beginning of this file."""
     if sys.version_info >= (3, 13):
         return True
     frame = sys._current_frames().get(ident)
@@ -168,7 +168,7 @@ def _wake(ident: int) -> None:
 
 
 def takes_wakes() -> bool:
-    """Whether our handler of SIGURG is there. It never replaces another, and once set it stays."""
+    """Return whether our handler of SIGURG is set. It never replaces another one, and stays."""
     import signal
 
     handler = signal.getsignal(signal.SIGURG)

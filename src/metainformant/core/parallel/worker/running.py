@@ -1,4 +1,4 @@
-"""What this thread runs, if it is a worker."""
+"""The task that this thread runs, if it is a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done once per worker: an initializer, and a resource that its tasks share."""
+"""The preparation of a worker: an initializer, and a state that its tasks share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Preparation:
-    """What a worker does before its first task, and at its end."""
+    """The initializer of a worker, and the factory of its state."""
 
     FIELDS = ("initializer", "initargs", "worker_state")  # in the order of the arguments
     __slots__ = FIELDS

@@ -1,4 +1,4 @@
-"""Where another thread of this interpreter is."""
+"""The stack of another thread of this interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many items the next chunk should have.
+"""The size of the next chunk.
 
 Pure: nothing here waits, locks or reads a clock. State is owned by the engine's thread.
 """

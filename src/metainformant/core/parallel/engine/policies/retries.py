@@ -1,4 +1,4 @@
-"""Which failures are tried again, and when. Owned by the thread that runs the engine."""
+"""The choice of failures that are tried again, and when. Owned by the engine's thread."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Retries:
         return self._waiting[0].due if self._waiting else math.inf
 
     def again(self, chunk: Chunk, index: int, error: BaseException, now: float) -> bool:
-        """Whether the item that failed is to have another attempt, which then waits here."""
+        """Return whether the item that failed gets another attempt, which then waits here."""
         if chunk.attempt > self._options.retries or not self._worth(error):
             return False
         delay = self._delay(chunk.attempt, error)
@@ -68,7 +68,7 @@ class Retries:
         return True
 
     def take_due(self, now: float) -> list[Chunk]:
-        """Those whose time has come, in the order in which it came."""
+        """Remove and return the chunks that are due, in the order in which they came due."""
         due = []
         while self._waiting and self._waiting[0].due <= now:
             due.append(heapq.heappop(self._waiting).chunk)

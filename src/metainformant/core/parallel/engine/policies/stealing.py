@@ -1,4 +1,4 @@
-"""From which worker an idle one takes items that have not been started, and how many."""
+"""The choice of the worker from which an idle one takes items, and of how many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a map ends before its items do: a deadline, `cancel`, too many failures or stuck tasks.
+"""The reasons to stop a map: a deadline, `cancel`, too many failures or stuck tasks.
 
 Pure, except for looking at the `cancel` event: time is an argument. Owned by the engine's thread.
 """
@@ -64,7 +64,7 @@ class Stop:
 
 
 class StopRule:
-    """What is counted about a map, and whether it should be stopped for that.
+    """The counts of a map, and the decision whether it should be stopped for them.
 
     Attributes:
         finished, failures, timeouts: items that are finished, that failed, and that timed out.

@@ -1,4 +1,4 @@
-"""Which items in flight are overdue or slow, and when the engine should look at them again.
+"""The limits on items in flight: which are overdue or slow, and when to look at them again.
 
 Pure: `now` is an argument, in seconds of a monotonic clock.
 """
