@@ -14,7 +14,7 @@ from .fingerprint import PYTHON
 from .keys import Key
 from .reading import Pieces
 
-# Pieces that are kept decoded, since neighbours in the input were often recorded together.
+# Pieces that are kept decoded, since consecutive items were often recorded together.
 _KEPT = 16
 
 

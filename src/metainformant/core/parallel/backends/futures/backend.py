@@ -1,7 +1,7 @@
 """Workers that are those of a `concurrent.futures.Executor` which somebody else owns.
 
 Nothing of a running future can be seen or taken back. So a chunk is handed over when a worker
-should be free for it, no sooner, and whoever runs it there watches its items: see `faraway.py`.
+should be free for it, no sooner, and whoever runs it there watches its items: see `worker.py`.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class ExecutorBackend:
         self._numbers = itertools.count()
         self._keep_times = keep_times
         self._tells_running = _tells_running(executor)
-        # All state is owned by the engine's thread, but for the queue of what has happened, which
+        # All state is owned by the engine's thread, except the queue of what has happened, which
         # the executor's threads add to. None: somebody wants to wake us.
         self._events: queue.SimpleQueue[tuple[ExecutorJob, Future[Any]] | None] = (
             queue.SimpleQueue()

@@ -109,7 +109,7 @@ class SealedRequest(NamedTuple):
 
 
 class ChunkResult(NamedTuple):
-    """What came of a ChunkRequest."""
+    """The outcomes of a ChunkRequest."""
 
     values: list[Any]
     failed: dict[int, BaseException]

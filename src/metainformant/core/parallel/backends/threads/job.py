@@ -169,7 +169,7 @@ class ThreadJob:
 
 @own_frame
 def _run_items(func: Callable[[Any], Any], items: Iterator[Any], out: list[Any]) -> None:
-    """The loop that all speed depends on. After a failure it is entered again, on the same tape."""
+    """Run the items: the loop that all speed depends on. After a failure it is entered again."""
     try:
         for item in items:
             out.append(func(item))  # noqa: PERF401  # extend() would lose StopIteration and lock `out`
