@@ -53,8 +53,7 @@ QUICK := engine host backends/ipc backends/isolated \
 quick: .venv/dev.stamp
 	$(BIN)/python -m pytest --quiet --hypothesis-profile quick $(addprefix tests/,$(QUICK))
 
-# The wheel is what users get, so it is tested apart from the sources, on all Pythons at once: the
-# tests mostly wait.
+# The wheel is what users get, so it is tested apart from the sources, on all Pythons.
 wheel: .venv/dev.stamp pythons
 	rm -rf dist .cache/wheel
 	$(BIN)/python -m build --wheel --outdir dist >/dev/null

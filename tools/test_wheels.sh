@@ -1,5 +1,6 @@
 #!/bin/sh
-# Test the built wheel with one Python and with all others that are found, at the same time.
+# Test the built wheel with one Python and with all others that are found, a few at the same time:
+# the tests mostly wait, but they must not wait for each other.
 # Usage: test_wheels.sh PYTHON [VERSION]...
 # A version that is not found is told, and is an error if it is listed in $REQUIRED.
 set -eu
@@ -29,9 +30,12 @@ for version in ${REQUIRED-}; do
     fi
 done
 
+together=3 running=1
 run wheel "$here/test_wheel.sh" "$first" .cache/wheel &
 for version in "$@"; do
     if sh "$here/find_python.sh" "$version" >/dev/null; then
+        [ "$running" -lt "$together" ] || { wait; running=0; }
+        running=$((running + 1))
         run "python$version" "$here/run_with.sh" "$version" test_wheel.sh ".cache/wheel$version" &
     else
         echo "not tested: there is no Python $version here"
