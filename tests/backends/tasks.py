@@ -112,7 +112,11 @@ def worker_name() -> str:
     return f"{os.getpid()} {threading.get_ident()}"
 
 
-def name_of_worker(_: object) -> str:
+def name_of_worker(item: tuple[int, str, bool]) -> str:
+    """The name; if that is asked for, once another worker is at such an item too."""
+    number, directory, meets = item
+    if meets:
+        meet(directory, number, 2)
     return worker_name()
 
 
@@ -230,17 +234,8 @@ class RefusesNotesError(Exception):
 
 class UnpicklableError(Exception):
     def __init__(self, text: str) -> None:
-        super().__init__(text, NeverPickled())
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-
-class HoldsLockError(Exception):
-    def __init__(self, text: str) -> None:
         super().__init__(text)
         self.held = NeverPickled()
-        self.code = 7
 
 
 def _cancelled() -> BaseException:
@@ -265,7 +260,7 @@ ERRORS: dict[str, Any] = {
     "silent": SilentError,
     "refuses notes": RefusesNotesError,
     "unpicklable": lambda: UnpicklableError("holds a lock"),
-    "holds a lock": lambda: HoldsLockError("text"),
+    "unpicklable argument": lambda: ValueError(NeverPickled()),
     "large": lambda: ValueError("x" * 1_000_000),
 }
 
