@@ -95,7 +95,9 @@ def test_a_daemonic_process_has_no_children(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("attributes", "found"),
     [
-        ({"__spec__": ModuleSpec("package.__main__", None)}, True),
+        ({"__spec__": ModuleSpec("package.script", None)}, True),
+        ({"__spec__": ModuleSpec("package.__main__", None), "__file__": __file__}, False),
+        ({"__spec__": ModuleSpec("__main__", None), "__file__": __file__}, False),
         ({"__spec__": None, "__file__": __file__}, True),
         ({"__spec__": None, "__file__": "<stdin>"}, False),
         ({"__spec__": None}, False),

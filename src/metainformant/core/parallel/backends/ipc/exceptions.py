@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from importlib.util import find_spec
 from types import TracebackType
 from typing import NamedTuple
 
@@ -133,7 +134,7 @@ def unpicklable(what: str, error: BaseException) -> ParallelError:
         fix = "Open it in the task"
     else:
         fix = "Use what is defined at the top level of a module"
-        if not _has_cloudpickle():
+        if find_spec("cloudpickle") is None:
             fix += ", or pip install 'metainformant[process]'"
     return ParallelError(
         f"{what} can't be pickled, which it must be to get to another process: {text}. {fix}."
@@ -148,12 +149,6 @@ def unreadable_result(error: Exception) -> ParallelError:
     )
     failure.__cause__ = error
     return failure
-
-
-def _has_cloudpickle() -> bool:
-    from importlib.util import find_spec
-
-    return find_spec("cloudpickle") is not None
 
 
 def refused_module(error: BaseException) -> str:

@@ -14,6 +14,7 @@ import pickle
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
@@ -27,8 +28,8 @@ _ALIGNED = 64
 _ENOUGH = 16 * 2**20
 
 
-# Whether `__main__` is no script or module, so that workers can't look up what is named in it. Set
-# once by the first map that finds it so.
+# Whether workers can't look up what is named in `__main__`: it is no script or module, or they did
+# not find something there. Set once by the first map that finds it so.
 main_is_ours_alone = False
 
 
@@ -137,6 +138,19 @@ class _Writer:
 
 def _names_main(part: Any) -> bool:
     return isinstance(part, bytes) and b"__main__" in part
+
+
+def send_main_by_value(packed: Packed) -> bool:
+    """Let what `__main__` defines go by value from now on, since a worker has not found it there.
+
+    Return False if that would not change how this is pickled.
+    """
+    global main_is_ours_alone
+    body = packed[0].body
+    if main_is_ours_alone or not _names_main(body) or find_spec("cloudpickle") is None:
+        return False
+    main_is_ours_alone = True
+    return True
 
 
 def names_connections(part: Any) -> bool:

@@ -162,10 +162,10 @@ class IsolatedJob:
         self.state = self.state.to(JobState.SENT)
         self.handle, self.worker, self.sent = handle, handle.name, count
 
-    def requeue(self) -> None:
-        """Let a worker begin, which may be the same: items will come one by one."""
+    def requeue(self, *, one_by_one: bool = True) -> None:
+        """Let another worker begin, or the same: if `one_by_one`, each item will be sealed."""
         self.state = self.state.to(JobState.QUEUED)
-        self.one_by_one = True
+        self.one_by_one |= one_by_one
         self.handle = None
         del self.items[self._boundary.stop :]
         self._boundary = Boundary()

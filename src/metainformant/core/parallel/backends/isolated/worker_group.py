@@ -12,6 +12,7 @@ from ...describe import describe
 from ...errors import Frame, ParallelError, WorkerDiedError
 from ...options import MapCall
 from ..ipc.exceptions import unpack
+from ..ipc.payload import Payload, send_main_by_value
 from .handle import WorkerHandle
 from .job import IsolatedJob
 from .job_state import JobState
@@ -29,7 +30,7 @@ from .messages import (
     receive,
     send,
 )
-from .requests import pack_items
+from .requests import pack_function, pack_items
 from .result_buffer import CAPACITY
 from .worker_pool import WorkerPool
 from .worker_set import WorkerSet
@@ -230,11 +231,22 @@ class WorkerGroup:
                 case Unread():
                     self._requeue(job)
                 case NoFunction(_, error):
-                    handle.func = None  # it may be readable the next time
-                    self._requeue(job)
-                    raise unpack(error, handle.name)
+                    func, handle.func = handle.func, None  # it may be readable the next time
+                    self._requeue(job, one_by_one=False)
+                    if not self._has_newer_function(func):
+                        raise unpack(error, handle.name)
         if handle.must_be_replaced or handle.tasks >= self._most_tasks:
             self.workers.retire(handle)
+
+    def _has_newer_function(self, sent: Payload | None) -> bool:
+        """Return whether the function is another payload than what could not be read, by now."""
+        if self._func is None:
+            return False
+        if sent is None or sent == self._func[0]:
+            if not send_main_by_value(self._func):
+                return False
+            self._func = pack_function(self._call.caller, self._call.func)
+        return True
 
     def _lost(self, handle: WorkerHandle) -> None:
         """A worker has ended that should not have, or was killed."""
@@ -271,8 +283,8 @@ class WorkerGroup:
         self.ended.append(job)
         self.has_news = True
 
-    def _requeue(self, job: IsolatedJob) -> None:
-        job.requeue()
+    def _requeue(self, job: IsolatedJob, *, one_by_one: bool = True) -> None:
+        job.requeue(one_by_one=one_by_one)
         self.queue.appendleft(job)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...errors import ParallelError
 from ...options import MapCall
+from ..ipc import payload as payload
 from ..ipc.exceptions import unpack
 from ..ipc.payload import Packed
 from .handle import WorkerHandle
@@ -71,6 +72,8 @@ class WorkerPool(ABC):
         Raises:
             ParallelError: if no worker can be started.
         """
+        if os.getpid() != self._owner:
+            self._forget_workers()
         with self._lock:
             while self._idle:
                 handle = self._idle.pop()
@@ -91,6 +94,12 @@ class WorkerPool(ABC):
         except BaseException:
             self.lost()
             raise
+
+    def _forget_workers(self) -> None:
+        """In a fork: its parent has the workers, and perhaps the lock."""
+        self._owner = os.getpid()
+        self._lock = threading.RLock()
+        self._idle, self._leaving, self._count = [], [], 0
 
     def release(self, handle: WorkerHandle, *, replace: bool = False) -> None:
         """Take back a worker that has no job; `replace` says that it must not be used again."""
@@ -204,7 +213,7 @@ class WorkerPool(ABC):
     def pack_function(self, label: str, func: Callable[..., Any]) -> Packed:
         """Pickle the function of a map; ParallelError if that fails."""
         last = self._last_function
-        if last is not None and last[0] is func:
+        if last is not None and last[0] is func and not payload.main_is_ours_alone:
             return last[1]
         packed = pack_function(label, func)
         if self._kept and is_pickled_by_name(packed, func):

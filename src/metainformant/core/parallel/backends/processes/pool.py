@@ -28,7 +28,15 @@ from ..isolated.handle import WorkerHandle
 from ..isolated.result_buffer import SIZE, Header, ResultBuffer
 from ..isolated.worker_pool import WorkerPool
 from . import worker as process_worker
-from .start import UNGUARDED, WorkerName, check_may_start, main_can_be_imported, start, starting
+from .start import (
+    UNGUARDED,
+    WorkerName,
+    check_may_start,
+    has_room_for_sockets,
+    main_can_be_imported,
+    start,
+    starting,
+)
 
 if sys.platform == "linux":
     from . import fork_server
@@ -193,6 +201,12 @@ class ProcessPool(WorkerPool):
                 stacklevel=_callers_level(),
             )
 
+    def _forget_workers(self) -> None:
+        super()._forget_workers()
+        if self._method == "forkserver" and not self._has_server:  # it is the parent's
+            self._method = "spawn"
+            self._context = multiprocessing.get_context(self._method)
+
     def start(self, name: str) -> ProcessHandle:
         with _lock, contextlib.ExitStack() as on_failure, contextlib.ExitStack() as always:
             if self._forks:
@@ -271,7 +285,9 @@ def default_start_method() -> str:
     methods = multiprocessing.get_all_start_methods()
     if "forkserver" not in methods or sys.platform == "darwin":
         return "spawn"
-    return "spawn" if _is_forked and not _may_have_server() else "forkserver"
+    if _may_have_server():
+        return "forkserver"  # which is ours
+    return "spawn" if _is_forked or not has_room_for_sockets() else "forkserver"
 
 
 def _may_have_server() -> bool:

@@ -8,6 +8,7 @@ import operator
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +24,8 @@ UNGUARDED = 86
 # knows that its end will be explained.
 _STARTING = "METAINFORMANT_PARALLEL_STARTING"
 
+# The most bytes of a socket's path on all systems.
+_LONGEST_SOCKET_PATH = 103
 # How many file descriptors a start needs for a moment, and some more.
 _DESCRIPTORS = 10
 
@@ -65,6 +68,9 @@ def starting(method: str) -> Iterator[None]:
             stack.enter_context(_default_that_is_found(method))
         if method == "forkserver":
             _check_room()
+            # A fork server that can't hear of the ends of workers would never report them.
+            mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+            stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
             os.environ[_STARTING] = "1"
             stack.callback(os.environ.pop, _STARTING, None)
         if method == "spawn" and sys.platform != "win32":
@@ -87,14 +93,24 @@ def _check_room() -> None:
             stack.callback(os.close, os.open(os.devnull, os.O_RDONLY))
 
 
+def has_room_for_sockets() -> bool:
+    """Return whether the path of a socket in the folder for temporary files is short enough."""
+    folder = multiprocessing.current_process()._config.get("tempdir")  # type: ignore[attr-defined]
+    if folder is None:
+        folder = os.path.join(tempfile.gettempdir(), "pymp-12345678")
+    return len(os.fsencode(os.path.join(folder, "listener-12345678"))) <= _LONGEST_SOCKET_PATH
+
+
 def main_can_be_imported() -> bool:
     """Return whether a worker finds the code of `__main__`: it is a script or a module.
 
-    It is not in a notebook, an interactive session, `python -c`, or a script from stdin.
+    It is not in a notebook, an interactive session, `python -c`, a script from stdin, or the
+    `__main__.py` of a package, a folder or an archive.
     """
     main = sys.modules["__main__"]
-    if getattr(getattr(main, "__spec__", None), "name", None) is not None:
-        return True
+    name = getattr(getattr(main, "__spec__", None), "name", None)
+    if name is not None:
+        return str(name).rpartition(".")[2] != "__main__"  # which multiprocessing does not import
     path = getattr(main, "__file__", None)
     return path is not None and os.path.isfile(path)
 

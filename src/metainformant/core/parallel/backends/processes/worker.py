@@ -34,6 +34,7 @@ def main(
     payload.main_is_ours_alone = False  # what is ours here is what our parent has sent
     for connection in not_ours:  # ends of others that were inherited by a fork
         connection.close()
+    _read_nothing({part.fileno() for part in (*channel.parts, lifeline, stacks) if part})
     worker = Worker(channel, ResultBuffer(buffer_segment))
     if sys.platform != "win32":
         # Away from the terminal, whose Ctrl-C is for the parent; and whatever a task starts can be
@@ -55,6 +56,16 @@ def main(
     threading.Thread(target=_die_with, args=(lifeline,), name="lifeline", daemon=True).start()
     limit_threads(inner_threads)
     worker.serve(preparation, func)
+
+
+def _read_nothing(in_use: set[int]) -> None:
+    """Let tasks and their children find nothing in the standard input, which is the parent's."""
+    if 0 in in_use:  # the parent had none
+        return
+    null = os.open(os.devnull, os.O_RDONLY)
+    if null:
+        os.dup2(null, 0)
+        os.close(null)
 
 
 def _kill_with(lifeline: Any) -> None:
