@@ -126,6 +126,7 @@ def test_an_attribute_that_cannot_be_pickled_is_none() -> None:
     assert isinstance(copy, Unavailable)
     lock = vars(copy)["lock"]
     assert (copy.status, lock, str(copy)) == (503, None, "http://x answered 503")
+    assert copy.__notes__ == ["could not be pickled, and are None in this copy: lock"]
 
 
 @pytest.mark.parametrize("group", [ExceptionGroup, BaseExceptionGroup])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import mmap
+import os
 import pickle
 import socket
+import struct
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
@@ -41,13 +43,13 @@ class Channel:
         return self.reader, self._writer, self._fd_socket
 
     def send(self, message: tuple[Any, ...]) -> None:
-        self._writer.send_bytes(pickle.dumps(message, 5))
+        _send_bytes(self._writer, pickle.dumps(message, 5))
 
     def receive(self) -> tuple[Any, ...]:
         """Wait for the next message; EOFError or OSError if the other side is gone."""
         if self._kept:
             self._kept.clear()
-        return pickle.loads(self.reader.recv_bytes())  # type: ignore[no-any-return]
+        return pickle.loads(_receive_bytes(self.reader))  # type: ignore[no-any-return]
 
     def attach(self, packed: Packed) -> Attachment:
         """Send what is large of a payload, ahead of the message that has the attachment."""
@@ -101,8 +103,6 @@ class Channel:
     else:
 
         def _send_out_of_band(self, parts: list[Any], size: int) -> Any:
-            import os
-
             assert self._fd_socket is not None  # noqa: S101
             fd = filled(parts, size)
             try:
@@ -112,8 +112,6 @@ class Channel:
             return None
 
         def _receive_out_of_band(self, name: Any, size: int) -> mmap.mmap | bytearray:
-            import os
-
             assert self._fd_socket is not None  # noqa: S101
             _, fds, _, _ = socket.recv_fds(self._fd_socket, 1, 1)
             if not fds:
@@ -122,6 +120,41 @@ class Channel:
                 return mapped(fds[0], size)
             finally:
                 os.close(fds[0])
+
+
+if sys.platform == "win32":
+
+    def _send_bytes(writer: Connection, record: bytes) -> None:
+        writer.send_bytes(record)
+
+    def _receive_bytes(reader: Connection) -> bytes:
+        return reader.recv_bytes()
+
+else:
+    # What Connection does, in half the time: each message of a small task counts.
+
+    def _send_bytes(writer: Connection, record: bytes) -> None:
+        left = _SIZE.pack(len(record)) + record
+        fd = writer.fileno()
+        while (written := os.write(fd, left)) < len(left):
+            left = left[written:]
+
+    def _receive_bytes(reader: Connection) -> bytes:
+        fd = reader.fileno()
+        (size,) = _SIZE.unpack(_read(fd, _SIZE.size))
+        return _read(fd, size)
+
+    def _read(fd: int, size: int) -> bytes:
+        record = os.read(fd, size)
+        while len(record) < size:
+            more = os.read(fd, size - len(record))
+            if not more:
+                raise EOFError
+            record += more
+        return record
+
+
+_SIZE = struct.Struct("=Q")
 
 
 def channel() -> tuple[Channel, Channel]:

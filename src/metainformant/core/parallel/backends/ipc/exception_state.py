@@ -53,20 +53,14 @@ class _State(NamedTuple):
 
 
 def dump_exception(error: BaseException) -> bytes:
-    """Pickle an exception. Attributes that can't be pickled are None in the copy."""
+    """Pickle an exception. In the copy, attributes that can't be pickled are None, and noted."""
     try:
         return dumps(_taken_apart(error))
     except Exception:
         state = _taken_apart(error)
         if not isinstance(state, _State):
             raise
-        return dumps(
-            state._replace(
-                members=_picklable(state.members),
-                attributes=_picklable(state.attributes),
-                slots=_picklable(state.slots),
-            )
-        )
+        return dumps(_without_unpicklable(state))
 
 
 def load_exception(record: bytes) -> Any:
@@ -113,9 +107,20 @@ def _restored(value: Any) -> Any:
     return value.restored() if isinstance(value, _State) else value
 
 
-def _picklable(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the same, with None for what can't be pickled."""
-    return {name: value if _can_be_pickled(value) else None for name, value in values.items()}
+def _without_unpicklable(state: _State) -> _State:
+    lost: list[str] = []
+
+    def picklable(values: dict[str, Any]) -> dict[str, Any]:
+        bad = [name for name, value in values.items() if not _can_be_pickled(value)]
+        lost.extend(bad)
+        return {**values, **dict.fromkeys(bad)}
+
+    members, slots = picklable(state.members), picklable(state.slots)
+    attributes = picklable(state.attributes)
+    if lost:
+        note = f"could not be pickled, and are None in this copy: {', '.join(lost)}"
+        attributes["__notes__"] = [*(attributes.get("__notes__") or ()), note]
+    return state._replace(members=members, attributes=attributes, slots=slots)
 
 
 def _can_be_pickled(value: Any) -> bool:

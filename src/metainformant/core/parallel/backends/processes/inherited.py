@@ -27,12 +27,16 @@ class InheritedPreparation:
     """
 
     def __init__(self, label: str, preparation: Preparation) -> None:
-        self._initializer = _part(label, "initializer", preparation.initializer)
+        self._initializer = _part(
+            f"{label}: initializer={preparation.initializer!r}", preparation.initializer
+        )
         self._initargs = [
-            _part(label, f"initargs[{place}]", value)
-            for place, value in enumerate(preparation.initargs)
+            _part(f"{label}: initargs={preparation.initargs!r}", value)
+            for value in preparation.initargs
         ]
-        self._worker_state = _part(label, "worker_state", preparation.worker_state)
+        self._worker_state = _part(
+            f"{label}: worker_state={preparation.worker_state!r}", preparation.worker_state
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _prepared, (self._initializer, self._initargs, self._worker_state)
@@ -49,7 +53,7 @@ class _Raw:
         self.value = value
 
 
-def _part(label: str, name: str, value: Any) -> bytes | _Raw:
+def _part(what: str, value: Any) -> bytes | _Raw:
     try:
         return dumps(value)
     except Exception:
@@ -59,14 +63,14 @@ def _part(label: str, name: str, value: Any) -> bytes | _Raw:
             ForkingPickler.dumps(value)
         except RuntimeError as error:
             if "fork context" not in str(error):  # multiprocessing's own words
-                raise unpicklable(f"{label}: {name}={value!r}", error) from error
+                raise unpicklable(what, error) from error
             raise ParallelError(
-                f"{label}: {name}={value!r} was made for processes that are forked, and can't be "
+                f"{what} was made for processes that are forked, and can't be "
                 "sent to others. Make it with multiprocessing.get_context('forkserver'), or pass "
                 "start_method='fork'"
             ) from error
         except Exception as error:
-            raise unpicklable(f"{label}: {name}={value!r}", error) from error
+            raise unpicklable(what, error) from error
         finally:
             context.set_spawning_popen(None)
         return _Raw(value)
