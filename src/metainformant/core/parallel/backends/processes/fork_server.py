@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import io
+import logging
 import multiprocessing.context as context
 import os
 import pickle
@@ -70,8 +71,12 @@ class ForkServer:
 
     def is_fresh(self) -> bool:
         """Return whether no file has changed since it was imported."""
-        if self._files is None:
-            self._files = self._record.files()
+        if self._files is None and (report := self._record.report()) is not None:
+            self._files, reason = report
+            if reason:
+                logging.getLogger("metainformant.parallel").info(
+                    "each worker process imports the script, which takes longer: %s", reason
+                )
         return all(stamp(path) == known for path, known in (self._files or {}).items())
 
     def environment_changes(self) -> dict[str, str | None]:

@@ -54,12 +54,13 @@ def serve(control: int, record_fd: int, alive: int) -> NoReturn:
         os.close(theirs)
         has_served, status = _watch(template, news, alive)
         os.close(news)
-        if status == 0:
-            os._exit(0)  # there will be no more requests
         if not has_served:
             break
+        if status == 0:
+            os._exit(0)  # there will be no more requests
         # It was killed. Its successor does the same.
-    record.set_files({})
+    if not record.is_serving():
+        record.set_report({}, "importing the script has failed")
     _serve(requests, alive, lambda: None, (record.fd, alive))
     os._exit(0)
 
@@ -94,16 +95,18 @@ def _be_template(
     preparation: dict[str, Any],
     news: int,
 ) -> NoReturn:
-    from .template import import_script
+    from .template import CannotBeCopiedError, import_script
 
     status = 1
     try:
         files, renew = import_script(preparation)
-        record.set_files(files)
+        record.set_report(files)
         os.write(news, b"+")
         _serve(requests, alive, renew, (news, record.fd, alive))
         status = 0
-    except BaseException:
+    except CannotBeCopiedError as error:
+        record.set_report({}, str(error))
+    except BaseException:  # its workers will say what is wrong with the script
         pass
     finally:
         with contextlib.suppress(BaseException):

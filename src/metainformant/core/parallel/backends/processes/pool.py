@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
 import math
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ import sys
 import threading
 import warnings
 import weakref
+from multiprocessing import reduction
 from time import monotonic
 from typing import Any
 
@@ -38,9 +40,6 @@ from .start import (
     starting,
 )
 
-if sys.platform == "linux":
-    from . import fork_server
-
 # Seconds in which a process that was killed is gone, unless the system is in trouble.
 _KILLED = 5.0
 # Seconds for which workers of one pool are taken from the same fork server without asking whether
@@ -58,6 +57,16 @@ _living: weakref.WeakSet[ProcessHandle] = weakref.WeakSet()
 _is_exiting = False
 # Whether this process is a fork. Then `multiprocessing` takes its parent's fork server for its own.
 _is_forked = False
+
+
+def _load_fork_server() -> Any:
+    # Elsewhere a fork is not safe; and with the patches of eventlet descriptors can't be sent.
+    if sys.platform == "linux" and hasattr(os, "memfd_create") and reduction.HAVE_SEND_HANDLE:
+        return importlib.import_module(".fork_server", __package__)
+    return None
+
+
+_fork_server = _load_fork_server()
 
 
 class ProcessHandle(WorkerHandle):
@@ -166,9 +175,9 @@ class ProcessPool(WorkerPool):
         super().__init__(call, kept=kept)
         method = call.options.start_method or default_start_method()
         # The default is a server of ours; one that was asked for is that of multiprocessing.
-        self._has_server = call.options.start_method is None and _may_have_server()
+        self._has_server = call.options.start_method is None and _fork_server is not None
         self._context: Any = (
-            fork_server.ForkServerContext()
+            _fork_server.ForkServerContext()
             if self._has_server
             else multiprocessing.get_context(method)
         )
@@ -246,9 +255,9 @@ class ProcessPool(WorkerPool):
             process = self._started(name, args)
             if self._has_server and monotonic() > self._checked + _CHECK_SECONDS:
                 # While it is being started, since that takes as long.
-                if not fork_server.is_fresh():
+                if not _fork_server.is_fresh():
                     process.kill()
-                    fork_server.retire()
+                    _fork_server.retire()
                     process = self._started(name, args)
                 self._checked = monotonic()
         return process
@@ -285,13 +294,9 @@ def default_start_method() -> str:
     methods = multiprocessing.get_all_start_methods()
     if "forkserver" not in methods or sys.platform == "darwin":
         return "spawn"
-    if _may_have_server():
+    if _fork_server is not None:
         return "forkserver"  # which is ours
     return "spawn" if _is_forked or not has_room_for_sockets() else "forkserver"
-
-
-def _may_have_server() -> bool:
-    return sys.platform == "linux" and hasattr(os, "memfd_create")
 
 
 _FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)

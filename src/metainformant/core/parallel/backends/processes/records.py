@@ -67,16 +67,19 @@ class WorkerRecord(_Record):
 class ServerRecord(_Record):
     """Preparation data for the server, and behind it what the template has imported."""
 
-    def files(self) -> dict[str, Any] | None:
-        """The files that were imported, with their stamps; None if that is not known yet."""
+    def report(self) -> tuple[dict[str, Any], str] | None:
+        """Return what the server has told; None if it does not serve yet.
+
+        That is the stamps of the files that were imported, or why workers import the script each.
+        """
         start, size = self._get(0), self._get(1)
         return pickle.loads(os.pread(self.fd, size, start)) if size else None
 
     def is_serving(self) -> bool:
         return self._get(1) != 0
 
-    def set_files(self, files: dict[str, Any]) -> None:
-        data = pickle.dumps(files)
+    def set_report(self, files: dict[str, Any], reason: str = "") -> None:
+        data = pickle.dumps((files, reason))
         start = os.fstat(self.fd).st_size
         os.pwrite(self.fd, data, start)
         self._set(0, start)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...errors import ParallelError
+from ...host.patches import is_patched_by_eventlet
 from ..isolated.main_guard import MAIN_GUARD
 
 # What the process of a fork server is called while it imports the script.
@@ -163,6 +164,11 @@ def check_may_start(label: str) -> None:
             f"{label} can't start processes in a worker of multiprocessing.Pool, or any daemonic "
             "process, whose children would be left behind when it is killed. Use threads there, or "
             "a concurrent.futures.ProcessPoolExecutor outside"
+        )
+    if is_patched_by_eventlet():
+        raise ParallelError(
+            f"{label} can't wait for processes with the patches of eventlet.monkey_patch(). "
+            "Call eventlet.monkey_patch(select=False), or use thread_map"
         )
     if not getattr(process, "_inheriting", False):
         return

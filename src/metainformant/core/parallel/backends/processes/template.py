@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import sys
 import threading
 import time
@@ -24,6 +25,8 @@ from .worker import find_libraries
 _THREAD_EXIT = 0.1
 # The clock of file systems is behind by as much as this.
 _TICK_NS = 20_000_000
+# A file that some versions of ctypes leave open, and that nobody reads.
+_LIBRARY = re.compile(r"\.so(\.[0-9.]+)?$")
 
 
 class CannotBeCopiedError(Exception):
@@ -52,8 +55,10 @@ def import_script(preparation: dict[str, Any]) -> tuple[dict[str, Any], Callable
             util._flush_std_streams()  # type: ignore[attr-defined]
     find_libraries()
     _check_threads()
-    if not _descriptors() <= opened:
-        raise CannotBeCopiedError("the script has left something open")
+    for fd in _descriptors() - opened:
+        path = os.readlink(f"/proc/self/fd/{fd}")
+        if not _LIBRARY.search(path):
+            raise CannotBeCopiedError(f"it has left open {path}")
     files = _stamps(started)
     gc.freeze()  # or a collection in a copy would write to, and so copy, all of the memory
     return files, seeds.renew
@@ -86,7 +91,7 @@ def _stamps(started: int) -> dict[str, Any]:
 
 def _check_threads() -> None:
     if threading.active_count() > 1:
-        raise CannotBeCopiedError("the script has started threads")
+        raise CannotBeCopiedError("it has started threads")
     if _count_threads() == 1:
         return
     # Libraries that know of forks end their threads before one, and start others when needed.
@@ -97,7 +102,7 @@ def _check_threads() -> None:
     until = time.monotonic() + _THREAD_EXIT
     while _count_threads() > 1:
         if time.monotonic() > until:
-            raise CannotBeCopiedError("a library has threads that do not end before a fork")
+            raise CannotBeCopiedError("it has started threads that do not end before a fork")
         time.sleep(0.001)
 
 

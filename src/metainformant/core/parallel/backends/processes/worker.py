@@ -6,9 +6,9 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 from typing import Any
 
+from ...host.patches import is_patched_by_gevent, unpatched
 from ...worker import context
 from ...worker.setup import Preparation
 from ..ipc import payload as payload
@@ -45,7 +45,9 @@ def main(
         signal.set_wakeup_fd(-1)
         if callable(signal.getsignal(signal.SIGTERM)):
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGURG, worker.on_signal)
+        # With gevent, what a handler raises comes up in its hub. There, overdue calls are killed.
+        on_signal = signal.SIG_IGN if is_patched_by_gevent() else worker.on_signal
+        signal.signal(signal.SIGURG, on_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGURG, signal.SIGINT])
         import faulthandler
@@ -53,7 +55,8 @@ def main(
         os.set_blocking(stacks.fileno(), False)  # nobody may ever read it
         faulthandler.register(signal.SIGURG, file=stacks.fileno(), all_threads=False, chain=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with, args=(lifeline,), name="lifeline", daemon=True).start()
+    # Not a greenlet, which would wait in the place of all.
+    unpatched("_thread", "start_new_thread")(_die_with, (lifeline,))
     limit_threads(inner_threads)
     worker.serve(preparation, func)
 
