@@ -326,9 +326,9 @@ class TestEnds:
             for pid in whom[{whom!r}]:
                 tasks.note("servers", pid)
                 os.kill(int(pid), signal.SIGKILL)
-            path = Path(f"/proc/{{pid}}/stat")
-            while path.exists() and path.read_text().rsplit(")")[-1].split()[0] != "Z":
-                time.sleep(0.01)
+                path = Path(f"/proc/{{pid}}/stat")
+                while path.exists() and path.read_text().rsplit(")")[-1].split()[0] != "Z":
+                    time.sleep(0.01)
             print(parallel.process_map(double, [1], 1))
             print(parallel.process_map(double, [1], 1))
             """

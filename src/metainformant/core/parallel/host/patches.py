@@ -22,6 +22,8 @@ def is_patched_by_gevent() -> bool:
 
 
 def is_patched_by_eventlet() -> bool:
-    """Return whether there is no waiting for descriptors but eventlet's."""
+    """Return whether threads, or waiting for descriptors, are eventlet's."""
     eventlet: Any = sys.modules.get("eventlet.patcher")
-    return eventlet is not None and bool(eventlet.is_monkey_patched("select"))
+    return eventlet is not None and any(
+        eventlet.is_monkey_patched(module) for module in ("select", "socket", "thread")
+    )

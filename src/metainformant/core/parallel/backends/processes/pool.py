@@ -175,7 +175,7 @@ class ProcessPool(WorkerPool):
         super().__init__(call, kept=kept)
         method = call.options.start_method or default_start_method()
         # The default is a server of ours; one that was asked for is that of multiprocessing.
-        self._has_server = call.options.start_method is None and _fork_server is not None
+        self._has_server = call.options.start_method is None and bool(_fork_server)
         self._context: Any = (
             _fork_server.ForkServerContext()
             if self._has_server

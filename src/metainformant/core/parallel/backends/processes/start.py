@@ -167,8 +167,8 @@ def check_may_start(label: str) -> None:
         )
     if is_patched_by_eventlet():
         raise ParallelError(
-            f"{label} can't wait for processes with the patches of eventlet.monkey_patch(). "
-            "Call eventlet.monkey_patch(select=False), or use thread_map"
+            f"{label} can't wait for processes with the patches of eventlet.monkey_patch(). Call "
+            "eventlet.monkey_patch(select=False, socket=False, thread=False), or use threads"
         )
     if not getattr(process, "_inheriting", False):
         return
