@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 import textwrap
+from pathlib import Path
 
 from ..harness.workload import Contender, Run
 from .table import Table
@@ -128,3 +131,70 @@ def whole(scripts: dict[str, str]) -> Table:
 
 def inside(scripts: dict[str, str]) -> Table:
     return {name: inside_process(code) for name, code in scripts.items()}
+
+
+# A module whose import takes half a second, as that of scikit-learn or PyTorch.
+_SLOW_MODULE = """
+import time
+time.sleep(0.5)
+def same(item): return item
+"""
+
+# A script that imports it, and calls it in two processes: `calls` times, the last of which counts.
+_SLOW_SCRIPT = """
+import time
+import slow_module
+{imports}
+
+def same(item): return slow_module.same(item)
+
+def call():
+    return {call}
+
+if __name__ == "__main__":
+    for _ in range({calls}):
+        began = time.perf_counter()
+        assert len(call()) == 100
+        seconds = time.perf_counter() - began
+    print(seconds)
+"""
+
+SLOW_IMPORT_OURS = (
+    "from metainformant.core.parallel import process_map",
+    "process_map(same, range(100), 2)",
+)
+
+# What a script imports, and its call.
+SLOW_IMPORT = {
+    "concurrent.futures": (
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from multiprocessing import get_context\n"
+        "def run(context):\n"
+        "    with ProcessPoolExecutor(2, mp_context=context) as executor:\n"
+        "        return list(executor.map(same, range(100), chunksize=10))",
+        "run(get_context('forkserver'))",
+    ),
+    "joblib": (
+        "from joblib import Parallel, delayed",
+        "Parallel(n_jobs=2)(delayed(same)(item) for item in range(100))",
+    ),
+}
+
+
+def slow_import(folder: Path, script: tuple[str, str], calls: int) -> Run:
+    """Run a script with an import that takes half a second; the answer is how long its call took.
+
+    Args:
+        folder: where to write it to.
+        script: what it imports, and what it calls.
+        calls: how many times it calls it, the last of which counts.
+    """
+    imports, call = script
+    (folder / "slow_module.py").write_text(_SLOW_MODULE)
+    path = Path(tempfile.mkdtemp(dir=folder)) / "script.py"
+    path.write_text(_SLOW_SCRIPT.format(imports=imports, call=call, calls=calls))
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    command = [sys.executable, str(path)]
+    return lambda: float(
+        subprocess.run(command, check=True, capture_output=True, env=environment).stdout
+    )

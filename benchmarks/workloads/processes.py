@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..harness.workload import Contender, Group, Workload
 from ..peers import ours, processes, scripts
@@ -34,6 +37,19 @@ def _script(_: ExitStack) -> list[Contender]:
         scripts.empty_interpreter(),
         ours.ours(scripts.whole_process(scripts.NO_OPS_OURS)),
         *peers(scripts.whole(scripts.NO_OPS)),
+    ]
+
+
+def _imports(calls: int, stack: ExitStack) -> list[Contender]:
+    folder = Path(stack.enter_context(TemporaryDirectory()))
+    return [
+        ours.ours(scripts.slow_import(folder, scripts.SLOW_IMPORT_OURS, calls)),
+        *peers(
+            {
+                name: scripts.slow_import(folder, script, calls)
+                for name, script in scripts.SLOW_IMPORT.items()
+            }
+        ),
     ]
 
 
@@ -129,6 +145,27 @@ GROUP = Group(
             seconds=30,
             limit="an interpreter that imports nothing",
             note="The same, from the start of the interpreter to its exit.",
+            needs="process_map",
+        ),
+        Workload(
+            "process-imports-first",
+            "No-op, 100 items, 2 processes, first call of a script with an import of 0.5 s",
+            partial(_imports, 1),
+            rounds=9,
+            own=True,
+            note="The function that is called is in the module that takes half a second to import, "
+            "so no library can do without importing it. The start method is the default one; with "
+            "concurrent.futures it is forkserver, which is the default from CPython 3.14 on.",
+            needs="process_map",
+        ),
+        Workload(
+            "process-imports-again",
+            "The second call of that script",
+            partial(_imports, 2),
+            rounds=9,
+            own=True,
+            note="metainformant starts new processes, as copies of one that has imported the "
+            "script. joblib keeps its processes from the first call.",
             needs="process_map",
         ),
         Workload(
