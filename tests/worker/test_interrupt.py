@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import sys
 import threading
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel import errors
 from metainformant.core.parallel.backends.threads.thread_group import ThreadGroup
+from metainformant.core.parallel.worker import interrupt
+from metainformant.core.parallel.worker.interrupt import Interruptible, pause_after
 from tests.support import run_python, wait_for_other_threads, wait_until_ended
 
 
@@ -51,7 +57,9 @@ class TestEnding:
         wait_until_ended(results[20])
         wait_for_other_threads(before)
 
-    def test_a_call_that_cannot_be_ended_is_said_to_run(self, release: threading.Event) -> None:
+    def test_a_call_that_cannot_be_ended_is_said_to_run(
+        self, release: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def task(_: int) -> None:
             lock = threading.Lock()
             with lock:
@@ -60,6 +68,8 @@ class TestEnding:
         (error,) = parallel.thread_map(task, [0], timeout=0.05)
         assert isinstance(error, parallel.TaskTimeoutError)
         assert error.running
+        assert f"The call on {error.worker!r} is being ended" in str(error)
+        monkeypatch.setattr(errors, "_ENDING_SECONDS", 0.0)
         assert f"The call still runs on {error.worker!r}" in str(error)
         copy = pickle.loads(pickle.dumps(error))
         assert copy.running
@@ -85,6 +95,36 @@ class TestEnding:
             import select, socket, subprocess, threading, time
             from metainformant.core import parallel
             (error,) = parallel.thread_map(lambda _: {call}, [0], timeout=0.1)
+            until = time.monotonic() + 10
+            while error.running and time.monotonic() < until:
+                time.sleep(0.001)
+            print(error.running)
+            """
+        )
+        assert (process.stdout, process.stderr) == ("False\n", "")
+
+    @pytest.mark.skipif(sys.version_info < (3, 15), reason="needs CPython 3.15")
+    @pytest.mark.skipif(sys.platform == "win32", reason="needs directed signals")
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "list(parallel.imap(task, [0], timeout=0.1))[0]",
+            "list(parallel.outcomes(task, [0], timeout=0.1))[0].error",
+            "asyncio.run(collect())[0]",
+            "parallel.Pool(max_workers=2).map(task, [0], timeout=0.1)[0]",
+            "asyncio.run(asyncio.to_thread(parallel.thread_map, task, [0], timeout=0.1))[0]",
+        ],
+    )
+    def test_blocked_calls_are_ended_in_maps_of_all_kinds(self, call: str) -> None:
+        process = run_python(
+            f"""
+            import asyncio, time
+            from metainformant.core import parallel
+            def task(_):
+                time.sleep(60)
+            async def collect():
+                return [result async for result in parallel.aimap(task, [0], timeout=0.1)]
+            error = {call}
             until = time.monotonic() + 10
             while error.running and time.monotonic() < until:
                 time.sleep(0.001)
@@ -178,3 +218,76 @@ class TestEnding:
         # A busy machine may need some tenths of a second to end one, while others come to be stuck.
         results = parallel.thread_map(task, range(6), 1, timeout=0.2, max_abandoned=3)
         assert [type(result) for result in results] == [parallel.TaskTimeoutError] * 6
+
+
+class TestLooking:
+    """Calls that can't be ended at once are looked at again."""
+
+    def test_ever_more_rarely_and_for_ever(self) -> None:
+        pauses = [pause_after(looks) for looks in range(2000)]
+        assert pauses == sorted(pauses)
+        assert pauses[0] == pauses[99] == 0.005  # half a second, in which most can be ended
+        assert pauses[-1] == 1.0
+
+    def test_a_call_that_has_no_good_moment_is_looked_at_as_long_as_it_runs(self) -> None:
+        moments = iter([False] * 1000 + [True])
+        call: Any = SimpleNamespace(
+            has_ended=False, send=lambda: next(moments), end_programs=lambda: False
+        )
+        pending = interrupt._Pending(call, is_sent=False)
+        looks = 1
+        while pending.look(0.0):
+            looks += 1
+        assert looks == 1001
+
+    def test_not_after_its_end(self) -> None:
+        call: Any = SimpleNamespace(has_ended=True)
+        assert not interrupt._Pending(call, is_sent=False).look(0.0)
+
+    def test_an_exception_that_was_lost_is_sent_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Python ignores exceptions in `__del__` and in callbacks of weak references."""
+        lost: list[object] = []
+        monkeypatch.setattr(sys, "unraisablehook", lambda info: lost.append(info.exc_type))
+        is_in_del = threading.Event()
+
+        class Noisy:
+            def __del__(self) -> None:
+                is_in_del.set()
+                while not lost_once.is_set():
+                    pass
+
+        lost_once = threading.Event()
+
+        def task() -> None:
+            Noisy()
+            while True:
+                pass
+
+        def work() -> None:
+            with contextlib.suppress(interrupt.TaskEnded):
+                task()
+
+        thread = threading.Thread(target=work, daemon=True)
+        call = Interruptible(thread)
+        thread.start()
+        assert is_in_del.wait(30)
+        until = time.monotonic() + 30
+        while not call.send() and time.monotonic() < until:
+            time.sleep(0.001)
+        while not call.is_lost and time.monotonic() < until:
+            time.sleep(0.001)
+        assert lost == [interrupt.TaskEnded]
+        while thread.is_alive() and time.monotonic() < until:
+            call.is_lost = True  # as before: 3.11 and 3.12 may have had no moment for the second
+            call.send_again()
+            time.sleep(0.01)
+        assert not thread.is_alive()
+
+    def test_nothing_is_sent_again_after_the_end(self) -> None:
+        call = Interruptible(threading.current_thread())
+        call.settle()
+        call.is_lost = True
+        call.send_again()
+        time.sleep(0)  # where an exception would arrive

@@ -7,6 +7,8 @@ itself from `args` alone, so each class here says itself how it is rebuilt.
 
 from __future__ import annotations
 
+import time
+
 from .public import public
 
 TYPE_CHECKING = False
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 # One stack entry: file name, line number, function name. Source lines are looked up only when a
 # stack is read, because most stacks of an overnight run are never looked at.
 Frame = tuple[str, int, str]
+
+# Seconds within which a call that is overdue ends, if it can be ended.
+_ENDING_SECONDS = 1.0
 
 # Raised by a task, these end the whole map, whatever `on_error` says.
 FATAL = (KeyboardInterrupt, SystemExit)
@@ -46,7 +51,8 @@ class TaskTimeoutError(ParallelError, TimeoutError):
         seconds: the limit that was passed, in seconds.
         worker: name of the worker that ran the task.
         stack: where the task was when it was abandoned, formatted like a traceback.
-        running: whether the call still runs now; in a copy made by pickle, whether it ran then.
+        running: whether the call still runs; a copy made by pickle tells how it was then. The text
+            tells what is known when it is made, since a call may take a moment to end.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class TaskTimeoutError(ParallelError, TimeoutError):
         self.worker = worker
         self._frames = frames
         self._is_running = is_running or _no
+        self._made = time.monotonic()
 
     @property
     def running(self) -> bool:
@@ -75,8 +82,14 @@ class TaskTimeoutError(ParallelError, TimeoutError):
         return format_stack(self._frames)
 
     def __str__(self) -> str:
-        state = "The call was ended."
-        if self.running:
+        if not self.running:
+            state = "The call was ended."
+        elif time.monotonic() < self._made + _ENDING_SECONDS:
+            state = (
+                f"The call on {self.worker!r} is being ended; what is blocked in a thread cannot "
+                "be. Raise timeout, or give the call a limit of its own (a socket timeout, say)."
+            )
+        else:
             state = (
                 f"The call still runs on {self.worker!r}: Python cannot stop a thread. "
                 "Raise timeout, or give the call a limit of its own (a socket timeout, say)."

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         max_failures: float | None
         slow_after: float | None
         max_abandoned: int
+        keep_locals: bool
         retries: int
         retry_on: (
             type[BaseException]
@@ -78,6 +79,7 @@ class Options:
     max_failures: float | None  # an int is a count, a float a fraction
     slow_after: float | None
     max_abandoned: int
+    keep_locals: bool
     retries: int
     retry_on: RetryOn
     backoff: float | Callable[[int, BaseException], float]
@@ -208,6 +210,7 @@ OPTIONS: dict[str, Option] = {
     "max_failures": Option(None, validate.failures),
     "slow_after": Option(None, validate.limit),
     "max_abandoned": Option(1000, validate.whole),
+    "keep_locals": Option(False, validate.flag),
     "retries": Option(0, partial(validate.whole, least=0)),
     "retry_on": Option((Exception,), validate.retry_on),
     "backoff": Option(0.1, validate.backoff),

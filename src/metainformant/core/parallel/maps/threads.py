@@ -85,6 +85,9 @@ def thread_map(
             logger "metainformant.parallel".
         max_abandoned: how many stuck tasks may be left running (default 1000) before the map
             stops with a `ParallelError`.
+        keep_locals: True to keep the local variables of failed tasks, for a debugger. By default a
+            failure that is returned as a value keeps the lines of its traceback only, or a
+            thousand failures would keep the memory of a thousand tasks.
         retries, retry_on, backoff: how often (default 0) a failed item is tried again, after
             which exceptions (default `Exception`), and with which longest delay in seconds
             before the first retry (default 0.1; it doubles up to 60, and is drawn at random

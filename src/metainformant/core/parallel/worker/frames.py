@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType
+    from types import CodeType, FrameType
     from typing import TypeVar
 
     F = TypeVar("F", bound=Callable[..., object])
@@ -23,3 +25,37 @@ def own_frame(func: F) -> F:
 def is_own(file: str, name: str) -> bool:
     """Return whether a frame that is known by its file and function name only is one of ours."""
     return any(code.co_filename == file and code.co_name == name for code in own_code)
+
+
+# Generators and coroutines. Before CPython 3.13, clearing the frame of one closes it.
+_SUSPENDABLE = 0x20 | 0x80 | 0x200 if sys.version_info < (3, 13) else 0
+
+
+def clear_locals(error: BaseException) -> None:
+    """Drop the local variables of the frames that an exception has come through.
+
+    Its traceback keeps files, lines and functions, and so its text. Frames that still run keep all.
+    """
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        traceback = one.__traceback__
+        while traceback is not None:
+            _clear(traceback.tb_frame)
+            traceback = traceback.tb_next
+        todo += (one.__cause__, one.__context__)
+        if isinstance(one, BaseExceptionGroup):
+            todo += one.exceptions
+
+
+def _clear(frame: FrameType) -> None:
+    if frame.f_code.co_flags & _SUSPENDABLE:
+        return
+    try:
+        frame.clear()
+    except RuntimeError:  # it still runs
+        return

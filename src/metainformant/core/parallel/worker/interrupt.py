@@ -17,38 +17,65 @@ import threading
 import time
 
 from ..errors import ParallelError
+from ..host.gil import HAS_GIL
 from ..host.threads import DAEMON, launch
 
-
-class TaskEnded(BaseException):  # not an error: nobody but the worker should see it
-    """The exception that ends an abandoned call. Don't catch it, or the call goes on."""
-
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..host.programs import Programs
 
 # Seconds that a worker waits for an exception that was sent and should be there at once. It is not
 # if the task has caught it, for example with a bare `except`.
-_LONGEST_WAIT = 1.0
-# Seconds between two looks at calls that could not be ended yet, for so many looks; and from then
-# on, for loops that are hardly ever seen where they take exceptions.
-_TRY_AGAIN, _TRIES = 0.005, 100
-_TRY_RARELY, _RARE_TRIES = 0.05, 100
+_MAX_SETTLE_SECONDS = 1.0
+# Seconds between two looks at calls that could not be ended yet: so many times, and then ever more.
+_FIRST_PAUSE, _FIRST_LOOKS = 0.005, 100
+_PAUSE_GROWTH, _MAX_PAUSE = 1.05, 1.0
+# How often an exception is sent again that did not end the call.
+_MAX_RESENDS = 3
 _NAME = "end overdue calls"  # of the thread that takes these looks
 
 # Whether this is a subinterpreter, which may not ask for signal handlers: those are the objects of
-# another interpreter. Set once, before anything is sent.
-is_subinterpreter = False
+# another interpreter. Those that have none of our workers' main function have no daemon threads.
+is_subinterpreter = not DAEMON
+
+# The call that an exception was sent to, by thread. Set by the sender, popped when the exception
+# is made in that thread.
+_sent: dict[int, Interruptible] = {}
+
+
+class TaskEnded(BaseException):  # not an error: nobody except the worker should see it
+    """Raised in a call that was given up. Don't catch it, or the call goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._call = _sent.pop(threading.get_ident(), None)
+
+    def __del__(self) -> None:
+        if self._call is not None:
+            self._call.is_lost = True
 
 
 class Interruptible:
-    """The end of a job in which an exception may be sent to its thread, once.
+    """The end of a job in which an exception may be sent to its thread.
 
     The sender and the worker race for one token. If the worker gets it, when its call has
     returned, nothing is ever sent. If the sender does, the worker stays until the exception has
     arrived. So it can hit the call, or this class, but nothing that comes after.
+
+    Attributes:
+        is_lost: whether the exception that was sent exists no more. The worker holds the one that
+            has ended its call until it has set `is_over`: so if that is not set, the call caught
+            the exception, or it was raised where Python ignores exceptions (`__del__`, say).
+        is_over: whether nothing may be sent any more. Set by the worker.
     """
 
-    def __init__(self, thread: threading.Thread) -> None:
+    def __init__(self, thread: threading.Thread, programs: Programs | None = None) -> None:
         self._thread = thread
+        self._programs = programs
         self._tokens = [None]  # whoever pops the only one decides; list.pop is atomic
+        self._resends = _MAX_RESENDS
+        self.is_lost = False
+        self.is_over = False
 
     def send(self) -> bool:
         """End what the thread is calling, if that is possible and it has not returned yet.
@@ -64,18 +91,66 @@ class Interruptible:
             self._tokens.pop()
         except IndexError:
             return True
+        _sent[ident] = self
         if _set_exception(ident):
             _wake(ident)
         return True
 
+    def send_again(self) -> None:
+        """Send another exception if the last one was lost."""
+        if self.is_lost and not self.is_over and self._resends:
+            self._resends -= 1
+            self.is_lost = False
+            self._tokens.append(None)  # as if none had been sent
+            self.send()
+
+    def end_programs(self) -> bool:
+        """Kill the programs that the call has started; return whether there were any."""
+        return self._programs is not None and not self.is_over and self._programs.kill()
+
+    @property
+    def has_ended(self) -> bool:
+        return self.is_over or not self._thread.is_alive()
+
     def settle(self) -> None:
         """Called by the worker after its call: returns when nothing can arrive any more."""
-        try:
-            self._tokens.pop()
-        except IndexError:
-            until = time.monotonic() + _LONGEST_WAIT
-            while time.monotonic() < until:
+        until = time.monotonic() + _MAX_SETTLE_SECONDS
+        while time.monotonic() < until:
+            try:
+                self._tokens.pop()
+            except IndexError:
                 time.sleep(0.001)
+            else:
+                break
+        self.is_over = True
+
+
+class _Pending:
+    """A call that has not ended yet."""
+
+    def __init__(self, call: Interruptible, is_sent: bool) -> None:
+        self.call = call
+        self.is_sent = is_sent
+        self.looks = 0
+        self.next_look = time.monotonic() + _FIRST_PAUSE
+
+    def look(self, now: float) -> bool:
+        """Try to end the call; return whether to look again."""
+        self.looks += 1
+        self.next_look = now + pause_after(self.looks)
+        if self.call.has_ended:
+            return False
+        if not self.is_sent:
+            self.is_sent = self.call.send()
+        else:
+            self.call.send_again()
+        self.call.end_programs()
+        return not self.is_sent or self.looks < _FIRST_LOOKS
+
+
+def pause_after(looks: int) -> float:
+    """Return the seconds between two looks at a call that was looked at so often."""
+    return min(_MAX_PAUSE, _FIRST_PAUSE * _PAUSE_GROWTH ** max(0, min(looks, 500) - _FIRST_LOOKS))
 
 
 class Sender:
@@ -87,38 +162,42 @@ class Sender:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # Calls to be tried again, with how many tries are left. Under the lock, as is whether
-        # there is a thread to try them.
-        self._later: list[tuple[Interruptible, int]] = []
-        self._is_trying = False
+        self._pending: list[_Pending] = []  # under the lock, as is whether a thread looks at them
+        self._has_thread = False
+        self._is_more = threading.Event()  # whether one was added; set by the engine's thread
 
     def end(self, call: Interruptible) -> None:
-        if call.send():
+        is_sent = call.send()
+        had_programs = call.end_programs()
+        # With the GIL, an exception that was sent is hardly ever lost.
+        if is_sent and HAS_GIL and not had_programs:
             return
         with self._lock:
-            self._later.append((call, _TRIES + _RARE_TRIES))
-            if self._is_trying:
+            self._pending.append(_Pending(call, is_sent))
+            self._is_more.set()
+            if self._has_thread:
                 return
-            self._is_trying = True
+            self._has_thread = True
         try:
-            launch(threading.Thread(target=self._try_again, name=_NAME, daemon=DAEMON), _NAME)
+            launch(threading.Thread(target=self._look_again, name=_NAME, daemon=DAEMON), _NAME)
         except ParallelError:
             return  # no thread to be had, or the interpreter exits
 
-    def _try_again(self) -> None:
-        pause = _TRY_AGAIN
+    def _look_again(self) -> None:
         while True:
-            time.sleep(pause)
             with self._lock:
-                now, self._later = self._later, []
-            later = [(call, left - 1) for call, left in now if left > 1 and not call.send()]
-            with self._lock:
-                self._later += later
-                if not self._later:
-                    self._is_trying = False
+                if not self._pending:
+                    self._has_thread = False
                     return
-                is_new = any(left > _RARE_TRIES for _, left in self._later)
-            pause = _TRY_AGAIN if is_new else _TRY_RARELY
+                at = min(pending.next_look for pending in self._pending)
+                self._is_more.clear()
+            self._is_more.wait(max(0.0, at - time.monotonic()))
+            now = time.monotonic()
+            with self._lock:
+                due = [pending for pending in self._pending if pending.next_look <= now]
+            ended = [pending for pending in due if not pending.look(now)]
+            with self._lock:
+                self._pending = [pending for pending in self._pending if pending not in ended]
 
 
 def _takes_exceptions(ident: int) -> bool:
@@ -168,7 +247,10 @@ def _wake(ident: int) -> None:
 
 
 def takes_wakes() -> bool:
-    """Return whether our handler of SIGURG is set. It never replaces another one, and stays."""
+    """Return whether our handler of SIGURG is set, which only the main thread can do.
+
+    It never replaces another one, and once set it stays.
+    """
     import signal
 
     handler = signal.getsignal(signal.SIGURG)
@@ -183,3 +265,15 @@ def takes_wakes() -> bool:
 
 def _do_nothing(number: int, frame: object) -> None:
     pass
+
+
+def prepare_wakes() -> None:
+    """Set the handler of SIGURG, if this is the main thread and it can end blocked calls.
+
+    No other thread can, and most calls that become overdue are watched by another.
+    """
+    if sys.version_info >= (3, 15) and sys.platform != "win32" and not is_subinterpreter:
+        takes_wakes()
+
+
+prepare_wakes()  # the main thread may never run a map itself

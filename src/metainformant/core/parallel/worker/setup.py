@@ -31,6 +31,10 @@ class Preparation:
         self.initargs = initargs
         self.worker_state = worker_state
 
+    @property
+    def is_needed(self) -> bool:
+        return self.initializer is not None or self.worker_state is not None
+
     def performed(self) -> PreparedWorker:
         """Return a context manager that prepares the worker, and cleans up at the end."""
         return PreparedWorker(self)

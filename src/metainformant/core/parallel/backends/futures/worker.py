@@ -55,7 +55,7 @@ def _run_here(request: ChunkRequest) -> _Outcomes:
     first, stop = request.first, request.first + len(request.items)
     chunk = Chunk(request.items, first, first, stop, request.attempt)
     job = ThreadJob(chunk, ThreadGroup(None), keep_times=request.timed, is_fixed=True)
-    job.run(request.func, request.fail_fast)
+    job.run(request.func, request.fail_fast, keeps_locals=request.fail_fast)
     finished = job.finish()
     return finished.values, finished.failed, finished.times, 0
 

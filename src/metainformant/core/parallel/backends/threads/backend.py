@@ -16,7 +16,7 @@ from ...engine.backend import MAX_WAIT_SECONDS
 from ...errors import FATAL, ParallelError
 from ...host.gil import HAS_GIL
 from ...host.threads import DAEMON, launch
-from ...worker.interrupt import TaskEnded
+from ...worker.interrupt import TaskEnded, prepare_wakes
 from .job import ThreadJob
 from .thread_group import ThreadGroup
 
@@ -59,9 +59,12 @@ class ThreadBackend:
         self._preparation = call.options.preparation
         self._func = call.func
         self._fail_fast = call.options.fails_fast
+        # Who is given failures one by one, as values, has no use for the variables of their frames.
+        self._keeps_locals = call.options.keep_locals or call.options.on_error == "raise"
         self._eager = eager
         self._keep_times = keep_times
         self._is_stream = is_stream
+        prepare_wakes()
         self._context = contextvars.copy_context()  # tasks see what the caller sees
         # Owned by the engine's thread, as is the next one.
         self._numbers = itertools.count(1)
@@ -140,10 +143,13 @@ class ThreadBackend:
         group.closed = True
         for _ in group.threads:
             self._ready.put(None)
-        if is_over is not None:
-            self._await_workers(is_over)
-            while not self._events.empty():  # one may have failed to close its state
-                self._tell(self._events.get())
+        try:
+            if is_over is not None:
+                self._await_workers(is_over)
+                while not self._events.empty():  # one may have failed to close its state
+                    self._tell(self._events.get())
+        finally:
+            group.forget()
 
     def _await_workers(self, is_over: Callable[[], bool]) -> None:
         """Wait until all have ended, or until it is is_over: a state may not close."""
@@ -171,6 +177,8 @@ class ThreadBackend:
         try:
             with self._preparation.performed() as bind:
                 func = bind(self._func)
+                if self._preparation.is_needed:
+                    self._note_own_programs()
                 while self._work_once(func):
                     pass
         except TaskEnded:  # this worker's last call was given up and could be ended
@@ -197,15 +205,28 @@ class ThreadBackend:
         if job is None:
             self._events.put(None)
             return True
-        urgent = job.run(func, self._fail_fast)
-        ours = job.claim.acquire(blocking=False)  # else the engine has given up on this worker
-        if ours:
-            if urgent:
-                self._group.closed = True  # nobody starts anything before the engine knows
-            self._ended.append(job)
-            if urgent or self._eager:
-                self._events.put(None)
-        elif job.exit is not None:
-            job.exit.settle()
+        try:
+            urgent = job.run(func, self._fail_fast, self._keeps_locals)
+            ours = job.claim.acquire(blocking=False)  # else the engine has abandoned this worker
+            if ours:
+                if urgent:
+                    self._group.closed = True  # nobody starts anything before the engine knows
+                self._ended.append(job)
+                if urgent or self._eager:
+                    self._events.put(None)
+            elif job.exit is not None:
+                job.exit.settle()
+        except TaskEnded:
+            if job.exit is not None:
+                job.exit.is_over = True  # no other exception may come
+            raise
         del job  # see ThreadJob.run
         return ours
+
+    def _note_own_programs(self) -> None:
+        """Note which programs the worker's state has: they are not its tasks'."""
+        from ...host.programs import started_by  # needed only where there is a state
+
+        thread = threading.current_thread()
+        if thread.native_id is not None:
+            self._group.own_programs[thread] = started_by(thread.native_id)

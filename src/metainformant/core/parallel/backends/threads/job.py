@@ -9,7 +9,7 @@ from time import monotonic
 from ...engine.backend import Finished
 from ...errors import FATAL
 from ...host.gil import HAS_GIL
-from ...worker.frames import own_code, own_frame
+from ...worker.frames import clear_locals, own_code, own_frame
 from ...worker.interrupt import Interruptible, TaskEnded
 from ...worker.running import set_describe
 from .items import truncatable_items
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ...engine.source import Chunk
     from ...errors import Frame
+    from ...host.programs import Programs
     from ...worker.current_task import CurrentTask
     from .thread_group import ThreadGroup
 
@@ -75,8 +76,11 @@ class ThreadJob:
 
     # The worker's side
 
-    def run(self, func: Callable[[Any], Any], fail_fast: bool) -> bool:
-        """Run all items; return whether the whole map should be told at once."""
+    def run(self, func: Callable[[Any], Any], fail_fast: bool, keeps_locals: bool = False) -> bool:
+        """Run all items; return whether the whole map should be told at once.
+
+        Unless the job `keeps_locals`, failures let go of the variables of their frames.
+        """
         self.thread = threading.current_thread()
         self.started = monotonic()
         set_describe(self.describe)
@@ -90,6 +94,8 @@ class ThreadJob:
                 raise
             except BaseException as error:
                 _drop_our_frames(error)
+                if HAS_GIL and not keeps_locals:
+                    clear_locals(error)
                 # Before the append: whoever sees the new length must find the failure here.
                 self.failed[len(self.out)] = error
                 self.out.append(error)
@@ -147,12 +153,23 @@ class ThreadJob:
 
     def abandon(self) -> bool:
         if self.thread is not None:
-            self.exit = Interruptible(self.thread)
+            self.exit = Interruptible(self.thread, self._programs())
         if not self.claim.acquire(blocking=False):
             return False
         if self.thread is not None:
             self._group.abandon(self.thread)
         return True
+
+    def _programs(self) -> Programs | None:
+        """Return what kills the programs that the item in flight has started."""
+        from ...host.programs import CAN_TELL, Programs  # needed only where one is overdue
+
+        thread, began = self.thread, self.started
+        if not CAN_TELL or thread is None or thread.native_id is None or began is None:
+            return None
+        if self.times:
+            began = self.times[-1]
+        return Programs(thread.native_id, began, self._group.own_programs.get(thread, frozenset()))
 
     def interrupt(self) -> None:
         if self.exit is not None:

@@ -25,6 +25,9 @@ class ThreadGroup:
         # whose job ended the map; never reset; read by all.
         self.closed = False
         self.sender = Sender()
+        # What workers have started when they prepared themselves, for their tasks to use. Each
+        # worker adds what it has, before its first task.
+        self.own_programs: dict[threading.Thread, frozenset[int]] = {}
         self._abandoned: list[threading.Thread] = []
 
     def abandon(self, thread: threading.Thread) -> None:
@@ -39,3 +42,14 @@ class ThreadGroup:
         """Return how many abandoned threads have not ended."""
         self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
         return len(self._abandoned)
+
+    def forget(self) -> None:
+        """Let go of all threads, here and not in one of them that still runs a task.
+
+        Without the GIL, objects may be freed in the thread that has made them, and an exception
+        that is to end its task would be lost in the callback of a weak reference to a thread.
+        """
+        self.threads.clear()
+        self.gone.clear()
+        self._abandoned.clear()
+        self.own_programs.clear()

@@ -1,0 +1,109 @@
+"""The programs of an overdue task are ended with it, and no others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from metainformant.core import parallel
+from metainformant.core.parallel.host.programs import CAN_TELL
+
+pytestmark = pytest.mark.skipif(not CAN_TELL, reason="needs the children of threads in /proc")
+
+SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+
+
+def has_ended(pid: int) -> bool:
+    """Wait until a process has ended, at most half a minute."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_program_is_ended_with_the_call_that_waits_for_it() -> None:
+    started: list[int] = []
+
+    def task(_: int) -> None:
+        with subprocess.Popen(SLEEP) as program:
+            started.append(program.pid)
+            program.wait()
+
+    results = parallel.thread_map(task, range(3), 1, timeout=0.3)
+    assert all(isinstance(result, parallel.TaskTimeoutError) for result in results)
+    assert len(started) == 3
+    assert all(has_ended(pid) for pid in started)
+
+
+def test_with_all_that_it_has_started() -> None:
+    started: list[int] = []
+    ready = threading.Event()
+    code = (
+        "import subprocess, sys; child = subprocess.Popen([sys.executable, '-S', '-c', "
+        "'import time; time.sleep(60)']); print(child.pid, flush=True); child.wait()"
+    )
+
+    def task(_: int) -> None:
+        command = [sys.executable, "-S", "-c", code]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
+            assert program.stdout is not None
+            started.extend([program.pid, int(program.stdout.readline())])
+            ready.set()
+            program.wait()
+
+    cancel = threading.Event()
+
+    def cancel_when_ready() -> None:
+        ready.wait(30)
+        cancel.set()
+
+    threading.Thread(target=cancel_when_ready).start()
+    (error,) = parallel.thread_map(task, [0], cancel=cancel)
+    assert isinstance(error, parallel.TaskCancelledError)
+    assert len(started) == 2
+    assert all(has_ended(pid) for pid in started)
+
+
+def test_programs_of_the_state_and_of_other_tasks_go_on() -> None:
+    programs: list[subprocess.Popen[bytes]] = []
+    release = threading.Event()
+
+    def start() -> subprocess.Popen[bytes]:
+        program = subprocess.Popen(SLEEP)
+        programs.append(program)
+        return program
+
+    class State:
+        def __init__(self) -> None:
+            self.program = start()
+
+    def task(number: int, state: State) -> int:
+        if number == 0:
+            start()
+            time.sleep(0.05)  # longer than a tick of the clock that tells the starts of programs
+        else:
+            release.wait(60)
+        return number
+
+    results = parallel.thread_map(task, range(2), 1, timeout=0.5, worker_state=State)
+    try:
+        assert results[0] == 0
+        assert isinstance(results[1], parallel.TaskTimeoutError)
+        time.sleep(0.05)
+        assert [program.poll() for program in programs[:2]] == [None, None]
+    finally:
+        release.set()
+        for program in programs:
+            program.kill()
+            program.wait()
