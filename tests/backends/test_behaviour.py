@@ -229,7 +229,7 @@ class TestValues:
     def test_arguments_that_cannot_be_sent(self, kind: Kind) -> None:
         kind.require(SEND)
         kind.require(PREPARE)
-        with pytest.raises(parallel.ParallelError, match=r"initargs=.*can't be pickled"):
+        with pytest.raises(parallel.ParallelError, match=r"initargs.*=.*can't be pickled"):
             kind.run(tasks.same, [1], initializer=print, initargs=[tasks.NeverPickled()])
 
 
