@@ -110,6 +110,11 @@ class SimJob:
 
     def truncate(self, keep: int) -> int:
         self._simulation.race()
+        if self._backend.stops_at_once and keep < len(self._items):
+            # The item in flight has been fetched, if there is one.
+            del self._items[len(self._out) + (self.started is not None and not self.is_over) :]
+            self._simulation.race()
+            return len(self._out) + 1
         del self._items[keep:]
         self._simulation.race()
         done = len(self._out)
@@ -156,7 +161,9 @@ class SimBackend:
         *,
         max_spawns: int = 10**9,
         preparation: Sequence[float] = (0.0,),
+        stops_at_once: bool = False,
     ) -> None:
+        self.stops_at_once = stops_at_once  # and can't let a job go on to a given item
         self.simulation = simulation
         simulation.catch_up = self._catch_up
         self.workers_jobs: dict[str, SimJob | None] = {}

@@ -68,9 +68,10 @@ def run(
     step: float = 1e-7,
     race: float = 0.0,
     max_spawns: int = 10**9,
+    stops_at_once: bool = False,
 ) -> Result:
     simulation = Simulation(tasks, step, race)
-    backend = SimBackend(simulation, max_spawns=max_spawns)
+    backend = SimBackend(simulation, max_spawns=max_spawns, stops_at_once=stops_at_once)
     engine = Engine(
         call,
         ListSource(range(len(tasks))),
@@ -117,6 +118,7 @@ def check_everything_ran_once(result: Result, tasks: list[Behaviour], timeout: f
     ordered=st.booleans(),
     step=steps,
     race=races,
+    stops_at_once=st.booleans(),
 )
 def test_every_item_gets_exactly_one_outcome(
     tasks: list[Behaviour],
@@ -126,9 +128,10 @@ def test_every_item_gets_exactly_one_outcome(
     ordered: bool,
     step: float,
     race: float,
+    stops_at_once: bool,
 ) -> None:
     call = call_of(max_workers=workers, chunk_size=chunk_size, timeout=timeout, ordered=ordered)
-    result = run(call, tasks, step=step, race=race)
+    result = run(call, tasks, step=step, race=race, stops_at_once=stops_at_once)
     check_everything_ran_once(result, tasks, timeout)
     assert result.backend.most_working <= workers
     assert result.backend.closed is True
@@ -175,13 +178,14 @@ def test_a_map_of_nothing_but_hung_tasks_ends(
     seconds=st.lists(st.floats(0.001, 1), min_size=1, max_size=60),
     workers=st.integers(1, 8),
     chunk_size=st.one_of(st.none(), st.integers(1, 70)),
+    stops_at_once=st.booleans(),
 )
 def test_no_worker_idles_while_an_item_waits(
-    seconds: list[float], workers: int, chunk_size: int | None
+    seconds: list[float], workers: int, chunk_size: int | None, stops_at_once: bool
 ) -> None:
     """So the map takes no longer than any greedy schedule may (Graham 1966)."""
     call = call_of(max_workers=workers, chunk_size=chunk_size)
-    result = run(call, [Behaviour(task) for task in seconds])
+    result = run(call, [Behaviour(task) for task in seconds], stops_at_once=stops_at_once)
     greedy = sum(seconds) / workers + (1 - 1 / workers) * max(seconds)
     # An idle worker may wait one millisecond for each share that it takes from another.
     assert max(result.simulation.ends.values()) <= greedy + 0.002 * (len(seconds) + 2)

@@ -60,6 +60,7 @@ class Dispatcher:
 
             self._pace = Pace(rate)
         self._retries = retries  # whether items may come back that were handed out
+        self._truncated: set[Job] = set()  # jobs that may end without having run their last item
         self._wants_times = wants_times  # whether it matters when items are finished
         self._stealable: dict[Job, Assignment] = {}  # runs that may have items to take back
 
@@ -105,6 +106,7 @@ class Dispatcher:
         stop = min(first + assignment.job.truncate(index - first), assignment.stop)
         rest = assignment.chunk.part(stop, assignment.stop)
         assignment.stop = stop
+        self._truncated.add(assignment.job)
         return rest if rest.start < rest.stop else None
 
     def abandon(self, assignment: Assignment) -> bool:
@@ -117,6 +119,7 @@ class Dispatcher:
     def forget(self, assignment: Assignment) -> None:
         del self.assignments[assignment.job]
         self._stealable.pop(assignment.job, None)
+        self._truncated.discard(assignment.job)
 
     # Workers
 
@@ -158,7 +161,7 @@ class Dispatcher:
 
         Where items are tried again anything can, and workers may be dear to make.
         """
-        return not (self._retries or self.has_work or self._stealable)
+        return not (self._retries or self.has_work or self._stealable or self._truncated)
 
     # Work
 
