@@ -37,6 +37,7 @@ IN_COMMAND = {"ordered": "unordered"}
 NOT_IN_COMMAND = {
     "cancel": "Ctrl-C does that",
     "slow_after": "it logs, and the command shows no log",
+    "keep_locals": "failures are written as text",
     "max_abandoned": "the default suits a process that ends with its map",
     "retry_on": "a command line has no exception classes",
     "on_complete": "a row is written for each record anyway",

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from ..describe import describe, error_in_words
 from ..errors import ParallelError
 from .frames import own_frame
+
+if sys.version_info >= (3, 15):  # where a signal ends blocked calls, whose handler is set there
+    from . import interrupt as _interrupt  # noqa: F401  # only the main thread may, so do it early
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
