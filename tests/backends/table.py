@@ -15,6 +15,13 @@ import pytest
 from metainformant.core import parallel
 from metainformant.core.parallel.host.gil import HAS_GIL
 
+# Those of this platform; loky has added some of its own.
+START_METHODS = [
+    name
+    for name in ("fork", "spawn", "forkserver")
+    if name in multiprocessing.get_all_start_methods()
+]
+
 # What some kinds of workers can't do, for the tests that need it:
 CONTEXT = "see the caller's context variables"
 COPIES = "refuse what can't be pickled"  # workers that share objects never have to
@@ -77,7 +84,7 @@ _ISOLATED = _EXECUTORS | {IDENTITY, LOG}
 
 KINDS = [
     Kind("threads", _THREADS | {COPIES, KILL, SEND}, parallel.thread_map),
-    *map(_processes, [None, *multiprocessing.get_all_start_methods()]),
+    *map(_processes, [None, *START_METHODS]),
     Kind(
         "ThreadPoolExecutor",
         _EXECUTORS | {COPIES, SEND},

@@ -285,6 +285,15 @@ def _inner(number: int) -> None:
         raise KeyError(number)  # noqa: B904  # its context is what is tested
 
 
+def wait_or_fail(item: tuple[str, str]) -> None:
+    what, gate = item
+    if what == "fails":
+        wait_for(f"{gate} is waited for")
+        raise ValueError("now")
+    open_gate(f"{gate} is waited for")
+    wait_for(gate)
+
+
 def exit_noted(item: tuple[str, int, str]) -> int:
     path, number, kind = item
     note(path, number)

@@ -318,7 +318,7 @@ class TestFailures:
     def test_raise_does_not_wait_for_tasks_in_flight(self, kind: Kind, gate: str) -> None:
         items = [("waits", gate), ("fails", gate)]
         with pytest.raises(ValueError, match="now"):
-            kind.run(wait_or_fail, items, 2, on_error="raise")
+            kind.run(tasks.wait_or_fail, items, 2, on_error="raise")
         assert not os.path.exists(gate)
 
     @pytest.mark.parametrize("fatal", [KeyboardInterrupt, SystemExit])
@@ -330,15 +330,6 @@ class TestFailures:
             kind.run(tasks.exit_noted, [(path, n, fatal.__name__) for n in range(100)])
         assert caught.value.args == (3,)
         assert tasks.notes(path) == ["0"]
-
-
-def wait_or_fail(item: tuple[str, str]) -> None:
-    what, gate = item
-    if what == "fails":
-        tasks.wait_for(f"{gate} is waited for")
-        raise ValueError("now")
-    tasks.open_gate(f"{gate} is waited for")
-    tasks.wait_for(gate)
 
 
 class TestTimeouts:

@@ -113,3 +113,11 @@ def test_whether_workers_find_what_is_in_main(
     with starting("spawn"):  # what is started here must not look for what is not there
         assert ("__file__" in vars(main)) == (found and "__file__" in attributes)
     assert vars(main).get("__file__") == attributes.get("__file__")
+
+
+def test_start_methods_of_loky_are_none_of_ours() -> None:
+    """From Python 3.14 on, multiprocessing lists them once loky is imported."""
+    import loky  # noqa: F401
+
+    with pytest.raises(ValueError, match="start_method='loky' must be one that this platform has"):
+        parallel.process_map(abs, [-1], start_method="loky")  # type: ignore[call-overload]

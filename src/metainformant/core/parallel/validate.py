@@ -95,7 +95,8 @@ def start_method(caller: str, name: str, value: Any) -> StartMethod | None:
         return None
     from multiprocessing import get_all_start_methods
 
-    known = get_all_start_methods()
+    # loky, once imported, adds methods of its own there.
+    known = [name for name in get_all_start_methods() if name in ("fork", "forkserver", "spawn")]
     if value not in known:
         raise ValueError(
             f"{caller}: {name}={value!r} must be one that this platform has, "

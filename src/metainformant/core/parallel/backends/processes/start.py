@@ -138,7 +138,7 @@ def _default_that_is_found(method: str) -> Iterator[None]:
     loky sets one in its workers, and new processes fail to find it.
     """
     default = multiprocessing.get_start_method(allow_none=True)
-    if default is None or default in multiprocessing.get_all_start_methods():
+    if default in (None, "fork", "forkserver", "spawn"):
         yield
         return
     multiprocessing.set_start_method(method, force=True)
