@@ -60,7 +60,8 @@ class ForkServer:
         self._control.setblocking(False)
         try:
             with theirs:
-                self._pid = _spawn(theirs.fileno(), self._record.fd, alive()[0])
+                handed_down = theirs.fileno(), self._record.fd, alive()[0]
+                self._pid = _spawn(preparation["sys_path"], *handed_down)
         except BaseException:
             self.forget()
             raise
@@ -138,14 +139,12 @@ def _without_key(preparation: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in preparation.items() if key != "authkey"}
 
 
-def _spawn(*fds: int) -> int:
-    """Start the process of a server, to which these are handed down."""
-    control, record, alive_reader = fds
+def _spawn(path: list[str], *fds: int) -> int:
+    """Start the process of a server, which looks for modules there, and gets these descriptors."""
+    # Nothing is imported before, lest it be found in the working folder.
     code = (
-        "import os, pickle, sys; "
-        f"sys.path[:] = pickle.loads(os.pread({record}, 1 << 24, {ServerRecord.START}))['sys_path']"
-        f"; from {__package__}.fork_server_process import serve; "
-        f"serve({control}, {record}, {alive_reader})"
+        f"import sys; sys.path[:] = {path!r}; "
+        f"from {__package__}.fork_server_process import serve; serve{fds!r}"
     )
     executable = spawn.get_executable()
     command = [executable, *util._args_from_interpreter_flags(), "-c", code]  # type: ignore[attr-defined]
