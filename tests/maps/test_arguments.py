@@ -69,6 +69,7 @@ def nothing(_: object) -> list[int]:
         ("timeout", -1, ValueError, "timeout=-1 must be a number of seconds above 0"),
         ("timeout", math.inf, ValueError, "timeout=inf must be a number of seconds above 0"),
         ("timeout", math.nan, ValueError, "timeout=nan must be a number of seconds above 0"),
+        ("timeout", 10**400, ValueError, "must be a number of seconds above 0"),
         ("timeout", "1", TypeError, "timeout='1' must be a number of seconds"),
         ("timeout", object, TypeError, "must be a number of seconds"),
         ("deadline", 0, ValueError, "deadline=0 must be a number of seconds above 0"),

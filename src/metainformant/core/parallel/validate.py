@@ -144,6 +144,8 @@ def positive(value: Any, fix: str, *, or_zero: bool = False) -> float:
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(fix) from None
+    except OverflowError:  # a whole number that is too large
+        raise ValueError(fix) from None
     if not 0 <= number < math.inf or (number == 0 and not or_zero):  # also refuses NaN
         raise ValueError(fix)
     return number
