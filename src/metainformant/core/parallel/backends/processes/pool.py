@@ -8,8 +8,6 @@ import importlib
 import math
 import multiprocessing
 import os
-import re
-import signal
 import sys
 import threading
 import warnings
@@ -18,20 +16,18 @@ from multiprocessing import reduction
 from time import monotonic
 from typing import Any
 
-from ...errors import Frame, ParallelError
+from ...errors import ParallelError
 from ...host.cpus import cpu_count
 from ...host.memory import used_memory
 from ...options import MapCall
-from ...worker.frames import is_own
 from ..ipc import payload as payload
-from ..ipc.channel import Channel, channel
+from ..ipc.channel import channel
 from ..ipc.shared_memory import Segment
-from ..isolated.handle import WorkerHandle
-from ..isolated.result_buffer import SIZE, Header, ResultBuffer
+from ..isolated.result_buffer import SIZE
 from ..isolated.worker_pool import WorkerPool
 from . import worker as process_worker
+from .handle import ProcessHandle, no_fork
 from .start import (
-    UNGUARDED,
     WorkerName,
     check_may_start,
     has_room_for_sockets,
@@ -40,8 +36,6 @@ from .start import (
     starting,
 )
 
-# Seconds in which a process that was killed is gone, unless the system is in trouble.
-_KILLED = 5.0
 # Seconds for which workers of one pool are taken from the same fork server without asking whether
 # files have changed: all that a map starts at first, but not those that replace them later.
 _CHECK_SECONDS = 1.0
@@ -50,9 +44,6 @@ _CHECK_SECONDS = 1.0
 # and whether the interpreter exits. Under the lock, which is also held while a worker is started,
 # so that a fork knows all that it inherits. What the garbage collector calls may start another.
 _lock = threading.RLock()
-# Held while a worker is forked, and while pipes are closed that it would inherit: a fork in the
-# middle of that would close them again, and hit whatever has their numbers by then.
-_fork_lock = threading.RLock()
 _living: weakref.WeakSet[ProcessHandle] = weakref.WeakSet()
 _is_exiting = False
 # Whether this process is a fork. Then `multiprocessing` takes its parent's fork server for its own.
@@ -67,102 +58,6 @@ def _load_fork_server() -> Any:
 
 
 _fork_server = _load_fork_server()
-
-
-class ProcessHandle(WorkerHandle):
-    """One worker process. Owned by the engine's thread."""
-
-    def __init__(self, name: str, process: Any, ours: Channel, buffer: Segment, pipes: Any) -> None:
-        super().__init__(name, ours, ResultBuffer(buffer))
-        self._process = process
-        self._lifeline, self._stacks = pipes
-        self._is_killed = False
-        self._why = ""
-        self._parent = os.getpid()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid or 0
-
-    def sentinels(self) -> list[Any]:
-        return [self._process.sentinel]
-
-    def is_alive(self) -> bool:
-        return bool(self._process.is_alive())
-
-    def end_call(self, number: int, position: int) -> None:
-        header = self.buffer.header
-        header[Header.END_POSITION] = position
-        header[Header.END_JOB] = number
-        self._signal()
-
-    def runs(self, number: int) -> bool:
-        return self.job is not None and self.job.number == number and not self._is_killed
-
-    def stack(self, timeout: float) -> tuple[Frame, ...]:
-        if self._is_killed:
-            return ()
-        self._read_stack(0.0)  # what was written when an earlier call was ended
-        if not self._signal():
-            return ()
-        text = ""
-        until = monotonic() + timeout
-        while not (stack := _parsed(text)) and monotonic() < until:
-            text += self._read_stack(max(0.0, until - monotonic()))
-        return stack
-
-    def _read_stack(self, timeout: float) -> str:
-        if not self._stacks.poll(timeout):
-            return ""
-        return os.read(self._stacks.fileno(), 65536).decode("utf-8", "replace")
-
-    def _signal(self) -> bool:
-        if sys.platform == "win32" or not self.is_ready:
-            return False
-        try:
-            os.kill(self.pid, signal.SIGURG)
-        except OSError:
-            return False
-        return True
-
-    def kill(self, why: str = "") -> None:
-        if self._is_killed or self._parent != os.getpid():  # not ours, but inherited by a fork
-            return
-        self._is_killed = True
-        self._why = why
-        if sys.platform != "win32":
-            with contextlib.suppress(OSError):  # it has no group of its own yet, or all are gone
-                if self.pid:
-                    os.killpg(self.pid, signal.SIGKILL)
-        self._process.kill()
-        self._process.join(_KILLED)
-        with _fork_lock:
-            self._lifeline.close()
-            self._stacks.close()
-
-    def close(self) -> None:
-        with _fork_lock:
-            super().close()
-
-    def inherited(self) -> tuple[Any, ...]:
-        return (self.channel, self._lifeline, self._stacks)
-
-    def is_unguarded(self) -> bool:
-        return bool(self._process.exitcode == UNGUARDED)
-
-    def exit_reason(self) -> str:
-        if self._why:
-            return self._why
-        code = self._process.exitcode
-        if code is None:
-            return "can't be reached any more"
-        if code >= 0:
-            return f"exited with status {code}"
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
-        return f"was killed by {name}"
 
 
 class ProcessPool(WorkerPool):
@@ -219,7 +114,7 @@ class ProcessPool(WorkerPool):
     def start(self, name: str) -> ProcessHandle:
         with _lock, contextlib.ExitStack() as on_failure, contextlib.ExitStack() as always:
             if self._forks:
-                always.enter_context(_fork_lock)
+                always.enter_context(no_fork())
             ours, theirs = channel()
             on_failure.callback(ours.close)
             always.callback(theirs.close)
@@ -299,19 +194,6 @@ def default_start_method() -> str:
     return "spawn" if _is_forked or not has_room_for_sockets() else "forkserver"
 
 
-_FRAME = re.compile(r'^  File "(.*)", line (\d+) in (.*)$', re.MULTILINE)
-
-
-def _parsed(text: str) -> tuple[Frame, ...]:
-    """Read what `faulthandler` writes, without the frames of ours."""
-    stack: list[Frame] = []
-    for file, line, name in _FRAME.findall(text):
-        if is_own(file, name):
-            return tuple(reversed(stack))
-        stack.append((file, int(line), name))
-    return ()
-
-
 @atexit.register
 def _kill_all() -> None:
     """At exit, workers of maps that were never ended must not keep the interpreter waiting."""
@@ -325,9 +207,8 @@ def _kill_all() -> None:
 
 def _forget_all() -> None:
     """In the child of a fork: the workers are its parent's, and so is whoever holds the lock."""
-    global _lock, _fork_lock, _living, _is_forked
-    _lock, _fork_lock = threading.RLock(), threading.RLock()
-    _living, _is_forked = weakref.WeakSet(), True
+    global _lock, _living, _is_forked
+    _lock, _living, _is_forked = threading.RLock(), weakref.WeakSet(), True
 
 
 if hasattr(os, "register_at_fork"):
