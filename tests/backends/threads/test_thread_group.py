@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.host.gil import HAS_GIL
 from tests.support import wait_for_other_threads
 
 
@@ -73,3 +74,21 @@ class TestFewThreads:
         assert caught.value.results is not None
         assert caught.value.results[0] == 0
         assert isinstance(caught.value.results[2], parallel.TaskCancelledError)
+
+
+@pytest.mark.skipif(HAS_GIL, reason="only without the GIL are objects freed in other threads")
+def test_nothing_is_called_when_the_object_of_a_worker_is_freed() -> None:
+    """An exception that is to end an overdue call would be lost there."""
+    dangling: set[threading.Thread] = threading._dangling  # type: ignore[attr-defined]
+    workers: set[threading.Thread] = set()
+    meet = threading.Barrier(3, timeout=30)
+
+    def task(_: int) -> None:
+        workers.add(threading.current_thread())
+        meet.wait()
+
+    parallel.thread_map(task, range(3), 3)
+    assert len(workers) == 3
+    for worker in workers:
+        worker.join(30)
+    assert workers.isdisjoint(set(dangling))

@@ -6,6 +6,7 @@ import sys
 import threading
 
 from ..errors import ParallelError
+from .gil import HAS_GIL
 
 
 def _may_be_daemon() -> bool:
@@ -34,3 +35,15 @@ def launch(thread: threading.Thread, label: str) -> None:
         thread.start()
     except RuntimeError as error:
         raise ParallelError(f"{label} can't start another thread: {error}") from error
+
+
+def forget_dangling(thread: threading.Thread) -> None:
+    """Let nothing be called when the object of an ended thread is freed. Only without the GIL.
+
+    Failures refer to the frames in which their thread began. When such a failure is freed, CPython
+    may do that in another thread, one that has the identity of the ended one; and an exception
+    that is to end the call of that other thread would be lost in a weak reference's callback.
+    """
+    dangling = getattr(threading, "_dangling", None)  # what a fork needs of threads that still run
+    if dangling is not None and not HAS_GIL:
+        dangling.discard(thread)

@@ -15,7 +15,7 @@ from collections import deque
 from ...engine.backend import MAX_WAIT_SECONDS
 from ...errors import FATAL, ParallelError
 from ...host.gil import HAS_GIL
-from ...host.threads import DAEMON, launch
+from ...host.threads import DAEMON, forget_dangling, launch
 from ...worker.interrupt import TaskEnded, prepare_wakes
 from .job import ThreadJob
 from .thread_group import ThreadGroup
@@ -143,13 +143,10 @@ class ThreadBackend:
         group.closed = True
         for _ in group.threads:
             self._ready.put(None)
-        try:
-            if is_over is not None:
-                self._await_workers(is_over)
-                while not self._events.empty():  # one may have failed to close its state
-                    self._tell(self._events.get())
-        finally:
-            group.forget()
+        if is_over is not None:
+            self._await_workers(is_over)
+            while not self._events.empty():  # one may have failed to close its state
+                self._tell(self._events.get())
 
     def _await_workers(self, is_over: Callable[[], bool]) -> None:
         """Wait until all have ended, or until it is is_over: a state may not close."""
@@ -187,6 +184,8 @@ class ThreadBackend:
             frames = error.__traceback__  # but not this one, which leads back to the error
             self._events.put(error.with_traceback(frames.tb_next if frames else None))
             del frames
+        finally:
+            forget_dangling(threading.current_thread())
 
     def _work_once(self, func: Callable[[Any], Any]) -> bool:
         """Take the next job or reminder; return False to end."""

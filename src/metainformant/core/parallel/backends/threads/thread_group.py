@@ -42,14 +42,3 @@ class ThreadGroup:
         """Return how many abandoned threads have not ended."""
         self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
         return len(self._abandoned)
-
-    def forget(self) -> None:
-        """Let go of all threads, here and not in one of them that still runs a task.
-
-        Without the GIL, objects may be freed in the thread that has made them, and an exception
-        that is to end its task would be lost in the callback of a weak reference to a thread.
-        """
-        self.threads.clear()
-        self.gone.clear()
-        self._abandoned.clear()
-        self.own_programs.clear()
