@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import pickle
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
 from metainformant.core import parallel
-from tests.support import run_python
+from tests.support import run_python, wait_for_other_threads
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -69,6 +71,38 @@ def test_a_hung_thread_ends_with_its_task(release: threading.Event) -> None:
     for thread in threads:
         thread.join(30)
         assert not thread.is_alive()
+
+
+class Thing:
+    """An object that can be referred to weakly."""
+
+    number: int
+
+
+def test_an_error_keeps_no_item_and_no_result(release: threading.Event) -> None:
+    refs: list[weakref.ref[Thing]] = []
+
+    def make(number: int) -> Thing:
+        thing = Thing()
+        thing.number = number
+        refs.append(weakref.ref(thing))
+        return thing
+
+    def task(thing: Thing) -> Thing:
+        if thing.number == 1:
+            release.wait(60)
+        return make(-1)
+
+    before = set(threading.enumerate())
+    things = [make(number) for number in range(3)]
+    error = parallel.thread_map(task, things, max_workers=1, chunk_size=3, timeout=0.3)[1]
+    assert isinstance(error, parallel.TaskTimeoutError)
+    things.clear()
+    release.set()
+    wait_for_other_threads(before)
+    assert not error.running
+    gc.collect()
+    assert [ref() for ref in refs] == [None] * len(refs)
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))

@@ -107,8 +107,12 @@ class Job(Protocol):
         """End the call in flight of an abandoned job, if that is possible."""
         ...
 
-    def is_running(self) -> bool:
-        """Return whether the call in flight of an abandoned job still runs."""
+    @property
+    def is_running(self) -> Callable[[], bool]:
+        """Tells whether the call in flight of an abandoned job still runs.
+
+        A TaskTimeoutError keeps this, so it may lead to the items of the job only while that runs.
+        """
         ...
 
     def stack(self) -> tuple[Frame, ...]:

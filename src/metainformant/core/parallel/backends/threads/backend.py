@@ -149,7 +149,7 @@ class ThreadBackend:
                 self._tell(self._events.get())
 
     def _await_workers(self, is_over: Callable[[], bool]) -> None:
-        """Wait until all have ended, or until it is is_over: a state may not close."""
+        """Wait until all have ended, or until the map is over: a state may not close."""
         for thread in (*self._group.threads, *self._group.gone):
             while thread.is_alive():
                 if is_over():

@@ -175,8 +175,10 @@ class ThreadJob:
         if self.exit is not None:
             self._group.sender.end(self.exit)
 
-    def is_running(self) -> bool:
-        return self.thread is not None and self.thread.is_alive()
+    @property
+    def is_running(self) -> Callable[[], bool]:
+        """The thread's method: the error that keeps it must keep neither items nor results."""
+        return _no if self.thread is None else self.thread.is_alive
 
     def stack(self) -> tuple[Frame, ...]:
         from ...worker.stacks import stack_of  # needed only where an item is overdue or slow
@@ -210,6 +212,10 @@ def _run_items_bound(func: Callable[[Any], Any], items: Iterable[Any], out: list
 
 
 _run = _run_items if HAS_GIL or sys.version_info >= (3, 14) else _run_items_bound
+
+
+def _no() -> bool:
+    return False
 
 
 def _timed(items: Iterable[Any], times: list[float]) -> Iterator[Any]:
