@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +20,10 @@ if sys.platform == "win32":  # they send signals
 def start(tmp_path: Path) -> Iterator[Callable[..., Child]]:
     children: list[Child] = []
 
-    def begin(code: str, *arguments: str, how: str = "script") -> Child:
+    def begin(code: str, *arguments: str, **options: Any) -> Child:
         directory = tmp_path / str(len(children))
         directory.mkdir()
-        children.append(Child(directory, code, *arguments, how=how))
+        children.append(Child(directory, code, *arguments, **options))
         return children[-1]
 
     yield begin

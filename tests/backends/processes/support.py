@@ -43,7 +43,14 @@ def wait_until_gone(pids: list[int]) -> None:
 class Child:
     """A script that runs on its own, in a process group of its own."""
 
-    def __init__(self, path: Path, code: str, *arguments: str, how: str = "script") -> None:
+    def __init__(
+        self,
+        path: Path,
+        code: str,
+        *arguments: str,
+        how: str = "script",
+        is_interrupted: bool = True,
+    ) -> None:
         source = textwrap.dedent(code)
         script = path / "script.py"
         script.write_text(source)
@@ -52,7 +59,7 @@ class Child:
         given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
         paths = [str(ROOT), *map(os.path.abspath, given)]
         environment = {
-            **without_coverage(),
+            **(without_coverage() if is_interrupted else os.environ),
             "PIDS": str(self.pids_file),
             "PYTHONPATH": os.pathsep.join(paths),
         }

@@ -64,7 +64,9 @@ def run(start: Callable[..., Child]) -> Callable[..., str]:
     return run
 
 
-def begin(start: Callable[..., Child], main: str, top: str = "") -> Child:
+def begin(
+    start: Callable[..., Child], main: str, top: str = "", *, is_interrupted: bool = False
+) -> Child:
     def indented(code: str, by: int) -> str:
         lines = [line for line in code.splitlines() if line.strip()]
         least = min((len(line) - len(line.lstrip()) for line in lines), default=0)
@@ -74,7 +76,8 @@ def begin(start: Callable[..., Child], main: str, top: str = "") -> Child:
     lines = main.splitlines()
     body = "\n".join(lines[:-1])
     return start(
-        SCRIPT.format(top=indented(top, 0), main=indented(body, 4) + "\n" + " " * 8 + lines[-1])
+        SCRIPT.format(top=indented(top, 0), main=indented(body, 4) + "\n" + " " * 8 + lines[-1]),
+        is_interrupted=is_interrupted,
     )
 
 
@@ -401,6 +404,7 @@ class TestEnds:
             if __name__ != "__main__" and {hangs}:
                 time.sleep(1000)
             """,
+            is_interrupted=True,
         )
         child.pids(1)
         os.killpg(child.process.pid, getattr(signal, name))
