@@ -65,30 +65,48 @@ class Completion:
         if not finished.times:
             end = assignment.job.ended or self._clock()
             finished.times = assignment.sampled_times(len(finished.values), end)
-        finished = finished.since(start - chunk.start)
+        part = finished.since(start - chunk.start)
+        self._decide(chunk, start, part, assignment.job.worker, ready, may_retry=True)
+
+    def replayed(
+        self, chunk: Chunk, finished: Finished, worker: str, ready: list[OutcomeBatch]
+    ) -> None:
+        """Add to `ready` the outcomes that an earlier run had for a chunk; none is retried."""
+        self._decide(chunk, chunk.start, finished, worker, ready, may_retry=False)
+
+    def _decide(
+        self,
+        chunk: Chunk,
+        start: int,
+        finished: Finished,
+        worker: str,
+        ready: list[OutcomeBatch],
+        *,
+        may_retry: bool,
+    ) -> None:
         values, failed, times = finished.values, finished.failed, finished.times
-        worker = assignment.job.worker
         final: dict[int, BaseException] = {}
         begin = 0  # position of the first value that is not in a batch yet
+
+        def add(stop: int) -> None:
+            if begin < stop:
+                self._rule.saw(stop - begin, len(final))
+                part = values if stop - begin == len(values) else values[begin:stop]
+                spent = times[begin : stop + 1]
+                ready.append(OutcomeBatch(chunk, start + begin, part, final, worker, spent))
+
         for position, error in failed.items():
             index = start + position
-            if self._is_retried(chunk, index, error, self._clock()):
-                if begin < position:
-                    self._rule.saw(position - begin, len(final))
-                    part = values[begin:position]
-                    batch = OutcomeBatch(chunk, start + begin, part, final, worker, times[begin:])
-                    ready.append(batch)
+            if may_retry and self._is_retried(chunk, index, error, self._clock()):
+                add(position)
                 begin, final = position + 1, {}
-                continue
-            final[index] = error
-            if self._ends_the_map(chunk, index, error):
-                self._rule.saw(position + 1 - begin, len(final))
+            elif self._ends_the_map(chunk, index, error):
+                add(position)
+                self._rule.saw(1, 1)
                 return
-        if begin < len(values):
-            self._rule.saw(len(values) - begin, len(final))
-            if begin:
-                values, times = values[begin:], times[begin:]
-            ready.append(OutcomeBatch(chunk, start + begin, values, final, worker, times))
+            else:
+                final[index] = error
+        add(len(values))
 
     def _is_retried(self, chunk: Chunk, index: int, error: BaseException, now: float) -> bool:
         return self.retries is not None and self.retries.again(chunk, index, error, now)

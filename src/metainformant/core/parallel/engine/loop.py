@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..options import MapCall
     from .assignment import Assignment
-    from .backend import Backend, Job
+    from .backend import Backend, Finished, Job
     from .events import Observer
     from .outcome_batch import OutcomeBatch
     from .policies.stopping import Stop, Unfinished
@@ -118,20 +118,50 @@ class Engine:
             self._interrupt_abandoned()
             if ending.kind == "completed":
                 ending = self._close(ending)
+                self._end()
             else:
-                self._backend.abort()
-            for observer in self._observers:
-                observer.on_end()
-            self._rule.broken = None  # whoever raises it must be able to let go of it
+                self.discard()
         return ending
+
+    def discard(self) -> None:
+        """End everything, whether the engine runs or not."""
+        self._backend.abort()
+        self._end()
+
+    def _end(self) -> None:
+        for observer in self._observers:
+            observer.on_end()
+        self._rule.broken = None  # whoever raises it must be able to let go of it
 
     def abort(self) -> None:
         """Let the map end soon, without more outcomes. Any thread may call this."""
         self._is_aborted = True
         self._backend.wake()
 
+    def wake(self) -> None:
+        """Let the engine look again at what there is to do. Any thread may call this."""
+        self._backend.wake()
+
+    def fail(self, error: ParallelError) -> None:
+        """Let the map stop soon, as it does when workers break. Any thread may call this."""
+        self._rule.broken = error
+        self._backend.wake()
+
+    def replay(self, chunk: Chunk, finished: Finished, worker: str) -> list[OutcomeBatch]:
+        """Return what is to be delivered of a chunk whose outcomes an earlier run had.
+
+        They count like those of workers, and a failure among them may end the map. Called in the
+        engine's thread, or before it runs.
+        """
+        ready: list[OutcomeBatch] = []
+        if self._completion.ending is None:
+            self._completion.replayed(chunk, finished, worker, ready)
+        if self._completion.ending is not None:
+            self._backend.wake()  # there may be nothing else to wait for
+        return ready
+
     def _run(self, deliver: Deliver) -> Ending:
-        while True:
+        while self._completion.ending is None:  # else a failure of an earlier run has ended it
             now = self._clock()
             self._take_due(now)
             next_wakeup = self._hand_out(now)
@@ -140,7 +170,7 @@ class Engine:
             # An input that was closed seems to end.
             if self._is_complete() and not self._is_aborted:
                 self._report_progress(math.inf)
-                return Ending("completed")
+                return self._completion.ending or Ending("completed")
             ended = self._wait(self._seconds_to_wait(now, next_wakeup))
             now = self._clock()
             ready: list[OutcomeBatch] = []
@@ -161,6 +191,7 @@ class Engine:
             if ending is not None:
                 self._report_progress(math.inf)
                 return ending
+        return self._completion.ending
 
     def _hand_out(self, now: float) -> float:
         if self._rule.holds_back:

@@ -64,10 +64,7 @@ class OutcomeBatch:
 
     def forget_items(self, count: int) -> None:
         """Drop the references to the `count` items. Only for input that nobody else has."""
-        base = self.chunk.base
-        if isinstance(base, list):
-            first = self.start - self.chunk.origin
-            base[first : first + count] = [None] * count
+        self.chunk._replace(start=self.start, stop=self.start + count).forget()
 
     def successes(self) -> list[Any]:
         """Return the values without those of failed items."""

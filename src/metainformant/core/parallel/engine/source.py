@@ -58,6 +58,13 @@ class Chunk:
     def item(self, index: int) -> Any:
         return self.base[index - self.origin]
 
+    def forget(self) -> None:
+        """Drop the references to the items. Only for input that nobody else has."""
+        if isinstance(self.base, list):
+            count = self.stop - self.start
+            first = self.start - self.origin
+            self.base[first : first + count] = [None] * count
+
 
 class Source(Protocol):
     """The origin of chunks. Owned by the thread that runs the engine."""
