@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import random
 import warnings
 from collections.abc import Callable, Sequence
@@ -124,11 +123,10 @@ def test_failures_may_be_kept(tmp_path: Path) -> None:
 
 
 def changed(factor: int) -> Callable[[int], int]:
-    return functools.partial(scale, factor=factor)
+    def scale(item: int) -> int:
+        return item * factor
 
-
-def scale(item: int, factor: int) -> int:
-    return item * factor
+    return scale
 
 
 def test_results_of_other_code_are_kept_and_told_once(tmp_path: Path) -> None:
@@ -139,7 +137,9 @@ def test_results_of_other_code_are_kept_and_told_once(tmp_path: Path) -> None:
     assert slots == [0, 2, 4, 6, 12, 15]
     (warning,) = caught
     text = str(warning.message)
-    assert text.startswith(f"4 results of {__name__}.scale in {path} were recorded with other code")
+    assert text.startswith(
+        f"4 results of {__name__}.changed.<locals>.scale in {path} were recorded with other code"
+    )
     assert "on_change='accept'" in text
     assert "version=" in text
     with warnings.catch_warnings():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..public import public
+from .identity import run_name
 from .opening import Mode
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ _FAILURES = ("retry", "keep")
 _FILE_SYSTEMS = ("local", "network")
 
 
+@public
 class Checkpoint:
     """A file that holds the outcomes of a map, so that a run that was killed can go on.
 
@@ -28,7 +32,8 @@ class Checkpoint:
         path: the file. It is made if there is none.
         key: a function of the item that returns what identifies it, for items that have no
             canonical form, or whose content may change under one name: see `file_key`.
-        name: what to call the run, instead of the function's qualified name.
+        name: what to call the run, instead of the function's qualified name with the arguments that
+            `functools.partial` has bound. A lambda needs one.
         version: a word that is part of the run's identity: another one begins anew.
         failures: "retry" to run items again whose recorded outcome is a failure; "keep" to put
             the recorded failure into their slots.
@@ -73,6 +78,23 @@ class Checkpoint:
 
     def __repr__(self) -> str:
         return f"Checkpoint({self.path!r})"
+
+    def named(self, func: Callable[..., Any]) -> Checkpoint:
+        """Return a copy that has a name: its own, or that of `func`.
+
+        Raises:
+            ValueError: if `func` has no name of its own.
+        """
+        return self if self.name is not None else self._with(name=run_name(func))
+
+    def with_key(self, key: Callable[[Any], Any]) -> Checkpoint:
+        """Return a copy with another key."""
+        return self._with(key=key)
+
+    def _with(self, **changes: Any) -> Checkpoint:
+        other = copy.copy(self)
+        vars(other).update(changes)
+        return other
 
     def status(self) -> Status:
         """Return what is in the file, also while a run writes it.

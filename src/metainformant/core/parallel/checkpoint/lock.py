@@ -50,6 +50,8 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 _TRIES = 100
 # Whoever looks whether there is an owner holds the lock for a moment: seconds to wait for that.
 _MOMENT = 0.05
+# A stream of this process that was left may still be closing it: seconds to wait for that.
+_CLOSING = 1.0
 
 
 def _lock_soon(descriptor: int) -> None:
@@ -146,7 +148,9 @@ class WriterLock:
             os.close(descriptor)  # the parent's description stays locked
 
     def _acquire(self) -> int:
-        for _ in range(_TRIES):
+        closed_at = time.monotonic() + _CLOSING
+        tries = 0
+        while tries < _TRIES:
             try:
                 descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | _CLOSE_ON_EXEC, 0o666)
             except OSError as error:
@@ -160,8 +164,13 @@ class WriterLock:
                 os.close(descriptor)
                 if lines is None:
                     raise self._unusable(error) from error
-                raise self._refusal(lines) from None
+                owner = _owner(lines[0]) if lines else None
+                if not _is_me(owner) or time.monotonic() > closed_at:
+                    raise self._refusal(owner) from None
+                time.sleep(_MOMENT / 10)
+                continue
             os.close(descriptor)  # its last owner has just removed it
+            tries += 1
         raise CheckpointError(f"{self.path} is replaced all the time by others", self._database)
 
     def _take_over(self, descriptor: int) -> None:
@@ -185,8 +194,7 @@ class WriterLock:
         mine = os.fstat(descriptor)
         return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
 
-    def _refusal(self, lines: list[str]) -> CheckpointError:
-        owner = _owner(lines[0]) if lines else None
+    def _refusal(self, owner: Owner | None) -> CheckpointError:
         who = "another run" if owner is None else f"the run of {owner}"
         return CheckpointError(
             f"{self._database} is being written by {who}. One run at a time may write a "
@@ -233,6 +241,10 @@ def _read(descriptor: int) -> list[str]:
     while part := os.read(descriptor, 1 << 20):
         parts.append(part)
     return b"".join(parts).decode("utf-8", "replace").splitlines()
+
+
+def _is_me(owner: Owner | None) -> bool:
+    return owner is not None and (owner.host, owner.pid) == (socket.gethostname(), os.getpid())
 
 
 def _owner(line: str) -> Owner | None:

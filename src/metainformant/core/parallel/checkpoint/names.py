@@ -33,6 +33,6 @@ def function_name(func: Callable[..., Any]) -> str:
         return class_name(type(func))
     owner = getattr(func, "__self__", None)
     module = getattr(func, "__module__", None)
-    if module is None and owner is not None:  # a method of a built-in type
-        module = type(owner).__module__
+    if module is None:  # a method of a built-in type, bound or not
+        module = getattr(func, "__objclass__", type(owner)).__module__
     return f"{module_name(module)}.{func.__qualname__}"

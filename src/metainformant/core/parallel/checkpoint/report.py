@@ -12,10 +12,10 @@ from .config import Checkpoint
 from .failures import Failure, decode_failures
 from .fingerprint import fingerprint
 from .finished import Finished
+from .identity import run_name
 from .in_flight import MAX_KILLS
 from .keys import Key, marks
 from .lock import Owner, read_owner
-from .names import function_name
 from .occurrences import all_keys
 from .opening import real_path
 from .pieces import Row
@@ -147,7 +147,7 @@ def plan(checkpoint: Checkpoint, func: Callable[..., Any], items: Iterable[Any])
     if not os.path.exists(path):
         return Plan(0, 0, 0, len(keys), 0, 0)
     with Reader(path) as reader:
-        name = checkpoint.name or function_name(func)
+        name = run_name(func) if checkpoint.name is None else checkpoint.name
         runs = [run for run in reader.runs(name) if run.version == checkpoint.version]
         if not runs:
             return Plan(0, 0, 0, len(keys), 0, 0)
