@@ -13,6 +13,9 @@ from metainformant.core import parallel
 
 def test_public_names() -> None:
     assert sorted(parallel.__all__) == [
+        "Checkpoint",
+        "CheckpointError",
+        "CheckpointWarning",
         "CurrentTask",
         "Failure",
         "Failures",
@@ -21,6 +24,8 @@ def test_public_names() -> None:
         "Pool",
         "Progress",
         "RateLimit",
+        "RecordedFailureError",
+        "RepeatedlyKilledError",
         "Results",
         "TaskCancelledError",
         "TaskTimeoutError",
@@ -29,6 +34,7 @@ def test_public_names() -> None:
         "aimap",
         "cpu_count",
         "current_task",
+        "file_key",
         "gather_results",
         "imap",
         "interpreter_map",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,3 +105,45 @@ def start_python(code: str, *arguments: str, **options: Any) -> subprocess.Popen
         text=True,
         **options,
     )
+
+
+# Tasks of real maps, for workers of any kind. Each notes in a file that it is run.
+
+
+def noted(log: Path, item: Any) -> Any:
+    """Return the item in a tuple, which JSON does not give back."""
+    note(log, item)
+    return "result", item
+
+
+def noted_batch(log: Path, items: list[Any]) -> list[Any]:
+    return [noted(log, item) for item in items]
+
+
+def noted_or_failed(log: Path, item: int) -> int:
+    note(log, item)
+    if item % 2:
+        raise ValueError(f"{item} is odd")
+    return 3 * item
+
+
+def noted_and_slow(log: Path, item: int) -> int:
+    note(log, item)
+    time.sleep(0.0005)
+    return 3 * item
+
+
+def note(log: Path, item: Any) -> None:
+    file = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    os.write(file, f"{item}\n".encode())
+    os.close(file)
+
+
+def noted_items(log: Path) -> list[int]:
+    """Return what was noted since the last call."""
+    try:
+        text = log.read_text()
+    except FileNotFoundError:
+        return []
+    log.unlink()
+    return [int(line) for line in text.split()]

@@ -9,6 +9,12 @@ Importing this package costs next to nothing: each name imports its module when 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .checkpoint.config import Checkpoint as Checkpoint
+    from .checkpoint.errors import CheckpointError as CheckpointError
+    from .checkpoint.errors import CheckpointWarning as CheckpointWarning
+    from .checkpoint.errors import RecordedFailureError as RecordedFailureError
+    from .checkpoint.errors import RepeatedlyKilledError as RepeatedlyKilledError
+    from .checkpoint.keys import file_key as file_key
     from .errors import ParallelError as ParallelError
     from .errors import TaskCancelledError as TaskCancelledError
     from .errors import TaskTimeoutError as TaskTimeoutError
@@ -40,6 +46,9 @@ if TYPE_CHECKING:
 
 # Where each public name is defined: the one list of them, read when a name is first used.
 _HOMES = {
+    "Checkpoint": "checkpoint.config",
+    "CheckpointError": "checkpoint.errors",
+    "CheckpointWarning": "checkpoint.errors",
     "CurrentTask": "worker.current_task",
     "Failure": "failures",
     "Failures": "failures",
@@ -48,6 +57,8 @@ _HOMES = {
     "Pool": "maps.pool",
     "Progress": "progress",
     "RateLimit": "rate",
+    "RecordedFailureError": "checkpoint.errors",
+    "RepeatedlyKilledError": "checkpoint.errors",
     "Results": "maps.streams",
     "TaskCancelledError": "errors",
     "TaskTimeoutError": "errors",
@@ -56,6 +67,7 @@ _HOMES = {
     "aimap": "maps.aio",
     "cpu_count": "host.cpus",
     "current_task": "worker.current_task",
+    "file_key": "checkpoint.keys",
     "gather_results": "maps.compat",
     "imap": "maps.streams",
     "interpreter_map": "maps.interpreters",

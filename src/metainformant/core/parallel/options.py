@@ -16,11 +16,13 @@ from .worker.setup import Preparation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     import threading
     from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
     from typing import Any, NoReturn, TypedDict, TypeVar
 
+    from .checkpoint.config import Checkpoint
     from .progress import Progress
     from .rate import RateLimit
     from .validate import BackendName, OnError, RetryOn, StartMethod
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         rate: float | RateLimit | None
         on_complete: Callable[[int, Any, Any], object] | None
         progress: bool | str | Callable[[Progress], object] | None
+        checkpoint: str | os.PathLike[str] | Checkpoint | None
 
     class MapOptions(PoolOptions, total=False):
         """The options of maps that start their own workers."""
@@ -86,6 +89,7 @@ class Options:
     rate: RateLimit | None
     on_complete: Callable[[int, Any, Any], object] | None
     progress: bool | str | Callable[[Progress], object] | None
+    checkpoint: Checkpoint | None  # which has a name
     initializer: Callable[..., object] | None
     initargs: tuple[Any, ...]
     worker_state: Callable[[], Any] | None
@@ -174,6 +178,18 @@ def _rate(caller: str, name: str, value: object) -> RateLimit | None:
     return RateLimit(validate.positive(value, fix))
 
 
+def _checkpoint(caller: str, name: str, value: Any) -> Checkpoint:
+    from .checkpoint.config import Checkpoint  # needed only by those who ask for it
+
+    if isinstance(value, Checkpoint):
+        return value
+    try:
+        return Checkpoint(value)
+    except (TypeError, ValueError):
+        fix = f"{caller}: {name}={value!r} must be the path of a file, a Checkpoint, or None"
+        raise (ValueError if value == "" else TypeError)(fix) from None
+
+
 def _arguments(caller: str, name: str, value: object) -> tuple[Any, ...]:
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
         return tuple(value)
@@ -219,6 +235,7 @@ OPTIONS: dict[str, Option] = {
         None, partial(validate.optional_callable, takes="index, item and result")
     ),
     "progress": Option(None, validate.progress),
+    "checkpoint": Option(None, _checkpoint),
     "initializer": Option(
         None, partial(validate.optional_callable, takes="`initargs`"), of_workers=True
     ),
@@ -290,6 +307,8 @@ def make_call(
         if value is not default:
             chosen[name] = OPTIONS[name].check(caller, name, value)
     check_function(caller, func, 1 if chosen["worker_state"] is None else 2)
+    if chosen["checkpoint"] is not None:
+        chosen["checkpoint"] = chosen["checkpoint"].named(func)
     return MapCall(caller, func, Options(chosen), workers)
 
 

@@ -41,7 +41,8 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
         )
     if workers.kind != "thread":
         call = call.in_threads(1)
-    eager = stream or call.options.on_complete is not None
+    options = call.options
+    eager = stream or options.on_complete is not None or options.checkpoint is not None
     return _thread_backend()(call, eager=eager, keep_times=keep_times, is_stream=stream)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import ParallelError
+from ..public import public
 
 
+@public
 class CheckpointError(ParallelError):
     """A checkpoint can't be opened, read or written.
 
@@ -26,10 +28,12 @@ class CheckpointError(ParallelError):
         return type(self), (self.args[0], self.path), self.__dict__
 
 
+@public
 class CheckpointWarning(UserWarning):
     """A checkpoint was used in a way that its owner should know of."""
 
 
+@public
 class RecordedFailureError(ParallelError):
     """A failure of an earlier run whose exception could not be kept as an object.
 
@@ -49,6 +53,7 @@ class RecordedFailureError(ParallelError):
         return type(self), (self.kind, self.message, self.traceback), self.__dict__
 
 
+@public
 class RepeatedlyKilledError(ParallelError):
     """An item was in flight whenever the run was killed, so it was not started once more.
 

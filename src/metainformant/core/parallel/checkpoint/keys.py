@@ -24,6 +24,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ..describe import describe
+from ..public import public
 from .names import class_name
 
 # What is stored in a column of keys. A tuple is a mark and which occurrence of it this is, from 1;
@@ -99,6 +100,7 @@ def encode(value: Any) -> bytes:
         raise TypeError(_TOO_DEEP) from None
 
 
+@public
 def file_key(path: str | os.PathLike[str]) -> tuple[str, int, int]:
     """Return path, size and time of change (in ns) of a file, as a key of its content.
 

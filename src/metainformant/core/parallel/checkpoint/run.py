@@ -12,9 +12,9 @@ from .config import Checkpoint
 from .errors import CheckpointError, CheckpointWarning, RepeatedlyKilledError
 from .fingerprint import fingerprint
 from .finished import Finished, Outcomes, Span
+from .identity import run_name
 from .in_flight import MAX_KILLS, InFlight, count_kills
 from .keys import Key, marks
-from .names import function_name
 from .occurrences import Occurrences, all_keys
 from .pieces import Record
 from .store import Store
@@ -27,21 +27,25 @@ T = TypeVar("T")
 _KILLED = 0
 
 
-class Block(NamedTuple):
+class Block(list[Any]):
     """Consecutive items of the input, and what is to be done about them.
 
     Attributes:
         first: index of the first item.
-        items: the items.
-        keys: their keys.
+        keys: the keys of the items.
         spans: all of them, in order; positions count from 0. Those without a piece are to be run,
             each in chunks of its own.
     """
 
-    first: int
-    items: Sequence[Any]
-    keys: Sequence[Key]
-    spans: list[Span]
+    __slots__ = ("first", "keys", "spans")
+
+    def __init__(
+        self, first: int, items: Iterable[Any], keys: Sequence[Key], spans: list[Span]
+    ) -> None:
+        super().__init__(items)
+        self.first = first
+        self.keys = keys
+        self.spans = spans
 
 
 class _Pending(NamedTuple, Generic[T]):
@@ -85,7 +89,7 @@ class DurableRun:
         items: Sequence[Any] | None = None,
     ) -> None:
         self._checkpoint = checkpoint
-        self.name = checkpoint.name or function_name(func)
+        self.name = run_name(func) if checkpoint.name is None else checkpoint.name
         code = fingerprint(func)
         keys: Sequence[Key] = ()
         wanted = None
@@ -137,7 +141,7 @@ class DurableRun:
         """
         assert span.piece is not None  # noqa: S101  # the caller's duty
         if span.piece == _KILLED:
-            key, item = block.keys[span.start], describe(block.items[span.start])
+            key, item = block.keys[span.start], describe(block[span.start])
             error = RepeatedlyKilledError(item, self._kills[key])
             return Outcomes([error], {0: error}, MAX_KILLS, "", [])
         return self.finished.replay(span.piece, block.keys[span.start : span.stop])
@@ -210,7 +214,7 @@ class DurableRun:
             raise self._not_noted(error) from error
         record = Record(
             block.keys[first:last],
-            block.items[first:last],
+            block[first:last],
             values,
             {index - start: error for index, error in failed.items()},
             attempts,

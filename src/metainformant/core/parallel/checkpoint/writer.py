@@ -122,6 +122,7 @@ class Writer(Generic[T]):
         if os.getpid() == self._pid:
             while self._thread.is_alive():
                 self._thread.join(0.1)  # a signal may not end a longer wait everywhere
+        self._committed = self._wake = _nothing  # no cycle may keep what these refer to
         if self._error is not None:
             raise self._error
 
@@ -196,6 +197,10 @@ class Writer(Generic[T]):
         sample = values[::step]
         average = sum(map(_size, sample)) / max(1, len(sample))
         return int(len(values) * max(average, self._per_item)) + 200
+
+
+def _nothing(*_: object) -> None:
+    pass
 
 
 def _size(value: object) -> int:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from ..checkpoint.config import Checkpoint
     from ..engine.outcome_batch import OutcomeBatch
     from ..options import Options, Workers
     from .delivery import OnComplete
@@ -50,11 +51,11 @@ class PerBatch:
     """
 
     def __init__(self, func: Callable[..., Iterable[Any]], strict: bool) -> None:
-        self._func = func
+        self.__wrapped__ = func  # whose name and code are those of the task
         self._strict = strict
 
     def __call__(self, batch: Batch, *state: Any) -> list[Any]:
-        returned = self._func(batch.items, *state)
+        returned = self.__wrapped__(batch.items, *state)
         if isinstance(returned, (str, bytes, Mapping)) or not hasattr(returned, "__iter__"):
             raise TypeError(
                 f"func must return a list of results for its batch, not {describe(returned)}"
@@ -138,7 +139,10 @@ def run_batches(
     call = make_call(caller, per_batch, workers, options, **arguments)
     arguments_of_func = 1 if call.options.worker_state is None else 2
     check_function(caller, func, arguments_of_func, may_be_generator=True)
-    options_per_batch = call.options.replace(on_complete=_per_batch(call.options.on_complete))
+    options_per_batch = call.options.replace(
+        on_complete=_per_batch(call.options.on_complete),
+        checkpoint=_with_keys_of_items(call.options.checkpoint),
+    )
     batches = batched(validate.check_items(caller, items), size)
     return run_list(
         call.with_options(options_per_batch),
@@ -152,3 +156,13 @@ def _per_batch(on_complete: OnComplete | None) -> OnComplete | None:
     if on_complete is None:
         return None
     return lambda index, batch, results: on_complete(index, batch.items, results)
+
+
+def _with_keys_of_items(checkpoint: Checkpoint | None) -> Checkpoint | None:
+    """Let the key of a batch be the keys of its items."""
+    if checkpoint is None:
+        return None
+    key = checkpoint.key
+    return checkpoint.with_key(
+        lambda batch: batch.items if key is None else [key(item) for item in batch.items]
+    )

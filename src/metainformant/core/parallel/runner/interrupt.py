@@ -19,8 +19,12 @@ class MapInterrupt(KeyboardInterrupt):
     They are put together when somebody asks for them, so that Ctrl-C gets through at once.
     """
 
-    def __init__(self, caller: str, source: ListSource, collector: Collector) -> None:
+    def __init__(
+        self, caller: str, source: ListSource, collector: Collector, cause: BaseException
+    ) -> None:
         super().__init__(f"{caller} was interrupted; what was finished is in `results`")
+        for note in getattr(cause, "__notes__", ()):
+            self.add_note(note)
         self._source = source
         self._collector = collector
 

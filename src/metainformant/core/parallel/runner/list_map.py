@@ -11,6 +11,7 @@ from ..engine.source import ListSource
 from ..observe.registry import make_observers
 from .delivery import SlotCollector, announce
 from .ending import raise_failure, raise_stop
+from .recorder import make_list_recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from .delivery import Collector
 
 # Seconds between two looks at unfinished chunks: if the caller can see when an item is finished,
-# and if it only sees how many are.
+# if outcomes are recorded, and if it only sees how many are.
 POLL_INTERVAL = 0.005
+_RECORD_INTERVAL = 0.05
 _COUNT_INTERVAL = 0.1
 
 
@@ -49,31 +51,36 @@ def run_list(
     options = call.options
     source = ListSource(items)
     collector = make_collector(source.left)
+
+    def keep(batch: OutcomeBatch) -> None:
+        collector.add(batch)  # first: what comes after may be interrupted
+        announce(batch, None)
+
+    def deliver(batch: OutcomeBatch) -> None:
+        collector.add(batch)
+        announce(batch, options.on_complete)
+
     observers = make_observers(call, source.left)
     backend = make_backend(call)
+    recorder = make_list_recorder(call, source, deliver, keep)
     engine = Engine(
         call,
-        source,
+        recorder.source,
         backend,
-        observers=observers,
+        observers=[*observers, *recorder.observers],
         poll_interval=_poll_interval(options),
         max_chunk=backend.max_chunk,
         wants_times=not options.ordered,
         began=began,
     )
-
-    def deliver(batch: OutcomeBatch) -> None:
-        collector.add(batch)  # first: what comes after may be interrupted
-        announce(batch, options.on_complete)
-
     try:
-        ending = engine.run(deliver)
+        ending = recorder.run(engine)
     except KeyboardInterrupt as interrupt:
         if interrupt.args:  # no signal: an initializer raised it
             raise
         from .interrupt import MapInterrupt
 
-        raise MapInterrupt(call.caller, source, collector) from None
+        raise MapInterrupt(call.caller, source, collector, interrupt) from None
     if ending.kind == "completed":
         return collector.results()
     results = collector.results()
@@ -86,4 +93,6 @@ def _poll_interval(options: Options) -> float | None:
     # Failures are counted and retried as they come: those of a chunk must not wait for its end.
     if options.max_failures is not None or options.retries or options.on_complete:
         return POLL_INTERVAL
+    if options.checkpoint is not None:
+        return _RECORD_INTERVAL
     return None if options.progress is None else _COUNT_INTERVAL

@@ -27,6 +27,7 @@ from ..options import make_call
 from .delivery import ReorderBuffer, announce
 from .ending import raise_failure
 from .list_map import POLL_INTERVAL
+from .recorder import make_stream_recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ..engine.ending import Ending
     from ..engine.outcome_batch import OutcomeBatch
     from ..options import MapCall, Workers
+    from .recorder import Recorder
 
 # No wait is longer than this: outside Linux a signal may not end one.
 _LONGEST_WAIT = 0.1
@@ -118,29 +120,36 @@ class Stream:
     def start(self, send: Callable[[OutcomeBatch | End], object]) -> None:
         """Start the reader, and the driver, which sends each batch and, as the last thing, the End.
 
+        With a checkpoint, batches come from the thread that writes it too.
+
         Raises:
-            ParallelError: if there are no threads for that.
+            ParallelError: if there are no threads for that, or the checkpoint can't be used.
         """
         caller = self._call.caller
+        recorder = make_stream_recorder(self._call, self._source, send)
         engine = self._engine = Engine(
             self._call,
-            self._source,
+            recorder.source,
             self._backend,
             poll_interval=POLL_INTERVAL,
             max_chunk=self._source.max_chunk,
-            observers=self._observers,
+            observers=[*self._observers, *recorder.observers],
             is_stream=True,
         )
         if self._is_aborted:  # it may not have seen the engine
             engine.abort()
         driver = threading.Thread(
             target=self._context.run,
-            args=(self._drive, engine, send),
+            args=(self._drive, recorder, engine, send),
             name=f"{caller} driver",
             daemon=DAEMON,
         )
-        self._source.start(caller)
-        launch(driver, caller)
+        try:
+            self._source.start(caller)
+            launch(driver, caller)
+        except BaseException:
+            recorder.close()
+            raise
         self._driver = driver
 
     def take(self, batch: OutcomeBatch) -> Iterator[OutcomeBatch]:
@@ -217,11 +226,13 @@ class Stream:
 
     # The driver
 
-    def _drive(self, engine: Engine, send: Callable[[OutcomeBatch | End], object]) -> None:
+    def _drive(
+        self, recorder: Recorder, engine: Engine, send: Callable[[OutcomeBatch | End], object]
+    ) -> None:
         ending: Ending | None = None
         crash: BaseException | None = None
         try:
-            ending = engine.run(send)
+            ending = recorder.run(engine)
         except BaseException as error:
             crash = error
         finally:

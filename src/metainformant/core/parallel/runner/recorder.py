@@ -1,0 +1,89 @@
+"""The place between the engine and the delivery, where a checkpoint records outcomes.
+
+Without a checkpoint nothing is there, and nothing is imported.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Protocol
+
+    from ..engine.ending import Ending
+    from ..engine.events import Observer
+    from ..engine.loop import Engine
+    from ..engine.outcome_batch import OutcomeBatch
+    from ..engine.source import Source
+    from ..options import MapCall
+
+    Deliver = Callable[[OutcomeBatch], object]
+
+    class Recorder(Protocol):
+        """What a run talks to, so that it need not know whether its outcomes are recorded.
+
+        Attributes:
+            source: the items that are to be run.
+            observers: to be installed in the engine.
+        """
+
+        @property
+        def source(self) -> Source: ...
+
+        @property
+        def observers(self) -> Sequence[Observer]: ...
+
+        def run(self, engine: Engine) -> Ending:
+            """Run the engine until every outcome that it found is delivered."""
+
+        def close(self) -> None:
+            """Let go of everything, for a run that was never started."""
+
+
+class NoRecorder:
+    """Outcomes are delivered as they come, and recorded nowhere."""
+
+    observers = ()
+
+    def __init__(self, source: Source, deliver: Deliver) -> None:
+        self.source = source
+        self._deliver = deliver
+
+    def run(self, engine: Engine) -> Ending:
+        return engine.run(self._deliver)
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
+
+
+def make_list_recorder(call: MapCall, source: Source, deliver: Deliver, keep: Deliver) -> Recorder:
+    """Return the recorder of a list whose outcomes are delivered in the caller's thread.
+
+    Args:
+        call: the map.
+        source: all its items.
+        deliver: takes outcomes that are recorded.
+        keep: takes those that could not be recorded, for the results of the error.
+
+    Raises:
+        CheckpointError: if the checkpoint can't be used.
+        TypeError: if an item has no key.
+    """
+    if call.options.checkpoint is None:
+        return NoRecorder(source, deliver)
+    from .durable import ListRecorder
+
+    return ListRecorder(call, source, deliver, keep)
+
+
+def make_stream_recorder(call: MapCall, source: Source, send: Deliver) -> Recorder:
+    """Return the recorder of a stream; `send` takes outcomes in any thread.
+
+    Raises:
+        CheckpointError: if the checkpoint can't be used.
+    """
+    if call.options.checkpoint is None:
+        return NoRecorder(source, send)
+    from .durable import StreamRecorder
+
+    return StreamRecorder(call, source, send)
