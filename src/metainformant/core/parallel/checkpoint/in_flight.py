@@ -20,8 +20,10 @@ from .keys import Key
 from .lock import WriterLock
 from .store import Store
 
-# An item that was in flight at so many kills in a row is not started again.
-MAX_KILLS = 3
+# An item that was in flight at so many kills in a row is not started again. Kills have other causes
+# as a rule (time limits, preemption), which must not be blamed on items by chance: with three, that
+# happened once in some hundred kills soon after the start.
+MAX_KILLS = 5
 
 # Bytes of notes, most of them of what has come back by now, before they are written anew.
 _MAX_NOTES = 1 << 20
@@ -103,7 +105,8 @@ def count_kills(store: Store, run: int) -> dict[Key, int]:
         kills: dict[str, int] = {}
         for key, is_alone in flying:
             text = codec.key_text(key)
-            kills[text] = min(known.get(text, 0) + 1, MAX_KILLS if is_alone else MAX_KILLS - 1)
+            before = known.get(text, 0)
+            kills[text] = min(before + 1, MAX_KILLS) if is_alone else max(before, 1)
         store.set_suspects(run, kills)
         known = kills
     return {codec.key_of(text): count for text, count in known.items()}
