@@ -5,11 +5,12 @@ BIN := .venv/bin
 # Other Pythons that the tests run on too, where they can be had; with a t, without the GIL.
 OTHERS := 3.12 3.13 3.14 3.15 3.13t
 
-.PHONY: demo test lint types layers unit quick wheel pythons bench bench-page bench-check bench-record format clean
+.PHONY: demo demo-resume test lint types layers unit quick wheel pythons bench bench-page bench-check bench-record format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run the main job on real sequences"
+	@echo "make demo-resume   kill a map in the middle, and resume it"
 	@echo "make test    run everything that must pass: lint, types, layers, tests, wheel"
 	@echo "make quick   run the tests that take seconds: simulation, options, pure parts"
 	@echo "make bench   measure against other libraries on this machine"
@@ -21,6 +22,9 @@ demo: .venv/demo.stamp
 	@$(BIN)/metainformant map examples/demo.py:demo \
 	  examples/data/ls_orchid.fasta examples/data/trouble.fasta examples/data/lambda_virus.fa \
 	  --timeout 2 --output-format tsv || [ $$? = 1 ]  # 1: some records failed, as they should
+
+demo-resume: .venv/demo.stamp
+	@$(BIN)/python examples/durable.py
 
 test: lint types layers unit wheel bench-check
 

@@ -96,6 +96,8 @@ def thread_map(
         on_complete: called with index, item and result of every success, in this thread. If it
             raises, the map stops and raises that.
         progress: True or a label for a bar, or a function that is called with a `Progress`.
+        checkpoint: the path of a file that holds each outcome as soon as there is one, or a
+            `Checkpoint`; the same call after a kill runs only what is missing.
         initializer, initargs: called once by each worker before its first task.
         worker_state: called once by each worker; `func` gets what it returns as a second
             argument. It is closed at the worker's end.
@@ -113,6 +115,7 @@ def thread_map(
             the map and `on_error` is not "return"; its `results` is the list so far.
         ParallelError: if too many tasks are stuck, or no thread can be started; it has `results`
             too.
+        CheckpointError: if the checkpoint can't be used, or written; then it has `results` too.
 
     >>> from metainformant.core import parallel
     >>> parallel.thread_map(len, ["ATG", "GATTACA"])
