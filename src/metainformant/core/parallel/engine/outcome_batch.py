@@ -64,7 +64,7 @@ class OutcomeBatch:
 
     def forget_items(self, count: int) -> None:
         """Drop the references to the `count` items. Only for input that nobody else has."""
-        self.chunk._replace(start=self.start, stop=self.start + count).forget()
+        self.chunk.part(self.start, self.start + count).forget()
 
     def successes(self) -> list[Any]:
         """Return the values without those of failed items."""

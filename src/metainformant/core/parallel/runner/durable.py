@@ -41,6 +41,9 @@ class _Recorder:
 
     observers: Sequence[Observer] = ()
 
+    # The time of recorded outcomes that have none; None where nobody asks.
+    _default_time: float | None = None
+
     def __init__(
         self, run: DurableRun, source: ResumedSource, deliver: Deliver, keep: Deliver
     ) -> None:
@@ -106,6 +109,8 @@ class _Recorder:
     def _replay(self, chunk: Chunk, outcomes: Outcomes) -> None:
         assert self._engine is not None  # noqa: S101  # the source is asked by it
         for part, finished in _replayed(chunk, outcomes, self._epoch):
+            if not finished.times and self._default_time is not None:
+                finished.times = [self._default_time] * (len(finished.values) + 1)
             for batch in self._engine.replay(part, finished, outcomes.worker):
                 self._deliver(batch)
 
@@ -164,6 +169,8 @@ class ListRecorder(_Recorder):
         run = DurableRun(_checkpoint(call), call.func, () if chunk is None else chunk.base)
         super().__init__(run, ResumedSource(run, source), deliver, keep)
         self._ready: deque[OutcomeBatch] = deque()  # filled by the writer, emptied by the engine
+        if not call.options.ordered:
+            self._default_time = 0.0  # they were completed first
         if call.options.on_complete is not None:
             self.observers = [_Teller(self._deliver_committed)]
 
@@ -220,5 +227,5 @@ def _replayed(chunk: Chunk, outcomes: Outcomes, epoch: float) -> Iterator[tuple[
     for position, pair in enumerate(spent):
         index = chunk.start + position
         failed = {0: outcomes.failed[position]} if position in outcomes.failed else {}
-        part = chunk._replace(start=index, stop=index + 1)
+        part = chunk.part(index, index + 1)
         yield part, Finished([outcomes.values[position]], failed, pair)

@@ -35,9 +35,11 @@ if TYPE_CHECKING:
 
         def run(self, engine: Engine) -> Ending:
             """Run the engine until every outcome that it found is delivered."""
+            ...
 
         def close(self) -> None:
             """Let go of everything, for a run that was never started."""
+            ...
 
 
 class NoRecorder:

@@ -67,9 +67,9 @@ class ResumedSource:
         if stop == chunk.stop:
             self._unfinished.popleft()
         else:
-            self._unfinished[0] = chunk._replace(start=stop)
+            self._unfinished[0] = chunk.part(stop, chunk.stop)
         self._count -= stop - chunk.start
-        return chunk._replace(stop=stop)
+        return chunk.part(chunk.start, stop)
 
     def admit(self, block: Block) -> None:
         """Take the next items of the input: replay what is finished, and keep the rest."""
@@ -81,7 +81,7 @@ class ResumedSource:
                 self._count += span.stop - span.start
             else:
                 outcomes = self._run.replay(block, span)
-                self.replay(chunk._replace(attempt=outcomes.attempts), outcomes)
+                self.replay(chunk.with_attempt(outcomes.attempts), outcomes)
 
     def next_wakeup(self, now: float) -> float:
         if self._run.is_full:
