@@ -129,8 +129,8 @@ _FIRST_CALL_OWN = """
     engine.outcome_batch engine.policies engine.policies.chunking engine.policies.stealing
     engine.policies.stopping engine.policies.timeouts engine.source engine.unfinished errors
     functions host host.gil host.threads maps maps.threads observe observe.registry options public
-    runner runner.delivery runner.ending runner.list_map validate worker worker.context
-    worker.frames worker.interrupt worker.running worker.setup
+    runner runner.delivery runner.ending runner.list_map runner.recorder validate worker
+    worker.context worker.frames worker.interrupt worker.running worker.setup
 """
 
 
