@@ -14,11 +14,14 @@ from time import monotonic
 
 from ...engine.source import Chunk
 from ...options import MapCall
-from ..ipc.wakeup import Wakeup
 from .job import IsolatedJob
 from .result_buffer import CAPACITY
 from .worker_group import WorkerGroup
 from .worker_pool import WorkerPool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..ipc.wakeup import Wakeup
 
 # Ctrl-C may have to get through between two waits (on Windows), and the end of a worker whose
 # children keep its pipes open is only seen by asking.
@@ -65,6 +68,8 @@ class IsolatedBackend:
         self._workers = self._group.workers
         self._wakeup: Wakeup | None = None
         if can_wake:
+            from ..ipc.wakeup import Wakeup  # for streams only
+
             self._wakeup = Wakeup()
             self._workers.poller.add(self._wakeup.reader, None)
 

@@ -50,14 +50,13 @@ _is_exiting = False
 _is_forked = False
 
 
-def _load_fork_server() -> Any:
+def _may_have_server() -> bool:
     # Elsewhere a fork is not safe; and with the patches of eventlet descriptors can't be sent.
-    if sys.platform == "linux" and hasattr(os, "memfd_create") and reduction.HAVE_SEND_HANDLE:
-        return importlib.import_module(".fork_server", __package__)
-    return None
+    return sys.platform == "linux" and hasattr(os, "memfd_create") and reduction.HAVE_SEND_HANDLE
 
 
-_fork_server = _load_fork_server()
+def _fork_server() -> Any:
+    return importlib.import_module(".fork_server", __package__)  # slow, and not for every method
 
 
 class ProcessPool(WorkerPool):
@@ -70,9 +69,9 @@ class ProcessPool(WorkerPool):
         super().__init__(call, kept=kept)
         method = call.options.start_method or default_start_method()
         # The default is a server of ours; one that was asked for is that of multiprocessing.
-        self._has_server = call.options.start_method is None and bool(_fork_server)
+        self._has_server = call.options.start_method is None and _may_have_server()
         self._context: Any = (
-            _fork_server.ForkServerContext()
+            _fork_server().ForkServerContext()
             if self._has_server
             else multiprocessing.get_context(method)
         )
@@ -150,9 +149,9 @@ class ProcessPool(WorkerPool):
             process = self._started(name, args)
             if self._has_server and monotonic() > self._checked + _CHECK_SECONDS:
                 # While it is being started, since that takes as long.
-                if not _fork_server.is_fresh():
+                if not _fork_server().is_fresh():
                     process.kill()
-                    _fork_server.retire()
+                    _fork_server().retire()
                     process = self._started(name, args)
                 self._checked = monotonic()
         return process
@@ -189,7 +188,7 @@ def default_start_method() -> str:
     methods = multiprocessing.get_all_start_methods()
     if "forkserver" not in methods or sys.platform == "darwin":
         return "spawn"
-    if _fork_server is not None:
+    if _may_have_server():
         return "forkserver"  # which is ours
     return "spawn" if _is_forked or not has_room_for_sockets() else "forkserver"
 
