@@ -233,8 +233,11 @@ class WorkerGroup:
                 case NoFunction(_, error):
                     func, handle.func = handle.func, None  # it may be readable the next time
                     self._requeue(job, one_by_one=False)
-                    if not self._has_newer_function(func):
-                        raise unpack(error, handle.name)
+                    failure = unpack(error, handle.name)
+                    # Only what was not found in `__main__` is sent another way.
+                    is_missing = isinstance(failure.__cause__, AttributeError)
+                    if not (is_missing and self._has_newer_function(func)):
+                        raise failure
         if handle.must_be_replaced or handle.tasks >= self._most_tasks:
             self.workers.retire(handle)
 

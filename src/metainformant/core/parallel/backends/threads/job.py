@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from time import monotonic
@@ -9,6 +10,7 @@ from time import monotonic
 from ...engine.backend import Finished
 from ...errors import FATAL
 from ...host.gil import HAS_GIL
+from ...worker.fork import leave_fork
 from ...worker.frames import clear_locals, own_code, own_frame
 from ...worker.interrupt import Interruptible, TaskEnded
 from ...worker.running import set_describe
@@ -25,6 +27,19 @@ if TYPE_CHECKING:
     from ...host.programs import Programs
     from ...worker.current_task import CurrentTask
     from .thread_group import ThreadGroup
+
+
+_here = threading.local()  # `job`: what this thread runs
+
+
+def _end_in_fork() -> None:
+    job: ThreadJob | None = getattr(_here, "job", None)
+    if job is not None:
+        job.end_in_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_end_in_fork)
 
 
 class ThreadJob:
@@ -45,6 +60,7 @@ class ThreadJob:
         "exit",
         "failed",
         "first",
+        "is_fork",
         "out",
         "started",
         "thread",
@@ -73,6 +89,7 @@ class ThreadJob:
         # engine that gives up on it. It is never released.
         self.claim = threading.Lock()
         self.exit: Interruptible | None = None  # made by the engine before it takes `claim`
+        self.is_fork = False  # whether this is a copy in a process that its task has forked
 
     # The worker's side
 
@@ -84,6 +101,7 @@ class ThreadJob:
         self.thread = threading.current_thread()
         self.started = monotonic()
         set_describe(self.describe)
+        _here.job = self
         items = iter(self._items) if self.times is None else _timed(self._items, self.times)
         urgent = False
         while not urgent:
@@ -100,12 +118,20 @@ class ThreadJob:
                 self.failed[len(self.out)] = error
                 self.out.append(error)
                 urgent = fail_fast or isinstance(error, FATAL)
+        if self.is_fork:
+            leave_fork(self.failed.get(len(self.out) - 1))
         self.ended = monotonic()
+        _here.job = None
         set_describe(None)
         # The frames of a failed task lead back to this one for as long as its exception lives;
         # from here nothing may lead to the exception, or only the garbage collector frees it.
         del self, items
         return urgent
+
+    def end_in_fork(self) -> None:
+        """In a process that the task has forked: let the copy of this worker run nothing more."""
+        self.is_fork = True
+        self._items.truncate(0, self.out)
 
     def describe(self) -> CurrentTask:
         """Describe the task in flight, for itself to see."""
