@@ -45,7 +45,7 @@ class Dispatcher:
         # Every chunk that was submitted and has not ended.
         self.assignments: dict[Job, Assignment] = {}
         # What goes before anything new, in this order: items whose time has come to be tried
-        # again, and items that were taken back.
+        # again, and items that were stolen.
         self.due: deque[Chunk] = deque()
         self.again: deque[Chunk] = deque()
         self.next_wakeup = math.inf  # when all assignments are to be looked at (again)
@@ -62,11 +62,11 @@ class Dispatcher:
         self._retries = retries  # whether items may come back that were handed out
         self._truncated: set[Job] = set()  # jobs that may end without having run their last item
         self._wants_times = wants_times  # whether it matters when items are finished
-        self._stealable: dict[Job, Assignment] = {}  # runs that may have items to take back
+        self._stealable: dict[Job, Assignment] = {}  # those that have items to steal
 
     @property
     def has_work(self) -> bool:
-        """Whether there is something to be handed out, as far as is known."""
+        """Whether there is something to submit, as far as is known."""
         return bool(self.due or self.again) or self._source.left != 0
 
     def hand_out(self, now: float) -> float:
@@ -134,7 +134,10 @@ class Dispatcher:
         return True
 
     def _wanted_workers(self, now: float, owed: bool) -> int:
-        """One for each run; and while one is waited for, as many as would be at work by now."""
+        """Return how many workers there should be.
+
+        One for each assignment; and while one of them is starting, as many as would be at work.
+        """
         wanted = len(self.assignments)
         if owed and self._pace is not None:
             missed = min(self._pace.missed(now), self._max_workers - wanted)
@@ -157,7 +160,7 @@ class Dispatcher:
             self._max_workers = self._backend.workers()  # go on with what we have
 
     def _is_last_wave(self) -> bool:
-        """Whether everything is handed out, and hardly anything can come back.
+        """Return whether everything is submitted, and hardly anything can come back.
 
         Where items are tried again anything can, and workers may be dear to make.
         """

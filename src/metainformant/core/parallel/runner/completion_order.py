@@ -11,7 +11,7 @@ from bisect import bisect_right
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from ..engine.outcome_batch import OutcomeBatch
@@ -26,10 +26,22 @@ class CompletionCollector:
     """Results in the order of completion."""
 
     def __init__(self, on_error: OnError) -> None:
-        self._parts: list[tuple[float, list[Any]]] = []  # with the time of the first
+        self._batches: list[OutcomeBatch] = []
         self._skips = on_error == "skip"
 
     def add(self, batch: OutcomeBatch) -> None:
+        self._batches.append(batch)  # and no more, while workers want the GIL
+
+    def fill(self, failure: Callable[[int], BaseException]) -> None:
+        """Do nothing: what was not completed has no place."""
+
+    def results(self) -> list[Any]:
+        parts = [part for batch in self._batches for part in self._parts(batch)]
+        parts.sort(key=_time)
+        return [value for _, values in parts for value in values]
+
+    def _parts(self, batch: OutcomeBatch) -> Iterator[tuple[float, list[Any]]]:
+        """Yield values that stay together, with the time of the first."""
         values, times = batch.values, batch.times
         begin = 0
         while begin < len(values):
@@ -43,12 +55,9 @@ class CompletionCollector:
                 part = [
                     value for index, value in enumerate(part, first) if index not in batch.failed
                 ]
-            self._parts.append((at, part))
+            yield at, part
             begin = stop
 
-    def fill(self, failure: Callable[[int], BaseException]) -> None:
-        """Do nothing: what was not completed has no place."""
 
-    def results(self) -> list[Any]:
-        self._parts.sort(key=lambda part: part[0])
-        return [value for _, part in self._parts for value in part]
+def _time(part: tuple[float, list[Any]]) -> float:
+    return part[0]

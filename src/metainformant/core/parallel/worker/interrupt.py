@@ -44,7 +44,7 @@ _sent: dict[int, Interruptible] = {}
 
 
 class TaskEnded(BaseException):  # not an error: nobody except the worker should see it
-    """Raised in a call that was given up. Don't catch it, or the call goes on."""
+    """The exception that ends an abandoned call. Don't catch it, or the call goes on."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -178,7 +178,7 @@ class ThreadBackend:
                     self._note_own_programs()
                 while self._work_once(func):
                     pass
-        except TaskEnded:  # this worker's last call was given up and could be ended
+        except TaskEnded:  # this worker's last call was abandoned and could be ended
             return
         except BaseException as error:
             frames = error.__traceback__  # but not this one, which leads back to the error

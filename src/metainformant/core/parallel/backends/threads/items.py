@@ -2,7 +2,7 @@
 
 `truncate(keep, out)` lets the worker start no item from `keep` on, and perhaps none before it
 either. It returns the position from which on all items are the engine's. No lock is involved,
-because there are millions of items and hardly ever one that is taken back. What makes it right:
+because there are millions of items and hardly ever one that is stolen. What makes it right:
 
 The worker appends one outcome per item to a list `out` before it fetches the next item. The engine
 first truncates and reads `len(out)` afterwards. To fetch the item at a position p, the worker must

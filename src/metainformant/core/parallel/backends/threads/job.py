@@ -171,7 +171,7 @@ class ThreadJob:
         return Finished(self.out, self.failed, self._times(len(self.out), self.ended))
 
     def _times(self, stop: int, now: float) -> list[float]:
-        """When the first `stop` items were started, and when the last of them ended."""
+        """Return when the first `stop` items were started, and when the last of them ended."""
         if self.times is None:
             return []
         times = self.times[: stop + 1]
@@ -226,7 +226,7 @@ def _run_items(func: Callable[[Any], Any], items: Iterator[Any], out: list[Any])
 
 @own_frame
 def _run_items_bound(func: Callable[[Any], Any], items: Iterable[Any], out: list[Any]) -> None:
-    """The same for CPython 3.13 without the GIL, which looks `append` up each time."""
+    """Run the same loop on CPython 3.13 without the GIL, which looks `append` up each time."""
     append = out.append
     try:
         for item in items:
