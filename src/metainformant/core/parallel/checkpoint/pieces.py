@@ -37,7 +37,6 @@ class Record(NamedTuple):
     attempts: int = 1
     worker: str = ""
     times: Sequence[float] = ()
-    encoded_keys: bytes | str | None = None  # if that is known already
 
 
 class Row(NamedTuple):
@@ -80,8 +79,7 @@ def encode(record: Record, unpicklable: Callable[[int, Exception], BaseException
         storable = [None if at in failed else value for at, value in enumerate(values)]
     results, pickled = codec.encode_results(storable, refuse)
     failures = {at: record_failure(error, record.items[at]) for at, error in failed.items()}
-    keys = codec.encode_keys(record.keys) if record.encoded_keys is None else record.encoded_keys
-    return _row(record, keys, failures, results, pickled)
+    return _row(record, codec.encode_keys(record.keys), failures, results, pickled)
 
 
 def _row(
@@ -103,7 +101,7 @@ def _row(
         codec.to_json(list(failures)) if failures else None,
         encode_failures(failures),
         codec.encode_times(record.times),
-        _shown(record),
+        _shown(record, keys),
         results,
     )
     return row._replace(checksum=_head_sum(row) + _rest_sum(row))
@@ -138,9 +136,9 @@ def _rest_sum(row: Row) -> bytes:
     )
 
 
-def _shown(record: Record) -> str | None:
+def _shown(record: Record, keys: bytes | str) -> str | None:
     """Items as short texts, unless the keys can be read themselves."""
-    if set(map(type, record.keys)) <= {int, str}:
+    if isinstance(keys, str) and "[" not in keys[1:]:  # each is a number or a string
         return None
     with contextlib.suppress(TypeError, ValueError):
         # What JSON has a form for is quickly shown, unless it is too long.

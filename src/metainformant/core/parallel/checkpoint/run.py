@@ -209,7 +209,7 @@ class DurableRun:
         first = start - block.first
         last = first + len(values)
         try:
-            encoded = self._in_flight.ended(start, len(values))
+            self._in_flight.ended(start, len(values))
         except OSError as error:
             raise self._not_noted(error) from error
         record = Record(
@@ -220,7 +220,6 @@ class DurableRun:
             attempts,
             worker,
             times,
-            encoded,
         )
         self._writer.put(record, _Pending(token, record, start, failed))
 
