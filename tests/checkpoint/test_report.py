@@ -101,7 +101,7 @@ def test_a_plan_says_what_comes_from_other_code(tmp_path: Path) -> None:
 
 def test_a_plan_counts_what_was_killed(tmp_path: Path) -> None:
     path = tmp_path / "run.db"
-    for _ in range(3):
+    for _ in range(5):
         killed_run(path, double, [7])
     run_map(Checkpoint(path), double, [1])
     plan = Checkpoint(path).plan(double, [7, 1, 2])

@@ -103,7 +103,10 @@ async def _values(stream: Stream) -> AsyncGenerator[Any, None]:
             stream.abort()
 
     try:
-        stream.start(send)
+        if stream.has_checkpoint:  # reading what it has may take a moment
+            await asyncio.to_thread(stream.start, send)
+        else:
+            stream.start(send)
         turn_ends = monotonic() + _TURN
         while True:
             await arrived.wait()

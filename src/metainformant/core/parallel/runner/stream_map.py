@@ -220,6 +220,11 @@ class Stream:
         return self._call.options.on_error == "skip"
 
     @property
+    def has_checkpoint(self) -> bool:
+        """Whether `start` opens a file."""
+        return self._call.options.checkpoint is not None
+
+    @property
     def is_consumed_elsewhere(self) -> bool:
         """Whether another thread was the last one to ask for results."""
         return self._consumer not in (None, threading.get_ident())
