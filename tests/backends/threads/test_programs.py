@@ -12,6 +12,7 @@ import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.host.programs import CAN_TELL
+from tests.support import run_python
 
 pytestmark = pytest.mark.skipif(not CAN_TELL, reason="needs the children of threads in /proc")
 
@@ -107,3 +108,35 @@ def test_programs_of_the_state_and_of_other_tasks_go_on() -> None:
         for program in programs:
             program.kill()
             program.wait()
+
+
+@pytest.mark.parametrize("workers", ["Pool", "ProcessPoolExecutor"])
+def test_workers_that_an_overdue_task_has_started_for_all_go_on(workers: str) -> None:
+    process = run_python(
+        f"""
+        import multiprocessing, operator, os, threading
+        from concurrent.futures import ProcessPoolExecutor
+        from metainformant.core import parallel
+
+        def pid():
+            if {workers == "Pool"}:
+                return pool.map(operator.call, [os.getpid])[0]
+            return pool.submit(os.getpid).result()
+
+        def task(_):
+            pids.append(pid())
+            cancel.set()
+            release.wait(60)
+
+        if {workers == "Pool"}:
+            pool = parallel.Pool(backend="process", max_workers=1)
+        else:
+            pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        pids, cancel, release = [], threading.Event(), threading.Event()
+        with pool:
+            (error,) = parallel.thread_map(task, [0], cancel=cancel)
+            print(type(error).__name__, pid() == pids[0])
+            release.set()
+        """
+    )
+    assert (process.stdout, process.stderr) == ("TaskCancelledError True\n", "")

@@ -1,5 +1,8 @@
 """The programs that one thread of this process has started, on Linux.
 
+Processes of `multiprocessing` are no such programs: a thread that needs a worker of a pool starts
+it for all threads that use the pool.
+
 There the kernel tells the children of each thread in `/proc/self/task/TID/children`. Elsewhere, and
 where that file is missing, no program is ever found.
 """
@@ -14,8 +17,22 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 CAN_TELL = sys.platform == "linux" and os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+# Processes that all threads use, whichever has started them.
+_shared: set[int] = set()
+
+
+def share(pid: int) -> None:
+    """Let no overdue task end this process, which has just been started."""
+    _shared.add(pid)
+
+
+def forget(pid: int) -> None:
+    """Forget that a process is shared: it has ended."""
+    _shared.discard(pid)
 
 
 def started_by(thread: int) -> frozenset[int]:
@@ -43,7 +60,7 @@ class Programs:
     def kill(self) -> bool:
         """Kill them and all that they have started; return whether there were any."""
         found = False
-        for pid in started_by(self._thread) - self._exempt - _of_multiprocessing():
+        for pid in started_by(self._thread) - self._exempt - _shared - _of_multiprocessing():
             if (tick := _start_tick(pid)) is not None and tick >= self._first_tick:
                 found = _kill_tree(pid, tick) or found
         return found
@@ -99,13 +116,14 @@ def _start_tick(pid: int) -> int | None:
 
 
 def _of_multiprocessing() -> set[int]:
-    """Return the helpers that multiprocessing starts once for the whole process."""
-    found = set()
+    """Return its processes, and the helpers that it starts once for the whole process."""
+    process: Any = sys.modules.get("multiprocessing.process")
+    children = tuple(getattr(process, "_children", ()))  # `active_children` would wait for some
+    found = {getattr(child._popen, "pid", None) for child in children}
     for module, instance, attribute in (
         ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),
         ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid"),
     ):
         helper = getattr(sys.modules.get(module), instance, None)
-        if (pid := getattr(helper, attribute, None)) is not None:
-            found.add(pid)
-    return found
+        found.add(getattr(helper, attribute, None))
+    return {pid for pid in found if pid is not None}

@@ -30,6 +30,7 @@ from multiprocessing import (
 from time import monotonic, sleep
 from typing import Any
 
+from ...host import programs
 from .records import ServerRecord, WorkerRecord
 from .template import stamp
 
@@ -62,6 +63,7 @@ class ForkServer:
             with theirs:
                 handed_down = theirs.fileno(), self._record.fd, alive()[0]
                 self._pid = _spawn(preparation["sys_path"], *handed_down)
+                programs.share(self._pid)
         except BaseException:
             self.forget()
             raise
@@ -104,6 +106,7 @@ class ForkServer:
                 return False
         except ChildProcessError:  # somebody else has waited for it
             pass
+        programs.forget(self._pid)
         self._record.close()
         return True
 
