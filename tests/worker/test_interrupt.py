@@ -285,6 +285,22 @@ class TestLooking:
             time.sleep(0.01)
         assert not thread.is_alive()
 
+    def test_the_next_call_starts_the_thread_that_could_not_be_started(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names: list[str] = []
+
+        def refuse(thread: threading.Thread, caller: str) -> None:
+            names.append(caller)
+            raise parallel.ParallelError("no more threads")
+
+        monkeypatch.setattr(interrupt, "launch", refuse)
+        call: Any = SimpleNamespace(send=lambda: False, end_programs=lambda: False)
+        sender = interrupt.Sender()
+        sender.end(call)
+        sender.end(call)
+        assert names == ["end overdue calls"] * 2
+
     def test_nothing_is_sent_again_after_the_end(self) -> None:
         call = Interruptible(threading.current_thread())
         call.settle()

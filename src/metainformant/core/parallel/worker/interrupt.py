@@ -180,8 +180,9 @@ class Sender:
             self._has_thread = True
         try:
             launch(threading.Thread(target=self._look_again, name=_NAME, daemon=DAEMON), _NAME)
-        except ParallelError:
-            return  # no thread to be had, or the interpreter exits
+        except ParallelError:  # no thread to be had for now, or the interpreter exits
+            with self._lock:
+                self._has_thread = False
 
     def _look_again(self) -> None:
         while True:
