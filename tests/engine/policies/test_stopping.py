@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.engine.policies.stopping import StopRule
+from metainformant.core.parallel.engine.policies.stopping import StopRule, Unfinished
 
 
 def fail_below(limit: int) -> object:
@@ -112,3 +112,15 @@ class TestStuckTasks:
         assert not rule.holds_back
         assert rule.stop(20.0) is None
         assert rule.next_wakeup(20.0) == math.inf
+
+
+class TestBrokenWorkers:
+    def test_the_reason_is_a_part_of_a_sentence(self) -> None:
+        options: Any = SimpleNamespace(deadline=None, cancel=None, max_failures=None)
+        rule = StopRule(options, 0.0)
+        rule.broken = parallel.ParallelError("a worker died. Look at its log.")
+        stop = rule.stop(0.0)
+        assert stop is not None
+        text = str(Unfinished(0, "x").error(stop.reason))
+        assert text.endswith(": a worker died. Look at its log.")
+        assert stop.error(None) is rule.broken

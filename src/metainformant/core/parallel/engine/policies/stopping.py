@@ -116,7 +116,7 @@ class StopRule:
         """Return why the map should stop; None if it should not."""
         options, broken = self._options, self.broken
         if broken is not None:
-            return Stop(str(broken), lambda _: broken, always_raises=True)
+            return Stop(str(broken).rstrip("."), lambda _: broken, always_raises=True)
         if now >= self._too_many_since + _GRACE_SECONDS:
             return self._too_many_abandoned()
         if self._failed_too_often():
