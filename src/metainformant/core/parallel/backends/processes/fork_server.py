@@ -113,15 +113,22 @@ class ForkServer:
     def end(self) -> None:
         """End it, soon or by force."""
         self.retire()
-        until = monotonic() + _EXIT_SECONDS
+        if self.is_gone():
+            return
+        # One that still imports the script does not listen.
+        if not (self._record.is_serving() and self._ends_within(_EXIT_SECONDS)):
+            for kill in (os.killpg, os.kill):
+                with contextlib.suppress(OSError):
+                    kill(self._pid, signal.SIGKILL)
+            self._ends_within(_EXIT_SECONDS)
+
+    def _ends_within(self, seconds: float) -> bool:
+        until = monotonic() + seconds
         while not self.is_gone():
-            if monotonic() >= until or not self._record.is_serving():
-                with contextlib.suppress(OSError):
-                    os.killpg(self._pid, signal.SIGKILL)
-                with contextlib.suppress(OSError):
-                    os.kill(self._pid, signal.SIGKILL)
-                until = monotonic() + _EXIT_SECONDS
+            if monotonic() >= until:
+                return False
             sleep(0.001)
+        return True
 
     def forget(self) -> None:
         """Close what is open here; for a fork of the process that has started it."""
