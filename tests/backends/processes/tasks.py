@@ -57,9 +57,14 @@ def die_at_first(item: tuple[str, int]) -> int:
     os._exit(1)
 
 
+def leave(status: int) -> None:
+    """End the process at once. By a name of its own: coverage replaces `os._exit`."""
+    os._exit(status)
+
+
 class DiesWhenRead:
     def __reduce__(self) -> Any:
-        return os._exit, (9,)
+        return leave, (9,)
 
 
 def exit_at_once() -> None:
@@ -72,7 +77,7 @@ class DiesWhenPrepared:
     def __call__(self) -> None: ...
 
     def __reduce__(self) -> Any:
-        return os._exit, (4,)
+        return leave, (4,)
 
 
 def start_sleeper(path: str) -> None:

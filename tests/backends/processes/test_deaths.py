@@ -116,7 +116,7 @@ def chosen(seed: int) -> tuple[list[str], dict[str, Any]]:
         "max_workers": chance.choice((1, 2, 3)),
         "chunk_size": chance.choice((None, None, 1, 7, 60)),
         "ordered": chance.random() < 0.7,
-        "timeout": 0.5 if seed % 4 == 0 else None,
+        "timeout": 2.0 if seed % 4 == 0 else None,
     }
     return drawn, options
 

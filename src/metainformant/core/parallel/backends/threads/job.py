@@ -102,11 +102,14 @@ class ThreadJob:
         self.started = monotonic()
         set_describe(self.describe)
         _here.job = self
-        items = iter(self._items) if self.times is None else _timed(self._items, self.times)
+        items = iter(self._items)
         urgent = False
         while not urgent:
             try:
-                _run(func, items, self.out)
+                if self.times is None:
+                    _run(func, items, self.out)
+                else:
+                    _run_items_timed(func, items, self.out, self.times.append)
                 break
             except TaskEnded:
                 raise
@@ -244,11 +247,22 @@ def _no() -> bool:
     return False
 
 
-def _timed(items: Iterable[Any], times: list[float]) -> Iterator[Any]:
-    note = times.append
-    for item in items:
-        note(monotonic())
-        yield item
+@own_frame
+def _run_items_timed(
+    func: Callable[[Any], Any],
+    items: Iterable[Any],
+    out: list[Any],
+    note: Callable[[float], object],
+) -> None:
+    """Run the same loop, and note when each item is started."""
+    try:
+        for item in items:
+            note(monotonic())
+            out.append(func(item))
+    except BaseException:
+        del func, items, out, note
+        item = None
+        raise
 
 
 def _drop_our_frames(error: BaseException) -> None:
@@ -262,7 +276,7 @@ def _drop_our_frames(error: BaseException) -> None:
     ours = error.__traceback__  # the frame that caught it
     loop = ours.tb_next if ours else None
     # If many tasks raise the same exception object, its traceback may be another thread's by now.
-    if loop is not None and loop.tb_frame.f_code is _LOOP:
+    if loop is not None and loop.tb_frame.f_code in _LOOPS:
         while loop.tb_next is not None and loop.tb_frame.f_code in own_code:
             loop = loop.tb_next
         # A function written in C has no frame: then the last of ours is better than none. This way
@@ -270,4 +284,4 @@ def _drop_our_frames(error: BaseException) -> None:
         BaseException.with_traceback(error, loop)
 
 
-_LOOP: CodeType = _run_items.__code__
+_LOOPS: set[CodeType] = {_run_items.__code__, _run_items_timed.__code__}
