@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import sys
+import threading
+import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +20,7 @@ import pytest
 from metainformant.core import parallel
 from metainformant.core.parallel import Checkpoint
 from metainformant.core.parallel.checkpoint.identity import run_name
+from tests.support import wait_for_other_threads
 
 from . import tasks
 
@@ -278,3 +283,38 @@ class TestIdentity:
             assert results == [("result", item) for item in range(10)]
         (status,) = checkpoint.status().runs
         assert status.name == run_name(partial(tasks.noted_batch, log))
+
+
+@dataclass(eq=False)
+class Item:
+    """An item, or a result, that can be watched."""
+
+    number: int
+
+
+def other(item: Item) -> Item:
+    return Item(item.number + 1000)
+
+
+def test_no_cycle_keeps_items_or_results(tmp_path: Path) -> None:
+    watched: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def items() -> Iterable[Item]:
+        for number in range(100):
+            item = Item(number)
+            watched.add(item)
+            yield item
+            del item
+
+    for _ in range(2):  # run, and replayed
+        before = set(threading.enumerate())
+        gc.disable()
+        try:
+            watched.update(parallel.thread_map(other, items(), checkpoint=tmp_path / "list.db"))
+            for result in parallel.imap(other, items(), checkpoint=tmp_path / "stream.db"):
+                watched.add(result)
+            del result
+            wait_for_other_threads(before)
+            assert not list(watched)
+        finally:
+            gc.enable()

@@ -61,6 +61,14 @@ class _Recorder:
         self._engine = engine
         self.source.replay = self._replay
         try:
+            return self._run_to_end(engine)
+        finally:  # no cycle may keep the items and the results
+            del self.source.replay
+            self._engine = None
+            self.observers = ()
+
+    def _run_to_end(self, engine: Engine) -> Ending:
+        try:
             self._run.start_writer(self._committed, self._changed)
             self._begin(engine)
             ending = engine.run(self._record)
