@@ -2,16 +2,19 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Other Pythons that the tests run on too, where they can be had; with a t, without the GIL.
-OTHERS := 3.12 3.13 3.14 3.15 3.13t
+# Other Pythons on this machine that the tests run on too.
+OTHERS := 3.12 3.13
+# Those that can be made here besides, for test-all; with a t, without the GIL.
+NEWER := 3.14 3.15 3.13t
 
-.PHONY: demo demo-resume test lint types layers unit quick wheel pythons bench bench-page bench-check bench-record format clean
+.PHONY: demo demo-resume test test-all lint types layers unit quick wheel pythons bench bench-page bench-check bench-record format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run the main job on real sequences"
 	@echo "make demo-resume   kill a map in the middle, and resume it"
 	@echo "make test    run everything that must pass: lint, types, layers, tests, wheel"
+	@echo "make test-all   the same on further Pythons, which it makes first: as root on Debian"
 	@echo "make quick   run the tests that take seconds: simulation, options, pure parts"
 	@echo "make bench   measure against other libraries on this machine"
 	@echo "make bench-page, bench-check, bench-record   see docs/benchmarks.md"
@@ -27,6 +30,9 @@ demo-resume: .venv/demo.stamp
 	@$(BIN)/python examples/durable.py
 
 test: lint types layers unit wheel bench-check
+
+test-all: pythons
+	$(MAKE) test OTHERS="$(OTHERS) $(NEWER)"
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check
@@ -58,14 +64,14 @@ quick: .venv/dev.stamp
 	$(BIN)/python -m pytest --quiet --hypothesis-profile quick $(addprefix tests/,$(QUICK))
 
 # The wheel is what users get, so it is tested apart from the sources, on all Pythons.
-wheel: .venv/dev.stamp pythons
+wheel: .venv/dev.stamp
 	rm -rf dist .cache/wheel
 	$(BIN)/python -m build --wheel --outdir dist >/dev/null
 	sh tools/test_wheels.sh $(BIN)/python $(OTHERS)
 
 # Make those of the other Pythons that are missing, if that can be done here.
 pythons:
-	@sh tools/pythons.sh $(OTHERS)
+	@sh tools/pythons.sh $(NEWER)
 
 # The other libraries are kept away from what the tests use. ONLY="tiny sleeps" for some of it.
 bench: .cache/bench/stamp
