@@ -116,7 +116,7 @@ class ThreadJob:
             except BaseException as error:
                 _drop_our_frames(error)
                 if HAS_GIL and not keeps_locals:
-                    clear_locals(error)
+                    clear_locals(error, raised_again=bool(self.out) and self.out[-1] is error)
                 # Before the append: whoever sees the new length must find the failure here.
                 self.failed[len(self.out)] = error
                 self.out.append(error)
