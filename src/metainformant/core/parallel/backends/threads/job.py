@@ -10,7 +10,6 @@ from time import monotonic
 from ...engine.backend import Finished
 from ...errors import FATAL
 from ...host.gil import HAS_GIL
-from ...worker.fork import leave_fork
 from ...worker.frames import clear_locals, own_code, own_frame
 from ...worker.interrupt import Interruptible, TaskEnded
 from ...worker.running import set_describe
@@ -122,6 +121,8 @@ class ThreadJob:
                 self.out.append(error)
                 urgent = fail_fast or isinstance(error, FATAL)
         if self.is_fork:
+            from ...worker.fork import leave_fork  # needed only by tasks that fork
+
             leave_fork(self.failed.get(len(self.out) - 1))
         self.ended = monotonic()
         _here.job = None
