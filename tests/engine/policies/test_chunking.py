@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from metainformant.core.parallel.engine.policies.chunking import Chunking
@@ -35,6 +37,18 @@ def test_one_worker_is_enough_for_tiny_items_that_share_the_gil() -> None:
     assert chunking.next_size(1_000_000) == 1_600_000
     chunking.measured(10, 1.0)
     assert not chunking.one_is_enough
+
+
+@pytest.mark.parametrize("limit", ["chunk_size", "max_chunk"])
+def test_one_worker_is_not_enough_if_it_would_wait_for_the_engine(limit: str) -> None:
+    def chunking(most: int) -> Chunking:
+        options: dict[str, Any] = {limit: most}
+        chunking = Chunking(workers=8, share_gil=True, **options)
+        chunking.measured(1000, 0.0001)
+        return chunking
+
+    assert not chunking(1000).one_is_enough
+    assert chunking(1_000_000).one_is_enough
 
 
 def test_other_workers_share_tiny_items() -> None:

@@ -33,6 +33,9 @@ _QUICK_SECONDS = 1e-5
 # Seconds per item below which one worker that holds the GIL is as fast as several: they would
 # only take turns, and each turn costs as much as many such items.
 _TINY_SECONDS = 1e-6
+# Nor is one worker enough if its chunks can't have so many seconds of such items: it would wait for
+# the engine after each of them.
+_LONG_SECONDS = 0.01
 
 
 class Chunking:
@@ -87,7 +90,10 @@ class Chunking:
     @property
     def one_is_enough(self) -> bool:
         """Whether a second worker would gain nothing, as long as the first one gets on."""
-        return self._share_gil and self.seconds_per_item < _TINY_SECONDS
+        seconds = self.seconds_per_item
+        if not self._share_gil or seconds >= _TINY_SECONDS:
+            return False
+        return (self._fixed_size or self._max_chunk) * seconds >= _LONG_SECONDS
 
     def next_size(self, left: int | None) -> int:
         """Choose the size of the next chunk, if `left` items are to come (None: unknown)."""
