@@ -7,7 +7,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, FrameType
+    from types import CodeType, TracebackType
     from typing import TypeVar
 
     F = TypeVar("F", bound=Callable[..., object])
@@ -38,28 +38,32 @@ def clear_locals(error: BaseException, *, raised_again: bool = False) -> None:
     An object that is `raised_again` gets its new frames in front of those of before, which have
     been cleared: only the first 10 are, or 10,000 failures would take 50,000,000 steps.
     """
-    most = 10 if raised_again else sys.maxsize
-    seen: set[int] = set()
-    todo: list[BaseException | None] = [error]
+    _clear(error.__traceback__, 10 if raised_again else sys.maxsize)
+    if error.__cause__ is error.__context__ is None and not isinstance(error, BaseExceptionGroup):
+        return  # most are alone, and this runs for each failure
+    seen: set[int] = {id(error)}
+    todo = _related(error)
     while todo:
         one = todo.pop()
         if one is None or id(one) in seen:
             continue
         seen.add(id(one))
-        traceback = one.__traceback__
-        while traceback is not None and most > 0:
-            _clear(traceback.tb_frame)
-            traceback = traceback.tb_next
-            most -= 1
-        todo += (one.__cause__, one.__context__)
-        if isinstance(one, BaseExceptionGroup):
-            todo += one.exceptions
+        _clear(one.__traceback__, sys.maxsize)
+        todo += _related(one)
 
 
-def _clear(frame: FrameType) -> None:
-    if frame.f_code.co_flags & _SUSPENDABLE:
-        return
-    try:
-        frame.clear()
-    except RuntimeError:  # it still runs
-        return
+def _related(error: BaseException) -> list[BaseException | None]:
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return [error.__cause__, error.__context__, *inner]
+
+
+def _clear(traceback: TracebackType | None, most: int) -> None:
+    while traceback is not None and most > 0:
+        frame = traceback.tb_frame
+        if not frame.f_code.co_flags & _SUSPENDABLE:
+            try:  # noqa: SIM105  # contextlib takes longer
+                frame.clear()
+            except RuntimeError:  # it still runs
+                pass
+        traceback = traceback.tb_next
+        most -= 1
