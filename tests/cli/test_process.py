@@ -16,16 +16,17 @@ from typing import IO, Any
 
 import pytest
 
+from tests.support import wait_until
+
+from .terminal import run_in_terminal
+
 Start = Callable[..., "subprocess.Popen[str]"]
 COMMAND = [sys.executable, "-m", "metainformant", "map"]
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and terminals")
 
 
 def await_file(path: str) -> None:
-    until = time.monotonic() + 20
-    while not Path(path).exists():
-        assert time.monotonic() < until, f"no {path}"
-        time.sleep(0.01)
+    wait_until(Path(path).exists)
 
 
 def read_until(stream: IO[str] | None, word: str) -> None:
@@ -58,11 +59,8 @@ def test_a_hung_task_does_not_hold_up_the_exit(start: Start) -> None:
 def test_rows_are_written_while_others_still_run(start: Start) -> None:
     Path("in.txt").write_text("a\nhang\n")
     process = start("functions:hang", "in.txt", "-o", "out.jsonl")
-    until = time.monotonic() + 20
     part = Path("out.jsonl.part")
-    while not (part.exists() and part.read_text()):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_until(lambda: part.exists() and part.read_text())
     assert process.poll() is None
     assert values(part.read_text()) == ["a"]
 
@@ -303,10 +301,7 @@ def test_programs_of_calls_that_were_abandoned_end_with_the_command(
     if not timeout:
         process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)  # all who have its stderr have ended
-    until = time.monotonic() + 20
-    while _is_running(child):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_until(lambda: not _is_running(child))
 
 
 def _is_running(pid: int) -> bool:
@@ -375,10 +370,7 @@ def test_ctrl_c_ends_a_read_that_blocks(start: Start, format_: str) -> None:
     Path("functions.py").write_text("from pathlib import Path\nPath('ready').touch()\nsame = str\n")
     process = start("functions:same", "--format", format_)
     await_file("ready")
-    until = time.monotonic() + 20
-    while process.poll() is None and not _sleeping_in_read(process.pid):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    wait_until(lambda: process.poll() is not None or _sleeping_in_read(process.pid))
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == 130
     assert process.stderr is not None
@@ -440,31 +432,12 @@ def test_ctrl_c_before_the_run(start: Start) -> None:
 
 @posix
 def test_the_bar_and_the_rows_share_a_terminal() -> None:
-    import pty
-
     Path("in.txt").write_text("a\nhang\nb\n")
-    main, other = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, "functions:hang", "in.txt", "--timeout", "0.5"],
-        stdin=other,
-        stdout=other,
-        stderr=other,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
-    )
-    os.close(other)
-    seen = b""
-    while True:
-        try:
-            part = os.read(main, 4096)
-        except OSError:  # Linux says so at the end of a terminal
-            break
-        if not part:
-            break
-        seen += part
-    os.close(main)
-    assert process.wait(timeout=20) == 1
-    lines = seen.decode().splitlines()
+    command = [*COMMAND, "functions:hang", "in.txt", "--timeout", "0.5"]
+    status, seen = run_in_terminal(command)
+    assert status == 1
+    lines = seen.splitlines()
     for value in ("a", "b"):
         assert any(f'"value": "{value}"}}' in line for line in lines)
-    assert "\x1b[?25h" in seen.decode(), "the cursor is shown again"
-    assert "3 records: 2 ok, 1 timed out" in seen.decode()
+    assert "\x1b[?25h" in seen, "the cursor is shown again"
+    assert "3 records: 2 ok, 1 timed out" in seen

@@ -6,7 +6,6 @@ import gzip
 import io
 import os
 import random
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,8 @@ from metainformant.cli.progress import Bar, LogLines, display
 from metainformant.cli.records import Records
 from metainformant.cli.tally import Tally
 from metainformant.cli.time_left import TimeLeft
+
+from .terminal import run_in_terminal
 
 
 class Counting(Tally):
@@ -111,26 +112,10 @@ def test_what_is_no_terminal_gets_lines(
 
 @pytest.mark.skipif(os.name != "posix", reason="needs terminals")
 def test_a_bar_shows_the_time_left() -> None:
-    import pty
-
     Path("slow.py").write_text("import time\ndef f(x): time.sleep(0.02)\n")
     Path("in.txt").write_text("aaaa\n" * 400)
-    main, other = pty.openpty()
     command = [sys.executable, "-m", "metainformant", "map", "slow.py:f", "in.txt", "-o", "o.jsonl"]
-    process = subprocess.Popen(
-        command, stderr=other, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-    )
-    os.close(other)
-    seen = b""
-    while True:
-        try:
-            part = os.read(main, 4096)
-        except OSError:  # Linux says so at the end of a terminal
-            break
-        if not part:
-            break
-        seen += part
-    os.close(main)
-    assert process.wait(timeout=20) == 0
-    assert b"/400  " in seen
-    assert b"s left" in seen
+    status, seen = run_in_terminal(command)
+    assert status == 0
+    assert "/400  " in seen
+    assert "s left" in seen
