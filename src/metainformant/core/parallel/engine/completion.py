@@ -44,7 +44,7 @@ class Completion:
     ) -> None:
         """Add to `ready` the failure of an abandoned item, unless it gets another attempt."""
         chunk, index, now = assignment.chunk, error.index, self._clock()
-        if self._is_retried(chunk, index, error, now):
+        if self._is_retried(chunk, index, error):
             return
         self._rule.saw(1, 1, 1)
         if not self._ends_the_map(chunk, index, error):
@@ -97,7 +97,7 @@ class Completion:
 
         for position, error in failed.items():
             index = start + position
-            if may_retry and self._is_retried(chunk, index, error, self._clock()):
+            if may_retry and self._is_retried(chunk, index, error):
                 add(position)
                 begin, final = position + 1, {}
             elif self._ends_the_map(chunk, index, error):
@@ -108,8 +108,8 @@ class Completion:
                 final[index] = error
         add(len(values))
 
-    def _is_retried(self, chunk: Chunk, index: int, error: BaseException, now: float) -> bool:
-        return self.retries is not None and self.retries.again(chunk, index, error, now)
+    def _is_retried(self, chunk: Chunk, index: int, error: BaseException) -> bool:
+        return self.retries is not None and self.retries.again(chunk, index, error, self._clock())
 
     def _ends_the_map(self, chunk: Chunk, index: int, error: BaseException) -> bool:
         if not self._rule.is_final(error):
