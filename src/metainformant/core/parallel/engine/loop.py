@@ -367,8 +367,10 @@ class Engine:
             deliver(batch)
         first: Unfinished | None = None
         for chunk, worker, times in unfinished:
-            for item_left, batch in cancelled(chunk, stop.reason, worker, times):
-                if first is None or item_left.index < first.index:
-                    first = item_left
-                deliver(batch)
+            left = cancelled(chunk, stop.reason, worker, times)
+            if left is None:
+                continue
+            if first is None or left[0].index < first.index:
+                first = left[0]
+            deliver(left[1])
         return self._completion.ending or Ending("stopped", stop=stop, unfinished=first)

@@ -8,15 +8,17 @@ from .policies.stopping import Unfinished
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from typing import Any
 
     from .source import Chunk
 
 
 def cancelled(
     chunk: Chunk, reason: str, worker: str = "", times: tuple[float, ...] = ()
-) -> Iterator[tuple[Unfinished, OutcomeBatch]]:
-    """Turn each item of a chunk into a failure that says how far it was.
+) -> tuple[Unfinished, OutcomeBatch] | None:
+    """Turn each item of a chunk into a failure that says how far it was; None if it has none.
+
+    The first of them is returned beside their batch.
 
     With the name of a `worker`, the chunk is one item in flight, and `times` are when it was
     started and now.
@@ -25,11 +27,13 @@ def cancelled(
     waiting = not running and chunk.attempt > 1
     if not running:  # the attempt that it waits for was never made
         chunk = chunk.with_attempt(chunk.attempt - 1)
-    for index in range(chunk.start, chunk.stop):
-        item = describe(chunk.item(index))
-        unfinished = Unfinished(index, item, running or waiting, waiting)
-        error = unfinished.error(reason)
-        batch = OutcomeBatch(
-            chunk, index, [error], {index: error}, worker, list(times), names_items=True
-        )
-        yield unfinished, batch
+    left = [
+        Unfinished(index, describe(chunk.item(index)), running or waiting, waiting)
+        for index in range(chunk.start, chunk.stop)
+    ]
+    if not left:
+        return None
+    errors: list[Any] = [one.error(reason) for one in left]
+    failed = dict(enumerate(errors, chunk.start))
+    batch = OutcomeBatch(chunk, chunk.start, errors, failed, worker, list(times), names_items=True)
+    return left[0], batch
