@@ -30,7 +30,10 @@ class Records:
         self.broken = False
         self._inputs = inputs
         self._stdin = stdin
+        self._are_paths = all(entry.format == PATHS for entry in inputs)
         self._sizes = [size_of(entry, stdin) for entry in inputs]
+        known = [size for size in self._sizes if size is not None]
+        self._size = sum(known) if len(known) == len(inputs) else None
         self._bytes_before = 0  # the bytes of the files that have been read
         self._source: Source | None = None  # the one that is read, or where reading ended
 
@@ -51,16 +54,15 @@ class Records:
         """Return how many records there are in all, as far as the bytes read so far tell."""
         if self.ended:
             return self.count
-        if all(entry.format == PATHS for entry in self._inputs):
+        if self._are_paths:
             return len(self._inputs)
-        if None in self._sizes:
+        if self._size is None:
             return None
         source, before, count = self._source, self._bytes_before, self.count
         position = before + (source.position if source else 0)
         if not position or not count:
             return None
-        size = sum(known for known in self._sizes if known is not None)
-        return max(count, round(count * size / position))
+        return max(count, round(count * self._size / position))
 
     def _read(self, entry: Input) -> Iterator[Record]:
         if entry.format == PATHS:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from .decompression import TrailingDataError, decompressed
-from .inputs import Input, is_compressed
+from .inputs import PATHS, Input, is_compressed
 from .text import Text
 
 
@@ -55,7 +55,9 @@ class Source:
 
 
 def size_of(entry: Input, stdin: BinaryIO) -> int | None:
-    """Return how many bytes there are to read; None for what is not a regular file."""
+    """Return how many bytes there are to read; None if the path is the record, or is no file."""
+    if entry.format == PATHS:
+        return None
     try:
         if not entry.is_stdin:
             found = os.stat(entry.path)
