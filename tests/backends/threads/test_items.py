@@ -23,7 +23,7 @@ Make = Callable[[int], TruncatableItems]  # the items 0, 1, 2, ... and so many
 
 
 def copied(count: int) -> TruncatableItems:
-    return CopiedItems(list(range(-3, count + 3)), 3, count + 3)
+    return CopiedItems(list(range(count)))
 
 
 def shared(count: int) -> TruncatableItems:
@@ -31,7 +31,7 @@ def shared(count: int) -> TruncatableItems:
 
 
 def cleared(count: int) -> TruncatableItems:
-    return ClearedItems(list(range(-3, count + 3)), 3, count + 3)
+    return ClearedItems(list(range(count)))
 
 
 kinds = pytest.mark.parametrize("make", [copied, shared, cleared])

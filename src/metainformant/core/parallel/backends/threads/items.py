@@ -26,12 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    Base = list[Any] | tuple[Any, ...]
-
-
-def _copy(base: Base, start: int, stop: int) -> list[Any]:
-    part = base[start:stop]
-    return part if type(part) is list else list(part)
+    from ...engine.source import Chunk
 
 
 class CopiedItems:
@@ -42,8 +37,8 @@ class CopiedItems:
     so deleting the tail ends the iteration early, at no cost to the worker.
     """
 
-    def __init__(self, base: Base, start: int, stop: int) -> None:
-        self._items = _copy(base, start, stop)
+    def __init__(self, items: list[Any]) -> None:
+        self._items = items
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._items)
@@ -61,7 +56,7 @@ class SharedItems:
     but the iteration can be ended at once, by moving the iterator to the end of the list.
     """
 
-    def __init__(self, base: Base, start: int) -> None:
+    def __init__(self, base: list[Any] | tuple[Any, ...], start: int) -> None:
         self._count = len(base) - start
         iterator: Any = iter(base)
         self._iterator: Iterator[Any] = iterator
@@ -87,9 +82,9 @@ class ClearedItems:
     because it does not move the items that are left, which a reader would have to follow.
     """
 
-    def __init__(self, base: Base, start: int, stop: int) -> None:
-        self._count = stop - start
-        self._items = _copy(base, start, stop)
+    def __init__(self, items: list[Any]) -> None:
+        self._count = len(items)
+        self._items = items
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._items)
@@ -105,10 +100,10 @@ class ClearedItems:
 TruncatableItems = CopiedItems | SharedItems | ClearedItems
 
 
-def truncatable_items(base: Base, start: int, stop: int, *, is_fixed: bool) -> TruncatableItems:
-    """Return the items `base[start:stop]`; `is_fixed` says that `base` is not going to change."""
+def truncatable_items(chunk: Chunk, *, is_fixed: bool) -> TruncatableItems:
+    """Return the items of `chunk`; `is_fixed` says that its base is not going to change."""
     if not HAS_GIL:
-        return ClearedItems(base, start, stop)
-    if is_fixed and stop == len(base):
-        return SharedItems(base, start)
-    return CopiedItems(base, start, stop)
+        return ClearedItems(chunk.items())
+    if is_fixed and chunk.stop - chunk.origin == len(chunk.base):
+        return SharedItems(chunk.base, chunk.start - chunk.origin)
+    return CopiedItems(chunk.items())

@@ -79,10 +79,7 @@ class ThreadJob:
         self.failed: dict[int, BaseException] = {}
         # When each item was fetched, if that is to be known; it may be one ahead of `out`.
         self.times: list[float] | None = [] if keep_times else None
-        origin = chunk.origin
-        self._items = truncatable_items(
-            chunk.base, chunk.start - origin, chunk.stop - origin, is_fixed=is_fixed
-        )
+        self._items = truncatable_items(chunk, is_fixed=is_fixed)
         self._group = group
         # Whoever acquires it decides what becomes of the job: the worker that has run it, or the
         # engine that gives up on it. It is never released.
