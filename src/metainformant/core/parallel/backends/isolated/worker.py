@@ -20,7 +20,7 @@ from ...worker.setup import Preparation
 from ..ipc.channel import Attachment, Channel
 from ..ipc.exceptions import pack, refused_module, unpicklable
 from ..ipc.items import SealedItem, opening
-from ..ipc.payload import LARGE, Packed, PayloadBuilder, names_connections
+from ..ipc.payload import LARGE, Packed, Payload, PayloadBuilder, names_connections
 from .messages import (
     Broken,
     Closed,
@@ -131,14 +131,14 @@ class Worker:
             return
         if job.one_by_one:
             items, func = list(map(SealedItem, items)), opening(func)
-        self._job = job
-        buffer.header[Header.ARENA] = 0
-        buffer.header_times[Header.ENDED] = 0.0
-        buffer.header_times[Header.STARTED] = monotonic()
-        buffer.header[Header.JOB] = job.number
         set_describe(self._describe)
         try:
             try:
+                self._job = job
+                buffer.header[Header.ARENA] = 0
+                buffer.header_times[Header.ENDED] = 0.0
+                buffer.header_times[Header.STARTED] = monotonic()
+                buffer.header[Header.JOB] = job.number  # from here on its calls may be ended
                 self._run_items(func, buffer.permitted(items, job.timed), job.fail_fast)
             finally:  # a call that was just over may be ended even here, but only once
                 self._job = None
@@ -213,11 +213,16 @@ class Worker:
     @own_frame
     def _note_pickled(self, position: int, value: Any) -> None:
         buffers: list[pickle.PickleBuffer] = []
+        record = None
         with contextlib.suppress(Exception):  # what fails is tried again, with all means
             record = pickle.dumps(value, 5, buffer_callback=buffers.append)
-            if not buffers and len(record) < LARGE and not names_connections(record):
+        if record is not None and not buffers and not names_connections(record):
+            if len(record) < LARGE:
                 self._write(position, Kind.PICKLED, record)
-                return
+            else:
+                payload = Payload(None, len(record), ((len(record), ()),))
+                self._send_out_of_band(position, Kind.OUT_OF_BAND, (payload, [record]))
+            return
         builder = PayloadBuilder()
         try:
             builder.add(value)
@@ -280,12 +285,14 @@ class Worker:
         """End the call in flight if it is the one that was abandoned: once in a job.
 
         If it is just sending its result it will be over at once, and nothing behind it is started.
+        Before the job is seen to be running no call of it is, and no item is permitted.
         """
         job, header = self._job, self._buffer.header
         if (
             job is not None
             and not self._is_sending
             and self._ended != job.number
+            and header[Header.JOB] == job.number
             and header[Header.END_JOB] == job.number
             and header[Header.END_POSITION] == self._position()
         ):
