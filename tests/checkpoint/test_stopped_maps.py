@@ -213,12 +213,13 @@ class TestAFullDisk:
         results = caught.value.results
         assert results is not None
         assert len(results) == 20
-        done = [item for item in results if type(item) is int]
-        assert done == list(range(len(done)))
-        assert done
-        for error in results[len(done) :]:
-            assert isinstance(error, parallel.TaskCancelledError)
-            assert "the disk is full" in str(error)
+        assert any(type(value) is int for value in results)  # found, even though not recorded
+        for item, value in enumerate(results):
+            if type(value) is int:
+                assert value == item <= 5
+            else:
+                assert isinstance(value, parallel.TaskCancelledError)
+                assert "the disk is full" in str(value)
 
     def test_at_the_last_commit(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         FullDisk(monkeypatch, 0)
