@@ -118,7 +118,7 @@ def _start_tick(pid: int) -> int | None:
 def _of_multiprocessing() -> set[int]:
     """Return its processes, and the helpers that it starts once for the whole process."""
     process: Any = sys.modules.get("multiprocessing.process")
-    children = tuple(getattr(process, "_children", ()))  # `active_children` would wait for some
+    children = set(getattr(process, "_children", ()))  # `active_children` would wait for some
     found = {getattr(child._popen, "pid", None) for child in children}
     for module, instance, attribute in (
         ("multiprocessing.resource_tracker", "_resource_tracker", "_pid"),

@@ -96,13 +96,14 @@ class Interruptible:
             _wake(ident)
         return True
 
-    def send_again(self) -> None:
-        """Send another exception if the last one was lost."""
-        if self.is_lost and not self.is_over and self._resends:
-            self._resends -= 1
-            self.is_lost = False
-            self._tokens.append(None)  # as if none had been sent
-            self.send()
+    def send_again(self) -> bool:
+        """Send another exception if the last one was lost; return False if it has to be later."""
+        if not self.is_lost or self.is_over or not self._resends:
+            return True
+        self._resends -= 1
+        self.is_lost = False
+        self._tokens.append(None)  # as if none had been sent
+        return self.send()
 
     def end_programs(self) -> bool:
         """Kill the programs that the call has started; return whether there were any."""
@@ -140,10 +141,7 @@ class _Pending:
         self.next_look = now + pause_after(self.looks)
         if self.call.has_ended:
             return False
-        if not self.is_sent:
-            self.is_sent = self.call.send()
-        else:
-            self.call.send_again()
+        self.is_sent = self.call.send_again() if self.is_sent else self.call.send()
         self.call.end_programs()
         return not self.is_sent or self.looks < _FIRST_LOOKS
 
