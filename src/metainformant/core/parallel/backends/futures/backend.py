@@ -17,14 +17,11 @@ from time import monotonic
 from typing import Any
 
 from ...describe import describe, error_in_words
-from ...engine.backend import Finished
+from ...engine.backend import MAX_WAIT_SECONDS, Finished
 from ...engine.source import Chunk
 from ...errors import FATAL, Frame, ParallelError
 from ...options import MapCall
 from .messages import ChunkRequest, ChunkResult, RequestRunner, packed_func
-
-# Ctrl-C may have to get through between two waits, see `threads.py`.
-_LONGEST_WAIT = 0.1
 
 
 class ExecutorJob:
@@ -65,7 +62,7 @@ class ExecutorJob:
     @property
     def started(self) -> float | None:
         """When it was first seen running, and in the end when it really was started."""
-        if self._started is None and self._has_begun():
+        if self._started is None and self.is_running():
             self._started, self.worker = monotonic(), self._place
         return self._started
 
@@ -102,9 +99,6 @@ class ExecutorJob:
         pass
 
     def is_running(self) -> bool:
-        return self._has_begun()
-
-    def _has_begun(self) -> bool:
         """Return whether a worker may have the chunk."""
         return self.future is not None and (not self._tells_running or self.future.running())
 
@@ -190,7 +184,7 @@ class ExecutorBackend:
         pass  # `wait` returns whenever a job has ended
 
     def wait(self, timeout: float | None) -> list[ExecutorJob]:
-        longest = min(_LONGEST_WAIT, math.inf if timeout is None else timeout)
+        longest = min(MAX_WAIT_SECONDS, math.inf if timeout is None else timeout)
         self._hand_over()
         if self._ended or self._refusal is not None:
             longest = 0

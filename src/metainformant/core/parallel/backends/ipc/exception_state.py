@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+from functools import cache
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, NamedTuple
 
@@ -41,7 +42,7 @@ class _State(NamedTuple):
         with contextlib.suppress(Exception):  # these may not be what the class in C wants
             first.__init__(error, *args)  # type: ignore[misc]
         BaseException.args.__set__(error, args)  # type: ignore[attr-defined]
-        descriptors = _descriptors(self.kind)
+        descriptors = _descriptors(built_in)
         for name, value in self.members.items():
             with contextlib.suppress(Exception):  # it can't be set, or not in this version
                 descriptors[name].__set__(error, _restored(value))
@@ -86,7 +87,7 @@ def _taken_apart(value: Any, around: tuple[int, ...] = ()) -> Any:
     state: Any = object.__getstate__(value)
     attributes, slots = state if isinstance(state, tuple) else (state, None)
     members = {}
-    for name, descriptor in _descriptors(kind).items():
+    for name, descriptor in _descriptors(_built_in(kind)).items():
         member = None
         with contextlib.suppress(AttributeError):  # it is not set
             member = descriptor.__get__(value, kind)
@@ -140,19 +141,20 @@ def _is_plain(kind: type[BaseException]) -> bool:
     return all(getattr(kind, name) is getattr(built_in, name) for name in names)
 
 
-def _built_in(kind: type[BaseException]) -> type[BaseException]:
+def _built_in(kind: type[BaseException]) -> Any:
     """Return the nearest base class that is not defined in Python: the one that makes instances."""
     base: Any = kind
     while base.__flags__ & _HEAP_TYPE:
         base = base.__base__
-    return base  # type: ignore[no-any-return]
+    return base
 
 
-def _descriptors(kind: type[BaseException]) -> dict[str, Any]:
-    """Return what gets and sets the attributes that instances have in C."""
+@cache
+def _descriptors(built_in: type[BaseException]) -> dict[str, Any]:
+    """Return what gets and sets the attributes that instances of a class in C have there."""
     return {
         name: descriptor
-        for base in _built_in(kind).__mro__
+        for base in built_in.__mro__
         for name, descriptor in vars(base).items()
         if isinstance(descriptor, (MemberDescriptorType, GetSetDescriptorType))
         and name not in _NOT_KEPT

@@ -107,7 +107,7 @@ class IsolatedBackend:
                 workers.watch_memory(self._memory_limit)
             workers.replace()
             group.assign()
-            if now >= until:
+            if monotonic() >= until:
                 break
         group.has_news = False
         ended, group.ended = group.ended, []

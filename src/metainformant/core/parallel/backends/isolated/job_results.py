@@ -40,6 +40,8 @@ class JobResults:
     def lacks_messages(self, buffer: ResultBuffer, stop: int) -> bool:
         """Whether results were sent beside the buffer that have not been received yet."""
         kinds = bytes(buffer.kinds[self._copied : stop])
+        if Kind.OUT_OF_BAND not in kinds and Kind.FAILED_OUT_OF_BAND not in kinds:
+            return False
         return any(
             kind in (Kind.OUT_OF_BAND, Kind.FAILED_OUT_OF_BAND) and at not in self.out_of_band
             for at, kind in enumerate(kinds, self._copied)

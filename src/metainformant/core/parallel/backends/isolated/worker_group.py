@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -226,8 +227,7 @@ class WorkerGroup:
                 case Done():
                     self._end(job)
                 case Unread() if job.one_by_one:
-                    job.end(_unreadable)
-                    self.ended.append(job)
+                    self._end(job, _unreadable)
                 case Unread():
                     self._requeue(job)
                 case NoFunction(_, error):
@@ -278,11 +278,12 @@ class WorkerGroup:
         def loss(index: int, item: Any) -> BaseException:
             return WorkerDiedError(index, describe(item), handle.name, handle.pid, reason)
 
-        job.end(loss)
-        self.ended.append(job)
+        self._end(job, loss)
 
-    def _end(self, job: IsolatedJob) -> None:
-        job.end()
+    def _end(
+        self, job: IsolatedJob, loss: Callable[[int, Any], BaseException] | None = None
+    ) -> None:
+        job.end(loss)
         self.ended.append(job)
         self.has_news = True
 

@@ -110,8 +110,10 @@ class WorkerPool(ABC):
                 return
             self._count -= 1
             self._leaving.append(handle)
-            gone = [handle for handle in self._leaving if not handle.is_alive()]
-            self._leaving = [handle for handle in self._leaving if handle not in gone]
+            gone: list[WorkerHandle] = []
+            if self._kept or replace:  # else all of them are ended right after this
+                gone = [handle for handle in self._leaving if not handle.is_alive()]
+                self._leaving = [handle for handle in self._leaving if handle not in gone]
         for handle_gone in gone:
             _reap(handle_gone)
         with contextlib.suppress(OSError):

@@ -7,6 +7,8 @@ import pickle
 import struct
 from typing import Any
 
+from ..ipc.shared_memory import filled
+
 
 class _Record:
     """A file in memory: some numbers, which change, and what was written at first."""
@@ -18,16 +20,7 @@ class _Record:
 
     @classmethod
     def filled(cls, *parts: Any) -> Any:
-        fd = os.memfd_create("metainformant", os.MFD_CLOEXEC)
-        try:
-            for part in (bytes(cls.START), *parts):
-                view = memoryview(part)
-                while view:
-                    view = view[os.write(fd, view) :]
-        except BaseException:
-            os.close(fd)
-            raise
-        return cls(fd)
+        return cls(filled((bytes(cls.START), *parts), 0))  # the size is for Windows only
 
     def _get(self, which: int) -> int:
         if self.fd < 0:

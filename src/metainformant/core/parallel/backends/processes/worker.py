@@ -36,6 +36,7 @@ def main(
         connection.close()
     _read_nothing({part.fileno() for part in (*channel.parts, lifeline, stacks) if part})
     worker = Worker(channel, ResultBuffer(buffer_segment))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":
         # Away from the terminal, whose Ctrl-C is for the parent; and whatever a task starts can be
         # killed together with it.
@@ -48,13 +49,11 @@ def main(
         # With gevent, what a handler raises comes up in its hub. There, overdue calls are killed.
         on_signal = signal.SIG_IGN if is_patched_by_gevent() else worker.on_signal
         signal.signal(signal.SIGURG, on_signal)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGURG, signal.SIGINT])
         import faulthandler
 
         os.set_blocking(stacks.fileno(), False)  # nobody may ever read it
         faulthandler.register(signal.SIGURG, file=stacks.fileno(), all_threads=False, chain=True)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Not a greenlet, which would wait in the place of all.
     unpatched("_thread", "start_new_thread")(_die_with, (lifeline,))
     limit_threads(inner_threads)
