@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -421,3 +423,27 @@ def test_stamps_of_files_that_are_gone(tmp_path: Path) -> None:
     (tmp_path / "here").write_text("x")
     assert stamp(str(tmp_path / "here" / "in it")) == stamp(str(tmp_path / "here"))
     assert stamp(str(tmp_path / "gone")) is None
+
+
+def test_two_threads_ask_for_the_pid_of_a_worker_at_once() -> None:
+    """The first one that learns of it closes the file that tells it."""
+    from metainformant.core.parallel.backends.processes import fork_server, records
+
+    class SlowRecord(records.WorkerRecord):
+        def _get(self, which: int) -> int:
+            if not found:
+                found.append(None)  # only the first one is slow
+                second.start()
+                second.join(0.2)  # it must wait for this one
+            return super()._get(which)
+
+    popen: Any = fork_server.Popen.__new__(fork_server.Popen)
+    popen._record = SlowRecord.filled()
+    popen._record.set_pid(1234)
+    found: list[None] = []
+    seen: list[int] = []
+    second = threading.Thread(target=lambda: seen.append(popen.pid))
+    seen.append(popen.pid)
+    second.join()
+    assert seen == [1234, 1234]
+    assert popen._record.fd == -1

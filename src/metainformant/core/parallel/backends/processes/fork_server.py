@@ -41,6 +41,8 @@ _EXIT_SECONDS = 1.0
 _lock = threading.RLock()
 _current: ForkServer | None = None  # under the lock
 _retired: list[ForkServer] = []  # under the lock: they may have workers yet
+# The descriptors of the workers' records. Any thread may ask for the pid of a worker.
+_records_lock = threading.RLock()
 # Both ends of a pipe that is closed when this process is gone, however it ended.
 _alive: tuple[int, int] | None = None
 
@@ -241,19 +243,23 @@ class Popen(popen_forkserver.Popen):
     def __getattr__(self, name: str) -> Any:
         if name != "pid":
             raise AttributeError(name)
-        pid = self._record.pid()
-        if not pid:
-            return None
-        self._record.close()
-        self.pid = pid
-        return pid
+        with _records_lock:
+            if "pid" in vars(self):  # another thread has asked at the same time
+                return self.pid
+            pid = self._record.pid()
+            if not pid:
+                return None
+            self._record.close()
+            self.pid = pid
+            return pid
 
     def _send_signal(self, sig: int) -> None:
         if self.returncode is not None:
             return
         if self.pid is None:
             # It has not been started yet. Either it sees this when it is, or it has a pid now.
-            self._record.cancel()
+            with _records_lock:
+                self._record.cancel()
             if self.pid is None:
                 self.returncode = -sig
                 return
@@ -261,7 +267,8 @@ class Popen(popen_forkserver.Popen):
 
 
 def _close(record: WorkerRecord, sentinel: int) -> None:
-    record.close()
+    with _records_lock:
+        record.close()
     os.close(sentinel)
 
 
@@ -290,8 +297,8 @@ def _end_all() -> None:
 
 def _forget_all() -> None:
     """In the child of a fork: the servers are its parent's, and so is whoever holds the lock."""
-    global _lock, _current, _alive
-    _lock = threading.RLock()
+    global _lock, _records_lock, _current, _alive
+    _lock, _records_lock = threading.RLock(), threading.RLock()
     if _current is not None:
         _current.forget()
     for server in _retired:
