@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 import metainformant.__main__
 from metainformant.cli.app import cli
-from metainformant.cli.calls import InFlight
+from metainformant.cli.calls import InFlight, NotStartedError
 from metainformant.cli.hints import is_bound_by_the_gil, use_processes
 from metainformant.cli.tally import rest
 from metainformant.core import parallel
@@ -376,3 +376,12 @@ class TestHints:
             calls(None)
         assert calls.cpu_seconds == pytest.approx(1600 * seconds)
         assert looked == looks
+
+
+def test_a_thread_between_two_refused_records_is_not_idle() -> None:
+    calls = InFlight(str, lambda: True)
+    assert not calls.is_idle()  # there may have been some before
+    with pytest.raises(NotStartedError):
+        calls(1)
+    assert not calls.is_idle()
+    assert calls.is_idle()

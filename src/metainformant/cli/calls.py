@@ -106,9 +106,20 @@ class InFlight:
         self._unmeasured: dict[int, int] = {}
         self._lock = threading.Lock()
         self.cpu_seconds = 0.0  # under the lock
+        self._refused = 0  # records that were not started; under the lock
+        self._refused_before: int | None = None  # when `is_idle` was asked; owned by who asks
 
     def __bool__(self) -> bool:
         return bool(self._threads)
+
+    def is_idle(self) -> bool:
+        """Return whether nothing is in flight, nor was refused since this was asked before.
+
+        Once the run is stopping, threads refuse what they have left. One that is between two
+        records has none in flight, and is not idle.
+        """
+        before, self._refused_before = self._refused_before, self._refused
+        return not self._threads and before == self._refused_before
 
     def __call__(self, item: Any) -> Any:
         me = threading.get_ident()
@@ -116,6 +127,8 @@ class InFlight:
         self._threads.add(me)
         try:
             if self._is_stopping():
+                with self._lock:
+                    self._refused += 1
                 raise NotStartedError
             unmeasured = self._unmeasured.get(me, 0)
             if unmeasured == 0:

@@ -103,7 +103,7 @@ class Session:
         # processes can't be seen from here.
         if self._records.count == self._tally.seen:
             return True
-        return self._in_flight is not None and not self._in_flight
+        return self._in_flight is not None and self._in_flight.is_idle()
 
     def _tick(self) -> None:
         try:
