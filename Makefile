@@ -47,7 +47,10 @@ layers: .venv/dev.stamp
 
 unit: .venv/dev.stamp
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	printf '%s\n' \
+	  'backends $(BIN)/coverage run -m pytest -p no:cacheprovider tests/backends' \
+	  'others $(BIN)/coverage run -m pytest --ignore tests/backends' \
+	  | sh tools/together.sh .cache/logs/unit
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
