@@ -114,7 +114,7 @@ def test_importing_brings_in_nothing_heavy() -> None:
 
 
 # Of the standard library: this and what it imports itself, which differs between versions.
-_FIRST_CALL = "import __future__, collections.abc, contextvars, heapq, math, queue, threading"
+_FIRST_CALL = "import __future__, collections.abc, contextvars, functools, heapq, math, queue"
 if sys.version_info >= (3, 15):  # where signals end blocked calls
     _FIRST_CALL += ", signal"
 # Of this package: each file takes about a sixth of a millisecond.
