@@ -40,7 +40,6 @@ NOT_IN_COMMAND = {
     "keep_locals": "failures are written as text",
     "max_abandoned": "the default suits a process that ends with its map",
     "retry_on": "a command line has no exception classes",
-    "checkpoint": "a resumed command would write its rows again, and not only those that are new",
     "on_complete": "a row is written for each record anyway",
     "initializer": "the module of the function can do that when it is imported",
     "initargs": "see initializer",

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import click
 
+from .dry_run import plan
+from .durability import Durability
 from .inputs import FORMATS, PATHS, resolve
 from .interrupt_handler import INTERRUPTED
 from .output import FORMATS as ROW_FORMATS
@@ -134,6 +136,28 @@ def cli() -> None:
     is_flag=True,
     help="Show where functions failed: in JSON Lines and the summary.",
 )
+@click.option(
+    "--checkpoint",
+    metavar="FILE",
+    help="Keep outcomes in FILE, so that the same command goes on after a kill.",
+)
+@click.option(
+    "--on-change",
+    type=click.Choice(["warn", "accept", "rerun"]),
+    default="warn",
+    show_default=True,
+    help="What to do about outcomes in the checkpoint that other code of the function has.",
+)
+@click.option(
+    "--keep-failures",
+    is_flag=True,
+    help="Take failures from the checkpoint too; by default they are tried again.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what is in the checkpoint and what would be run, and run nothing.",
+)
 @click.option("-o", "--output", default=STDOUT, metavar="FILE", help="Instead of stdout.")
 @click.option(
     "--output-format",
@@ -168,6 +192,10 @@ def map_command(
     unordered: bool,
     on_error: OnError,
     with_traceback: bool,
+    checkpoint: str | None,
+    on_change: Literal["warn", "accept", "rerun"],
+    keep_failures: bool,
+    dry_run: bool,
     output: str,
     output_format: str,
     progress: bool | None,
@@ -194,15 +222,17 @@ def map_command(
         "chunk_size": chunk_size,
         "ordered": not unordered,
     }
-    session = Session(
-        Arguments(
-            function,
-            resolve(inputs, format_, quoting=quoting),
-            rows_of(output_format_of(output, output_format), quoting=quoting),
-            output,
-            Settings(options, batch_size, buffer, on_error, with_traceback),
-            progress,
-            quiet,
-        )
+    if checkpoint is None and (dry_run or keep_failures):
+        option = "--dry-run" if dry_run else "--keep-failures"
+        raise click.UsageError(f"{option} needs --checkpoint FILE")
+    arguments = Arguments(
+        function,
+        resolve(inputs, format_, quoting=quoting),
+        rows_of(output_format_of(output, output_format), quoting=quoting),
+        output,
+        Settings(options, batch_size, buffer, on_error, with_traceback),
+        None if checkpoint is None else Durability(checkpoint, on_change, keep_failures),
+        progress,
+        quiet,
     )
-    context.exit(session())
+    context.exit(plan(arguments) if dry_run else Session(arguments)())

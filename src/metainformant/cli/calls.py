@@ -31,10 +31,15 @@ class ImportedFunction:
         self._spec = spec
         self._function: Function | None = None
 
-    def __call__(self, value: Any) -> Any:
+    @property
+    def __wrapped__(self) -> Function:
         if self._function is None:
             self._function = load_function(self._spec)
-        return self._function(value)
+        return self._function
+
+    def __call__(self, value: Any) -> Any:
+        function = self._function or self.__wrapped__
+        return function(value)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ImportedFunction, (self._spec,)
@@ -67,6 +72,10 @@ class PerRecord(NamedTuple):
 
     function: Function
 
+    @property
+    def __wrapped__(self) -> Function:  # whose name and code a checkpoint keeps
+        return self.function
+
     def __call__(self, record: Record) -> Any:
         return self.function(record.value)
 
@@ -75,6 +84,10 @@ class PerBatch(NamedTuple):
     """A call of the function with a list of the values of several records."""
 
     function: Function
+
+    @property
+    def __wrapped__(self) -> Function:  # whose name and code a checkpoint keeps
+        return self.function
 
     def __call__(self, batch: list[Record]) -> list[Any]:
         results = self.function([record.value for record in batch])
@@ -99,7 +112,7 @@ class InFlight:
     """
 
     def __init__(self, call: Callable[[Any], Any], is_stopping: Callable[[], bool]) -> None:
-        self._call = call
+        self._call = self.__wrapped__ = call
         self._is_stopping = is_stopping
         self._threads: set[int] = set()  # each operation on it is atomic
         # How many calls of each thread go unmeasured. Each has an entry of its own.

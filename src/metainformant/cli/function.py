@@ -17,6 +17,8 @@ import click
 from .function_check import refuse_unfit
 
 Function = Callable[[Any], Any]
+# In the name of a module that is read from a file, if another one has its name.
+UNTAKEN = "_metainformant_"
 
 
 def load_function(spec: str) -> Function:
@@ -55,7 +57,7 @@ def _load_file(place: str) -> ModuleType:
         raise click.UsageError(f"there is no file {place!r}; check the path before the colon")
     sys.path.insert(0, str(path.resolve().parent))
     # A file called json.py must not take the place of a module that others import.
-    name = path.stem if path.stem not in sys.modules else f"_metainformant_{path.stem}"
+    name = path.stem if path.stem not in sys.modules else f"{UNTAKEN}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise click.UsageError(f"{place!r} can't be imported; is it a Python file?")

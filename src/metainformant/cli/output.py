@@ -88,6 +88,16 @@ def refuse_overwriting(output: str, inputs: Iterable[Input]) -> None:
         )
 
 
+def refuse_overwriting_checkpoint(output: str, path: str) -> None:
+    """Refuse an output that is the checkpoint too.
+
+    Raises:
+        click.UsageError: if it is.
+    """
+    if not is_stdout(output) and os.path.realpath(output) == os.path.realpath(path):
+        raise click.UsageError(f"{output!r} is the checkpoint too; choose another file for one")
+
+
 def refuse_overwriting_code(output: str) -> None:
     """Refuse an output that is a file of Python code in use, such as that of the function.
 

@@ -11,6 +11,11 @@ from itertools import count
 
 import click
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 
 class OutputFile:
     """The output of one run: a context manager; write to `file`, and call `close` at the end.
@@ -19,12 +24,18 @@ class OutputFile:
     end: until then an earlier file of that name is untouched, whatever ends the run. Pipes and
     devices are written in place.
 
+    Args:
+        path: the file.
+        keeps_part: whether the rows of a run that is not whole are kept. Where they can be had
+            again, from a checkpoint, what a killed run has left is written anew.
+
     Raises:
         click.UsageError: if it can't be written.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, keeps_part: bool = True) -> None:
         self._path = path
+        self._keeps_part = keeps_part
         self._target = os.path.realpath(path)  # a link stays a link
         self._part: str | None = None
         try:
@@ -46,16 +57,21 @@ class OutputFile:
             raise PermissionError(errno.EACCES, "it is write-protected")
         for number in count(1):
             self._part = f"{self._target}.part" if number == 1 else f"{self._target}.{number}.part"
-            with suppress(FileExistsError):  # of an earlier run, or one that goes on
+            try:
                 file = FileIO(self._part, "x")
-                break
+            except FileExistsError:  # of an earlier run, or one that goes on
+                if self._keeps_part or (left := _left_behind(self._part)) is None:
+                    continue
+                file = left
+            _lock(file)
+            break
         if existing is not None:
             with suppress(OSError):
                 os.chmod(file.name, stat.S_IMODE(existing))
         return file
 
     def close(self, *, whole: bool) -> None:
-        """Give the file its name if it is `whole`; remove it if it is empty otherwise.
+        """Give the file its name if it is `whole`; else remove it if it is empty, or not kept.
 
         Raises:
             OSError: if the system could not write it all. It is not given its name then.
@@ -64,7 +80,7 @@ class OutputFile:
             if self._part is None:
                 return
             if not whole:
-                if os.fstat(self.file.fileno()).st_size == 0:
+                if not self._keeps_part or os.fstat(self.file.fileno()).st_size == 0:
                     os.unlink(self._part)
                 return
             os.fsync(self.file.fileno())
@@ -76,9 +92,32 @@ class OutputFile:
             return f"the rows so far are in {self._path!r}"
         state = "is as it was" if os.path.exists(self._target) else "was not written"
         if not os.path.exists(self._part):
-            return f"no rows; {self._path!r} {state}"
+            return f"{self._path!r} {state}"
         part = os.path.join(os.path.dirname(self._path), os.path.basename(self._part))
         return f"the rows so far are in {part!r}; {self._path!r} {state}"
+
+
+def _lock(file: FileIO) -> bool:
+    """Let others see that the file is being written; return whether they see no other writer."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # there is one, or the file system has no locks
+        return False
+    return True
+
+
+def _left_behind(path: str) -> FileIO | None:
+    """Return the emptied file of a run that was killed; None if it may still be written."""
+    with suppress(OSError):
+        file = FileIO(path, "r+")
+        # A run that has ended meanwhile has given its file another name.
+        if _lock(file) and os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+            file.truncate()
+            return file
+        file.close()
+    return None
 
 
 def _in_place(path: str) -> bool:

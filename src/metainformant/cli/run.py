@@ -132,7 +132,7 @@ class Run:
             buffer = max(1, (buffer or _BUFFER) // size)
         return parallel.outcomes(
             self._call,
-            records if size is None else _batches(records, size),
+            records if size is None else batches(records, size),
             buffer_size=buffer,
             cancel=interrupts.cancel,
             retry_on=lambda error: isinstance(error, Exception) and not interrupts.stopping,
@@ -141,6 +141,8 @@ class Run:
 
     def _take(self, outcome: parallel.Outcome[Any, Any]) -> bool:
         """Write and count one outcome; return whether it was a success."""
+        if outcome.recorded:
+            self._tally.recorded += 1 if self._settings.batch_size is None else len(outcome.item)
         if self._settings.batch_size is None:
             return self._one(outcome.index, outcome.item.name, outcome.value, outcome.error)
         first = outcome.index * self._settings.batch_size  # only the last batch is shorter
@@ -170,7 +172,8 @@ class Run:
         return False
 
 
-def _batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
+def batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:
+    """Divide records into lists of that size; those before broken input are not lost."""
     batch: list[Record] = []
     try:
         for record in records:

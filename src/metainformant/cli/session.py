@@ -8,13 +8,21 @@ from typing import Any, NamedTuple
 
 import click
 
+from metainformant.core import parallel
+
 from .calls import ImportedFunction, InFlight, PerBatch, PerRecord, prepare_worker
 from .child_programs import terminate_child_programs
+from .durability import Durability, changes_told
 from .function import load_function
 from .hints import is_bound_by_the_gil, use_processes
-from .inputs import Input
+from .inputs import PATHS, Input
 from .interrupt_handler import InterruptHandler
-from .output import is_stdout, refuse_overwriting, refuse_overwriting_code
+from .output import (
+    is_stdout,
+    refuse_overwriting,
+    refuse_overwriting_checkpoint,
+    refuse_overwriting_code,
+)
 from .output_file import OutputFile
 from .progress import display
 from .records import Records
@@ -34,8 +42,20 @@ class Arguments(NamedTuple):
     rows: Rows
     output: str
     settings: Settings
+    durability: Durability | None
     progress: bool | None
     quiet: bool
+
+    def checkpoint(self, function: Any) -> parallel.Checkpoint | None:
+        """Return where outcomes of this function are kept."""
+        if self.durability is None:
+            return None
+        return self.durability.checkpoint(
+            function,
+            self.function,
+            are_paths=all(entry.format == PATHS for entry in self.inputs),
+            in_batches=self.settings.batch_size is not None,
+        )
 
 
 class Session:
@@ -48,6 +68,9 @@ class Session:
     def __init__(self, arguments: Arguments) -> None:
         self._arguments = arguments
         refuse_overwriting(arguments.output, arguments.inputs)
+        durability = arguments.durability
+        if durability is not None:
+            refuse_overwriting_checkpoint(arguments.output, durability.path)
         to_stdout = is_stdout(arguments.output)
         if sys.stdout is None and to_stdout:
             raise click.UsageError("standard output is closed; use -o FILE")
@@ -56,7 +79,10 @@ class Session:
         stdin, stdout = take_stdin(), take_stdout()
         function = load_function(arguments.function)  # for processes, to see that it is there
         refuse_overwriting_code(arguments.output)
-        self._output_file = None if to_stdout else OutputFile(arguments.output)
+        arguments.settings.map_options["checkpoint"] = arguments.checkpoint(function)
+        self._output_file = None
+        if not to_stdout:
+            self._output_file = OutputFile(arguments.output, keeps_part=durability is None)
         self._records, self._tally = Records(arguments.inputs, stdin), Tally()
         self._display = display(self._tally, self._records, _print) if wants_display else None
         self._writer = RowWriter(
@@ -79,7 +105,8 @@ class Session:
     def __call__(self) -> int:
         """Run; return the exit status."""
         with self._output_file or nullcontext():
-            with self._interrupts, Ticker(self._tick), self._display or nullcontext():
+            display, changes = self._display or nullcontext(), changes_told(self._say)
+            with self._interrupts, Ticker(self._tick), display, changes:
                 status = self._run(self._interrupts)
             if self._output_file is not None:
                 status = self._close(self._output_file, status)
@@ -121,6 +148,8 @@ class Session:
             self._display.stop()
         if self._output_file:
             _print(self._output_file.whereabouts())
+        if self._arguments.durability is not None:
+            _print(self._arguments.durability.hint())
         self._end_child_programs()
 
     def _end_child_programs(self) -> None:
@@ -148,6 +177,8 @@ class Session:
             expected = records.expected()
             if said := rest(records.count, tally.seen, is_all_read=is_all_read, expected=expected):
                 _print(said)
+            if self._arguments.durability is not None and tally.seen:
+                _print(self._arguments.durability.hint())
         if failures := tally.failures.in_words():
             _print(failures)
         if self._in_flight is not None:

@@ -18,6 +18,7 @@ class Tally:
         self.timed_out = 0
         self.cancelled = 0
         self.not_started = 0
+        self.recorded = 0  # of all these, how many come from a checkpoint
         self.failures = FailureGroups()
         self._since = monotonic()
 
@@ -40,7 +41,7 @@ class Tally:
 
     @property
     def rate(self) -> float:
-        return self.done / max(self.seconds, 1e-6)
+        return (self.done - self.recorded) / max(self.seconds, 1e-6)
 
     def failure(self, error: BaseException, failure: Failure) -> None:
         """Count a record that has no result."""
@@ -63,10 +64,10 @@ class Tally:
         ):
             if count:
                 counts.append(f"{count} {word}")
-        total = self.seen
-        speed = f" ({rate(self.rate)})" if self.done else ""
+        known = f" ({self.recorded:,} from the checkpoint)" if self.recorded else ""
+        speed = f" ({rate(self.rate)})" if self.done > self.recorded else ""
         took = duration(self.seconds)
-        return f"{_records(total)}: {', '.join(counts)} in {took}{speed}"
+        return f"{_records(self.seen)}{known}: {', '.join(counts)} in {took}{speed}"
 
 
 def rest(read: int, seen: int, *, is_all_read: bool, expected: int | None) -> str:

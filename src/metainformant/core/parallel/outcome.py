@@ -24,6 +24,7 @@ class Outcome(NamedTuple, Generic[T, R]):
             None if it was not.
         seconds: how long that attempt took; if it was abandoned, how long it had taken by then.
         worker: name of the worker that ran it.
+        recorded: whether it comes from a checkpoint, and was not run this time.
 
     >>> Outcome(0, "ATG", 3, None).ok
     True
@@ -37,6 +38,7 @@ class Outcome(NamedTuple, Generic[T, R]):
     started: float | None = None
     seconds: float | None = None
     worker: str = ""
+    recorded: bool = False
 
     @property
     def ok(self) -> bool:

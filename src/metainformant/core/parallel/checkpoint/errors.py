@@ -30,7 +30,19 @@ class CheckpointError(ParallelError):
 
 @public
 class CheckpointWarning(UserWarning):
-    """A checkpoint was used in a way that its owner should know of."""
+    """A checkpoint has results that were recorded with other code of the function.
+
+    Attributes:
+        path: the file.
+        name: the name of the run, which is that of the function.
+        count: how many such results there are.
+    """
+
+    def __init__(self, message: str, path: str = "", name: str = "", count: int = 0) -> None:
+        super().__init__(message)
+        self.path = path
+        self.name = name
+        self.count = count
 
 
 @public

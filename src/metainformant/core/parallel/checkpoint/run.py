@@ -287,7 +287,8 @@ class DurableRun:
         )
         if action == "raise":
             raise CheckpointError(text, self.path)
-        warnings.warn(text, CheckpointWarning, stacklevel=_callers_level())
+        warning = CheckpointWarning(text, self.path, self.name, count)
+        warnings.warn(warning, stacklevel=_callers_level())
 
 
 def _callers_level() -> int:

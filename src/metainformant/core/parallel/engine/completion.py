@@ -66,13 +66,13 @@ class Completion:
             end = assignment.job.ended or self._clock()
             finished.times = assignment.sampled_times(len(finished.values), end)
         part = finished.since(start - chunk.start)
-        self._decide(chunk, start, part, assignment.job.worker, ready, may_retry=True)
+        self._decide(chunk, start, part, assignment.job.worker, ready)
 
     def replayed(
         self, chunk: Chunk, finished: Finished, worker: str, ready: list[OutcomeBatch]
     ) -> None:
         """Add to `ready` the outcomes that an earlier run had for a chunk; none is retried."""
-        self._decide(chunk, chunk.start, finished, worker, ready, may_retry=False)
+        self._decide(chunk, chunk.start, finished, worker, ready, is_recorded=True)
 
     def _decide(
         self,
@@ -82,7 +82,7 @@ class Completion:
         worker: str,
         ready: list[OutcomeBatch],
         *,
-        may_retry: bool,
+        is_recorded: bool = False,
     ) -> None:
         values, failed, times = finished.values, finished.failed, finished.times
         final: dict[int, BaseException] = {}
@@ -93,11 +93,15 @@ class Completion:
                 self._rule.saw(stop - begin, len(final))
                 part = values if stop - begin == len(values) else values[begin:stop]
                 spent = times[begin : stop + 1]
-                ready.append(OutcomeBatch(chunk, start + begin, part, final, worker, spent))
+                first = start + begin
+                batch = OutcomeBatch(
+                    chunk, first, part, final, worker, spent, is_recorded=is_recorded
+                )
+                ready.append(batch)
 
         for position, error in failed.items():
             index = start + position
-            if may_retry and self._is_retried(chunk, index, error):
+            if not is_recorded and self._is_retried(chunk, index, error):
                 add(position)
                 begin, final = position + 1, {}
             elif self._ends_the_map(chunk, index, error):

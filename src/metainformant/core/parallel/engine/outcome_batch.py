@@ -22,9 +22,19 @@ class OutcomeBatch:
         worker: name of the worker that ran the items.
         times: when each item was started, and when the last one ended, if the run keeps times.
         names_items: whether the failures are the engine's own, whose text names the item.
+        is_recorded: whether an earlier run had these outcomes, and a checkpoint has kept them.
     """
 
-    __slots__ = ("chunk", "failed", "names_items", "start", "times", "values", "worker")
+    __slots__ = (
+        "chunk",
+        "failed",
+        "is_recorded",
+        "names_items",
+        "start",
+        "times",
+        "values",
+        "worker",
+    )
 
     def __init__(
         self,
@@ -36,6 +46,7 @@ class OutcomeBatch:
         times: list[float] | None = None,
         *,
         names_items: bool = False,
+        is_recorded: bool = False,
     ) -> None:
         self.chunk = chunk
         self.start = start
@@ -44,23 +55,23 @@ class OutcomeBatch:
         self.worker = worker
         self.times = times or []
         self.names_items = names_items
+        self.is_recorded = is_recorded
 
     def outcomes(self, epoch: float = 0.0) -> Iterator[Outcome[Any, Any]]:
         """Yield one record per item; `epoch` is added to the times."""
         from ..outcome import Outcome  # needed only by those who ask for it
 
-        failed, times, worker = self.failed, self.times, self.worker
-        item, attempts = self.chunk.item, self.chunk.attempt
+        failed, times, item = self.failed, self.times, self.chunk.item
+        attempts, worker, recorded = self.chunk.attempt, self.worker, self.is_recorded
         started = seconds = None
         for position, value in enumerate(self.values):
             index = self.start + position
             if times:
                 started = times[position] + epoch
                 seconds = times[position + 1] - times[position]
-            if index in failed:
-                yield Outcome(index, item(index), None, value, attempts, started, seconds, worker)
-            else:
-                yield Outcome(index, item(index), value, None, attempts, started, seconds, worker)
+            result, error = (None, value) if index in failed else (value, None)
+            run = attempts, started, seconds, worker, recorded
+            yield Outcome(index, item(index), result, error, *run)
 
     def forget_items(self, count: int) -> None:
         """Drop the references to the `count` items. Only for input that nobody else has."""
