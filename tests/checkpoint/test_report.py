@@ -7,6 +7,8 @@ import json
 import os
 import pickle
 import threading
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +58,11 @@ def test_status_while_a_run_writes(tmp_path: Path) -> None:
     assert found.owner is not None
     assert found.owner.pid == os.getpid()
     assert found.runs[0].ok == 2
-    assert found.runs[0].interrupted == 1
+    assert (found.runs[0].writing, found.runs[0].interrupted) == (True, 0)
     run.close()
-    assert not Checkpoint(path).status().running
+    after = Checkpoint(path).status()
+    assert not after.running
+    assert (after.runs[0].writing, after.runs[0].interrupted) == (False, 0)
 
 
 def test_status_after_a_kill(tmp_path: Path) -> None:
@@ -68,6 +72,70 @@ def test_status_after_a_kill(tmp_path: Path) -> None:
     assert not found.running
     assert found.owner is not None
     assert found.runs[0].interrupted == 1
+    run = DurableRun(Checkpoint(path), double)
+    (resumed,) = Checkpoint(path).status().runs
+    assert (resumed.sessions, resumed.interrupted, resumed.writing) == (2, 1, True)
+    run.close()
+
+
+def test_status_counts_outcomes_of_earlier_code(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    run_map(Checkpoint(path), changed(2), range(4))
+    run_map(Checkpoint(path, on_change="accept"), changed(3), range(6))
+    (run,) = Checkpoint(path).status().runs
+    assert (sorted(run.codes.values()), run.earlier) == ([2, 4], 4)
+
+
+def test_a_run_that_is_not_there_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    run_map(Checkpoint(path, name="first", version="1"), double, [1])
+    wanted = r"has no run 'other' with version '2'; it has: first, version 1"
+    with pytest.raises(CheckpointError, match=wanted):
+        Checkpoint(path, name="other", version="2").status()
+    with pytest.raises(CheckpointError, match=r"has no run 'odd.udcff'"):
+        list(Checkpoint(path, name="odd\udcff").outcomes())
+    with pytest.raises(CheckpointError, match="has no run with version '2'"):
+        list(Checkpoint(path, version="2").failures())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files are text elsewhere")
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    path = Path(f"{tmp_path}/odd\udcff ?#%.db")
+    run_map(Checkpoint(path), double, [1])
+    assert Checkpoint(path).status().runs[0].ok == 1
+
+
+def test_a_plan_keeps_no_items(tmp_path: Path) -> None:
+    kept: list[weakref.ref[Large]] = []
+
+    def items() -> Iterator[Large]:
+        for number in range(10_000):
+            item = Large(number)
+            if number == 0:
+                kept.append(weakref.ref(item))
+            yield item
+        assert kept[0]() is None
+
+    checkpoint = Checkpoint(tmp_path / "run.db", key=lambda item: (item.number,))
+    run_map(checkpoint, number_of, [Large(0), Large(5000), Large(-1)])
+    plan = checkpoint.plan(number_of, items())
+    assert (plan.finished, plan.new, plan.gone) == (2, 9998, 1)
+
+
+def test_equal_items_of_two_slices_are_told_apart(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "run.db")
+    run_map(checkpoint, double, [7])
+    plan = checkpoint.plan(double, iter([7] * 5000))
+    assert (plan.finished, plan.new) == (1, 4999)
+
+
+class Large:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def number_of(item: Large) -> int:
+    return item.number
 
 
 def test_a_plan_says_what_would_run(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from .identity import run_name
 from .opening import Mode
 
 if TYPE_CHECKING:
-    from .report import Entry, Plan, Status
+    from .entries import Entry
+    from .report import Plan, Status
 
 OnChange = Literal["warn", "accept", "rerun", "raise"]
 _ON_CHANGE = ("warn", "accept", "rerun", "raise")
@@ -125,10 +126,14 @@ class Checkpoint:
         Args:
             allow_pickle: whether to load values that are stored as pickles. That may run code: only
                 for files that you trust. Otherwise their `value` is None and `pickled` True.
-        """
-        from .report import outcomes
 
-        return outcomes(self, allow_pickle=allow_pickle)
+        Raises:
+            CheckpointError: if the file can't be read, or has no run of this name and version.
+        """
+        from .entries import Entries
+
+        with Entries(self, allow_pickle=allow_pickle) as entries:
+            yield from entries
 
     def failures(self, *, allow_pickle: bool = False) -> Iterator[Entry]:
         """Yield the outcomes that are failures; see `outcomes`."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TextIO
 
 from .config import Checkpoint
-from .report import Entry, outcomes
+from .entries import Entries, Entry
 
 _COLUMNS = (
     "run",
@@ -35,8 +35,11 @@ def export(checkpoint: Checkpoint, path: str, *, allow_pickle: bool) -> int:
     folder, name = os.path.split(os.path.abspath(path))
     descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
     try:
-        with open(descriptor, "w", encoding="utf-8", newline="") as file:
-            count = write(file, outcomes(checkpoint, allow_pickle=allow_pickle))
+        with (
+            open(descriptor, "w", encoding="utf-8", newline="") as file,
+            Entries(checkpoint, allow_pickle=allow_pickle) as entries,
+        ):
+            count = write(file, entries)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:

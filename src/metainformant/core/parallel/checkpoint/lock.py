@@ -215,7 +215,10 @@ class WriterLock:
 def read_owner(database: str) -> tuple[Owner | None, bool]:
     """Return who writes a checkpoint, or was killed while it did, and whether it still does."""
     try:
-        descriptor = os.open(f"{database}.lock", os.O_RDWR | _CLOSE_ON_EXEC)
+        try:
+            descriptor = os.open(f"{database}.lock", os.O_RDWR | _CLOSE_ON_EXEC)
+        except PermissionError:  # who may only read can still ask
+            descriptor = os.open(f"{database}.lock", os.O_RDONLY | _CLOSE_ON_EXEC)
     except OSError:
         return None, False
     try:

@@ -75,7 +75,9 @@ def open_to_read(path: str) -> sqlite3.Connection:
     # A writer was killed in the middle of a commit. Whoever opens the file next has to take that
     # back, under SQLite's locks; who only reads must not.
     with translated(path):
-        connection = sqlite3.connect(f"file:{quote(path)}?mode=rw", uri=True, timeout=_BUSY)
+        connection = sqlite3.connect(
+            f"file:{quote(os.fsencode(path))}?mode=rw", uri=True, timeout=_BUSY
+        )
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         finally:
@@ -86,7 +88,7 @@ def open_to_read(path: str) -> sqlite3.Connection:
 def _connect_to_read(path: str) -> sqlite3.Connection:
     with translated(path):
         connection = sqlite3.connect(
-            f"file:{quote(path)}?mode=ro",
+            _address(path, "ro"),
             uri=True,
             timeout=_BUSY,
             isolation_level=None,
@@ -102,9 +104,21 @@ def _connect_to_read(path: str) -> sqlite3.Connection:
         raise
 
 
+def _address(path: str, mode: str) -> str:
+    return f"file:{quote(os.fsencode(path))}?mode={mode}"  # names may be no text
+
+
+def is_locked(error: CheckpointError) -> bool:
+    """Whether SQLite has waited for somebody else in vain."""
+    return _name_of(error.__cause__).startswith("SQLITE_BUSY")
+
+
 def _needs_recovery(error: CheckpointError) -> bool:
-    name = str(getattr(error.__cause__, "sqlite_errorname", ""))
-    return name in ("SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY")
+    return _name_of(error.__cause__) in ("SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY")
+
+
+def _name_of(error: BaseException | None) -> str:
+    return str(getattr(error, "sqlite_errorname", ""))
 
 
 @contextlib.contextmanager
@@ -201,7 +215,7 @@ _EXPLANATIONS = {
 
 
 def _explanation(error: sqlite3.Error, path: str) -> str:
-    name = str(getattr(error, "sqlite_errorname", ""))
+    name = _name_of(error)
     for known, text in _EXPLANATIONS.items():
         if name.startswith(known):
             return f"{path} {text} ({error} [{name}])"

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from .errors import CheckpointError
-from .opening import check_place, open_to_read, real_path, translated
+from .lock import read_owner
+from .opening import check_place, is_locked, open_to_read, real_path, translated
 from .pieces import Row, is_head_intact, is_intact
 
 _SELECT = f"SELECT {', '.join(Row._fields)} FROM piece WHERE id = ?"  # noqa: S608  # our own names
@@ -38,6 +39,9 @@ class RunRow(NamedTuple):
     name: str
     version: str | None
     created: float
+
+    def __str__(self) -> str:
+        return self.name if self.version is None else f"{self.name}, version {self.version}"
 
 
 class SessionRow(NamedTuple):
@@ -75,7 +79,17 @@ class Reader:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = real_path(path)
         check_place(self.path)
-        self._connection = open_to_read(self.path)
+        try:
+            self._connection = open_to_read(self.path)
+        except CheckpointError as error:
+            owner, running = read_owner(self.path)
+            if not is_locked(error) or not running:
+                raise
+            raise CheckpointError(
+                f"{self.path} is being written by {owner or 'another run'}, on a file system that "
+                "hosts share, where nobody can read it meanwhile. Wait until that run has ended",
+                self.path,
+            ) from error
 
     def __enter__(self) -> Reader:
         return self
@@ -89,16 +103,32 @@ class Reader:
     def read(self, number: int) -> Row:
         return read_piece(self._connection, number, self.path)
 
-    def runs(self, name: str | None = None, version: str | None = None) -> list[RunRow]:
-        """The runs of that name and version, or of all."""
+    def runs(self) -> list[RunRow]:
         with translated(self.path):
             rows = self._connection.execute(
-                "SELECT id, name, version, created FROM run "
-                "WHERE (:name IS NULL OR name = :name) "
-                "AND (:version IS NULL OR version = :version) ORDER BY id",
-                {"name": name, "version": version},
+                "SELECT id, name, version, created FROM run ORDER BY id"
             )
             return [RunRow(*row) for row in rows]
+
+    def choose(self, name: str | None = None, version: str | None = None) -> list[RunRow]:
+        """Return the runs of that name and version, or all if neither is given.
+
+        Raises:
+            CheckpointError: if either is given and there is no such run.
+        """
+        known = self.runs()
+        chosen = [
+            run
+            for run in known
+            if (name is None or run.name == name) and (version is None or run.version == version)
+        ]
+        if not chosen and (name is not None or version is not None):
+            wanted = "run" if name is None else f"run {name!r}"
+            if version is not None:
+                wanted += f" with version {version!r}"
+            names = ", ".join(map(str, known)) or "none"
+            raise CheckpointError(f"{self.path} has no {wanted}; it has: {names}", self.path)
+        return chosen
 
     def sessions(self, run: int) -> list[SessionRow]:
         with translated(self.path):

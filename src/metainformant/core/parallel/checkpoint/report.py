@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, NamedTuple
 
 from . import codec
 from .config import Checkpoint
-from .failures import Failure, decode_failures
 from .fingerprint import fingerprint
 from .finished import Finished
 from .identity import run_name
 from .in_flight import MAX_KILLS
-from .keys import Key, marks
+from .keys import Key, Mark, marks
 from .lock import Owner, read_owner
 from .occurrences import all_keys
 from .opening import real_path
-from .pieces import Row
-from .reading import Head, Reader, RunRow
+from .reading import Reader, RunRow
+
+# Items of a plan that are in memory at once.
+_SLICE = 4096
 
 
 class RunStatus(NamedTuple):
@@ -34,6 +36,8 @@ class RunStatus(NamedTuple):
         codes: how many outcomes there are by fingerprint of the code.
         sessions: how many processes have worked on it.
         interrupted: how many of these did not end in order.
+        earlier: how many outcomes were recorded with other code than that of the last session.
+        writing: whether a process works on it now.
     """
 
     name: str
@@ -44,6 +48,8 @@ class RunStatus(NamedTuple):
     codes: dict[str, int]
     sessions: int
     interrupted: int
+    earlier: int
+    writing: bool
 
 
 class Status(NamedTuple):
@@ -84,71 +90,70 @@ class Plan(NamedTuple):
     gone: int
 
 
-class Entry(NamedTuple):
-    """One recorded outcome.
-
-    Attributes:
-        run: the name of the run.
-        version: its version.
-        item: the item as text, shortened.
-        value: what the function returned; None if it failed, or is not loaded.
-        pickled: whether there is a value that is not loaded, since it is a pickle.
-        failure: the failure, as text; None if it succeeded.
-        attempts: how many attempts there were.
-        started: when the last one was started, in seconds since the epoch; None if not kept.
-        seconds: how long it took; None if not kept.
-        worker: name of the worker that ran it.
-        recorded: when it was recorded, in seconds since the epoch.
-    """
-
-    run: str
-    version: str | None
-    item: str
-    value: Any
-    pickled: bool
-    failure: Failure | None
-    attempts: int
-    started: float | None
-    seconds: float | None
-    worker: str
-    recorded: float
-
-
 def status(checkpoint: Checkpoint) -> Status:
     path = real_path(checkpoint.path)
-    with Reader(path) as reader:
-        runs = [
-            _run_status(reader, run) for run in reader.runs(checkpoint.name, checkpoint.version)
-        ]
     owner, running = read_owner(path)
+    with Reader(path) as reader:
+        chosen = reader.choose(checkpoint.name, checkpoint.version)
+        runs = [_run_status(reader, run, owner if running else None) for run in chosen]
     size = sum(os.stat(each).st_size for each in (path, f"{path}-wal") if os.path.exists(each))
     return Status(path, size, runs, owner, running)
 
 
-def _run_status(reader: Reader, run: RunRow) -> RunStatus:
-    last = _last_outcomes(reader, run.id)
-    heads = {head.id: head for head in reader.heads(run.id)}
-    failed = sum(len(codec.positions(heads[piece].failed_at) & at) for piece, at in last.items())
+def _run_status(reader: Reader, run: RunRow, writer: Owner | None) -> RunStatus:
+    last: dict[Key, int] = {}
+    failed: set[Key] = set()
+    origins: dict[int, tuple[str, str]] = {}  # of each piece: the code, and the version of Python
+    for head in reader.heads(run.id):
+        origins[head.id] = (head.fingerprint, head.python)
+        keys = codec.decode_keys(head.keys)
+        last.update(dict.fromkeys(keys, head.id))
+        failed.difference_update(keys)
+        failed.update(keys[at] for at in codec.positions(head.failed_at))
+    recorded = Counter(last.values())
     codes: Counter[str] = Counter()
-    for piece, at in last.items():
-        codes[heads[piece].fingerprint] += len(at)
+    for piece, count in recorded.items():
+        codes[origins[piece][0]] += count
     sessions = reader.sessions(run.id)
-    killed = sum(kills >= MAX_KILLS for kills in reader.suspects(run.id).values())
-    ok = sum(map(len, last.values())) - failed
-    interrupted = sum(session.ended is None for session in sessions)
+    earlier = 0
+    if sessions:
+        code, python = sessions[-1].fingerprint, sessions[-1].python
+        earlier = sum(
+            count
+            for piece, count in recorded.items()
+            if origins[piece][1] == python and origins[piece][0] != code
+        )
+    # The writer's session is the last one of the file that has not ended.
+    unended = [session for session in sessions if session.ended is None]
+    writing = writer is not None and any(
+        (session.host, session.pid) == writer[:2] and session.started >= writer.started
+        for session in unended[-1:]
+    )
+    kills = reader.suspects(run.id)
+    given_up = {codec.key_of(text) for text, count in kills.items() if count >= MAX_KILLS}
     return RunStatus(
-        run.name, run.version, ok, failed, killed, dict(codes), len(sessions), interrupted
+        run.name,
+        run.version,
+        len(last) - len(failed),
+        len(failed),
+        len([key for key in given_up if key not in last or key in failed]),
+        dict(codes),
+        len(sessions),
+        len(unended) - writing,
+        earlier,
+        writing,
     )
 
 
 def plan(checkpoint: Checkpoint, func: Callable[..., Any], items: Iterable[Any]) -> Plan:
-    keys, _ = all_keys(marks(list(items), checkpoint.key))
+    keys, _ = all_keys(_marks(items, checkpoint.key))
     path = real_path(checkpoint.path)
     if not os.path.exists(path):
         return Plan(0, 0, 0, len(keys), 0, 0)
     with Reader(path) as reader:
         name = run_name(func) if checkpoint.name is None else checkpoint.name
-        runs = [run for run in reader.runs(name) if run.version == checkpoint.version]
+        wanted_run = name, checkpoint.version
+        runs = [run for run in reader.runs() if (run.name, run.version) == wanted_run]
         if not runs:
             return Plan(0, 0, 0, len(keys), 0, 0)
         finished = Finished(
@@ -169,49 +174,10 @@ def plan(checkpoint: Checkpoint, func: Callable[..., Any], items: Iterable[Any])
     return Plan(done, retried, len(killed), new, finished.earlier, gone)
 
 
-def outcomes(checkpoint: Checkpoint, *, allow_pickle: bool) -> Iterator[Entry]:
-    with Reader(checkpoint.path) as reader:
-        for run in reader.runs(checkpoint.name, checkpoint.version):
-            for piece, positions in sorted(_last_outcomes(reader, run.id).items()):
-                yield from _entries(run, reader.read(piece), positions, allow_pickle)
-
-
-def _last_outcomes(reader: Reader, run: int) -> dict[int, set[int]]:
-    """The positions in each piece that no later piece has an outcome for."""
-    last: dict[Key, int] = {}
-    heads: list[Head] = []
-    for head in reader.heads(run):
-        heads.append(head)
-        last.update(dict.fromkeys(codec.decode_keys(head.keys), head.id))
-    places = {
-        head.id: {at for at, key in enumerate(codec.decode_keys(head.keys)) if last[key] == head.id}
-        for head in heads
-    }
-    return {piece: at for piece, at in places.items() if at}
-
-
-def _entries(run: RunRow, row: Row, positions: set[int], allow_pickle: bool) -> Iterator[Entry]:
-    load = codec.unpickle if allow_pickle else codec.leave_pickled
-    values = codec.decode_results(row.results, load)
-    failures = decode_failures(row.failures)
-    times = codec.decode_times(row.times)
-    items = codec.decode_items(row.items, row.keys)
-    for at in sorted(positions):
-        failure = failures.get(at)
-        pickled = values[at] is codec.MISSING
-        started = seconds = None
-        if times:
-            started, seconds = times[at], times[at + 1] - times[at]
-        yield Entry(
-            run.name,
-            run.version,
-            items[at],
-            None if pickled or failure else values[at],
-            pickled,
-            failure,
-            row.attempts,
-            started,
-            seconds,
-            row.worker,
-            row.recorded,
-        )
+def _marks(items: Iterable[Any], key: Callable[[Any], Any] | None) -> list[Mark]:
+    """Return the marks of all items, of which no more than a slice is in memory."""
+    found: list[Mark] = []
+    rest = iter(items)
+    while part := list(islice(rest, _SLICE)):
+        found += marks(part, key)
+    return found

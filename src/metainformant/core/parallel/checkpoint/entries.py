@@ -1,0 +1,144 @@
+"""The last recorded outcome of every item, read from a checkpoint piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from . import codec
+from .config import Checkpoint
+from .errors import CheckpointError
+from .failures import Failure, decode_failures
+from .keys import Key
+from .pieces import Row
+from .reading import Reader, RunRow
+
+
+class Entry(NamedTuple):
+    """One recorded outcome.
+
+    Attributes:
+        run: the name of the run.
+        version: its version.
+        item: the item as text, shortened.
+        value: what the function returned; None if it failed, or is not loaded.
+        pickled: whether there is a value that is not loaded, since it is a pickle.
+        failure: the failure, as text; None if it succeeded.
+        attempts: how many attempts there were.
+        started: when the last one was started, in seconds since the epoch; None if not kept.
+        seconds: how long it took; None if not kept.
+        worker: name of the worker that ran it.
+        recorded: when it was recorded, in seconds since the epoch.
+    """
+
+    run: str
+    version: str | None
+    item: str
+    value: Any
+    pickled: bool
+    failure: Failure | None
+    attempts: int
+    started: float | None
+    seconds: float | None
+    worker: str
+    recorded: float
+
+
+class Entries:
+    """The outcomes of a checkpoint as they were at construction; iterate as often as you like.
+
+    The keys are in memory, and one piece. The file is locked only while a piece is read, so that
+    whoever takes the entries slowly holds up no run.
+
+    Args:
+        checkpoint: the file; its name and version choose the runs.
+        allow_pickle: whether to load pickles, which may run code.
+
+    Raises:
+        CheckpointError: if it can't be read, or has no such run.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, allow_pickle: bool) -> None:
+        self._allow_pickle = allow_pickle
+        self._reader = Reader(checkpoint.path)
+        try:
+            runs = self._reader.choose(checkpoint.name, checkpoint.version)
+            self._last = [(run, _last_pieces(self._reader, run.id)) for run in runs]
+        except BaseException:
+            self._reader.close()
+            raise
+
+    def __enter__(self) -> Entries:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._reader.close()
+
+    def __iter__(self) -> Iterator[Entry]:
+        for run, last in self._last:
+            for piece in sorted(set(last.values())):
+                row = self._reader.read(piece)
+                keys = codec.decode_keys(row.keys)
+                positions = [at for at, key in enumerate(keys) if last[key] == piece]
+                yield from _entries(run, row, positions, self._load, self._reader.path)
+
+    def _load(self, position: int, data: bytes) -> Any:
+        if not self._allow_pickle:
+            return codec.MISSING
+        try:
+            return codec.unpickle(position, data)
+        except Exception as error:
+            return _Unloadable(error)
+
+
+class _Unloadable(NamedTuple):
+    """Stands for a value whose pickle can't be loaded."""
+
+    error: Exception
+
+
+def _last_pieces(reader: Reader, run: int) -> dict[Key, int]:
+    """Return the piece that has the last outcome of each key."""
+    last: dict[Key, int] = {}
+    for head in reader.heads(run):
+        last.update(dict.fromkeys(codec.decode_keys(head.keys), head.id))
+    return last
+
+
+def _entries(
+    run: RunRow,
+    row: Row,
+    positions: list[int],
+    load: Callable[[int, bytes], Any],
+    path: str,
+) -> Iterator[Entry]:
+    values = codec.decode_results(row.results, load)
+    failures = decode_failures(row.failures)
+    times = codec.decode_times(row.times)
+    items = codec.decode_items(row.items, row.keys)
+    for at in positions:
+        failure = failures.get(at)
+        value = values[at]
+        if isinstance(value, _Unloadable):
+            raise CheckpointError(
+                f"the value of item {items[at]!r} of {run.name} can't be loaded: "
+                f"{type(value.error).__name__}: {value.error}. Make its module importable, or "
+                "load no pickles",
+                path,
+            ) from value.error
+        started = seconds = None
+        if times:
+            started, seconds = times[at], times[at + 1] - times[at]
+        yield Entry(
+            run.name,
+            run.version,
+            items[at],
+            None if value is codec.MISSING else value,
+            value is codec.MISSING,
+            failure,
+            row.attempts,
+            started,
+            seconds,
+            row.worker,
+            row.recorded,
+        )
