@@ -5,7 +5,8 @@ stored as parts: each value by itself, so that one that can't be read costs only
 
     keys      16-byte digests, one behind the other; or a JSON array of keys that are their own
               marks, of ["hex digest"], and of [mark, occurrence]
-    results   a JSON array; or parts, each behind a letter: j for JSON, b for bytes, p for pickle
+    results   a JSON array; or parts, each behind a letter: j for JSON, which may have
+              NaN and Infinity here, as Python reads it; b for bytes, p for pickle
     times     float64, little-endian: when each item was started, and when the last one ended
     checksum  two blake2b of 8 bytes: of what a resume reads, and of the rest
 """
@@ -24,6 +25,7 @@ from typing import Any
 from .keys import DIGEST_SIZE, Key, Mark
 
 to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False).encode
+_to_loose_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _SCALARS = {int, str, bool, float, type(None)}
 # Deeper values are pickled.
 _MAX_DEPTH = 8
@@ -175,7 +177,7 @@ def _part(value: Any) -> bytes:
         return b"b" + value
     if is_json(value):
         try:
-            return b"j" + to_json(value).encode()
+            return b"j" + _to_loose_json(value).encode()
         except ValueError:
             pass
     return b"p" + pickle.dumps(value, protocol=5)
