@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import pickle
 import threading
@@ -20,10 +18,6 @@ from metainformant.core.parallel.checkpoint.run import DurableRun
 
 from .tasks import double, fail_at_odd, run_map
 from .test_run import changed, killed_run
-
-
-def as_tuple(item: int) -> tuple[int, ...]:
-    return (item,)
 
 
 def test_status_counts_the_last_outcomes(tmp_path: Path) -> None:
@@ -242,42 +236,6 @@ def test_pickles_are_loaded_only_when_that_is_allowed(tmp_path: Path) -> None:
     values = [entry.value for entry in Checkpoint(path).outcomes(allow_pickle=True)]
     assert values[1] == (1,)
     assert fired.exists()
-
-
-def test_export_as_json_lines(tmp_path: Path) -> None:
-    path = tmp_path / "run.db"
-    run_map(Checkpoint(path), fail_at_odd, [2, 3])
-    run_map(Checkpoint(path), as_tuple, ["é"])
-    assert Checkpoint(path).export(tmp_path / "out.jsonl") == 3
-    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
-    assert [row["item"] for row in rows] == ["2", "3", "é"]
-    assert [row["value"] for row in rows] == [4, None, "<pickled>"]
-    assert [row["error"] for row in rows] == [None, "builtins.ValueError", None]
-    assert rows[1]["message"] == "3 is odd"
-    Checkpoint(path).export(tmp_path / "out.jsonl", allow_pickle=True)
-    assert json.loads((tmp_path / "out.jsonl").read_text().splitlines()[2])["value"] == ["é"]
-    assert sorted(os.listdir(tmp_path)) == ["out.jsonl", "run.db"]
-
-
-def test_export_as_csv(tmp_path: Path) -> None:
-    path = tmp_path / "run.db"
-    run_map(Checkpoint(path), changed(2), [2, "a\n", b"\xff", [1]])
-    assert Checkpoint(path).export(tmp_path / "out.csv") == 4
-    with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["value"] for row in rows] == ["4", "a\na\n", '"ffff"', "[1, 1]"]
-
-
-def test_an_export_is_complete_or_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "run.db"
-    run_map(Checkpoint(path), double, [1])
-    with pytest.raises(ValueError, match=r"must end in .jsonl or .csv"):
-        Checkpoint(path).export(tmp_path / "out.txt")
-    with pytest.raises(CheckpointError, match="there is no checkpoint"):
-        Checkpoint(tmp_path / "missing.db").export(tmp_path / "out.csv")
-    assert os.listdir(tmp_path) == ["run.db"]
 
 
 def test_errors_survive_pickling(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from ..public import public
 from .identity import run_name
@@ -13,6 +13,7 @@ from .opening import Mode
 
 if TYPE_CHECKING:
     from .entries import Entry
+    from .export import Format
     from .report import Plan, Status
 
 OnChange = Literal["warn", "accept", "rerun", "raise"]
@@ -137,19 +138,42 @@ class Checkpoint:
 
     def failures(self, *, allow_pickle: bool = False) -> Iterator[Entry]:
         """Yield the outcomes that are failures; see `outcomes`."""
-        return (entry for entry in self.outcomes(allow_pickle=allow_pickle) if entry.failure)
+        from .entries import Entries
 
-    def export(self, path: str | os.PathLike[str], *, allow_pickle: bool = False) -> int:
-        """Write all outcomes to a file, as JSON Lines or CSV by the end of its name.
+        with Entries(self, allow_pickle=allow_pickle, failures=True) as entries:
+            yield from entries
 
-        Returns how many there were. The file appears when it is complete.
+    def export(
+        self,
+        target: str | os.PathLike[str] | TextIO,
+        *,
+        format: Format | None = None,  # noqa: A002  # the word that other libraries have
+        failures: bool = False,
+        allow_pickle: bool = False,
+    ) -> int:
+        """Write all outcomes for other programs; return how many there were.
+
+        In memory are the keys of all items, one piece, and a row group of Parquet. In JSON Lines,
+        NaN and infinities are null. Parquet has a column of a real type if all values are booleans,
+        integers, floats, strings or bytes, else JSON; it needs pyarrow.
+
+        Args:
+            target: a path, whose file appears when it is complete; or a file that is open for
+                writing text.
+            format: "jsonl", "csv" or "parquet"; None to go by the end of the path's name.
+            failures: whether to write only the failures, with their tracebacks.
+            allow_pickle: see `outcomes`. Values that are not loaded are "<pickled>".
 
         Raises:
-            ValueError: if the name ends in neither .jsonl nor .csv.
+            ValueError: if the format can't be told from the name, or is none of these; if the
+                target is the checkpoint itself.
+            CheckpointError: if the checkpoint can't be read.
+            ModuleNotFoundError: if pyarrow is needed and not installed.
+            OSError: if the target can't be written.
         """
         from .export import export
 
-        return export(self, os.fspath(path), allow_pickle=allow_pickle)
+        return export(self, target, format, failures=failures, allow_pickle=allow_pickle)
 
     def reset_kills(self) -> None:
         """Forget which items were in flight when runs were killed, so that they are run again."""

@@ -53,13 +53,17 @@ class Entries:
     Args:
         checkpoint: the file; its name and version choose the runs.
         allow_pickle: whether to load pickles, which may run code.
+        failures: whether to have only those that failed.
 
     Raises:
         CheckpointError: if it can't be read, or has no such run.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, allow_pickle: bool) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, *, allow_pickle: bool, failures: bool = False
+    ) -> None:
         self._allow_pickle = allow_pickle
+        self._failures = failures
         self._reader = Reader(checkpoint.path)
         try:
             runs = self._reader.choose(checkpoint.name, checkpoint.version)
@@ -78,8 +82,13 @@ class Entries:
         for run, last in self._last:
             for piece in sorted(set(last.values())):
                 row = self._reader.read(piece)
+                if self._failures and not row.failed:
+                    continue
                 keys = codec.decode_keys(row.keys)
                 positions = [at for at, key in enumerate(keys) if last[key] == piece]
+                if self._failures:
+                    failed = codec.positions(row.failed_at)
+                    positions = [at for at in positions if at in failed]
                 yield from _entries(run, row, positions, self._load, self._reader.path)
 
     def _load(self, position: int, data: bytes) -> Any:

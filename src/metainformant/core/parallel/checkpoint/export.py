@@ -1,106 +1,141 @@
-"""Outcomes as JSON Lines or CSV, for other programs."""
+"""Outcomes for other programs, as JSON Lines, CSV or Parquet."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import json
+import io
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TextIO
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, BinaryIO, Literal, TextIO, get_args
 
 from .config import Checkpoint
 from .entries import Entries, Entry
+from .plain import encodable, plain, to_json
+from .rows import COLUMNS, COLUMNS_OF_FAILURES, rows
+from .whole_file import whole_file
 
-_COLUMNS = (
-    "run",
-    "version",
-    "item",
-    "value",
-    "error",
-    "message",
-    "attempts",
-    "started",
-    "seconds",
-    "worker",
-    "recorded",
-)
+Format = Literal["jsonl", "csv", "parquet"]
+
+_ENDINGS: dict[str, Format] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".parquet": "parquet",
+}
 
 
-def export(checkpoint: Checkpoint, path: str, *, allow_pickle: bool) -> int:
-    """Write all outcomes to `path`, and return how many there were."""
-    write = _writer(path)
-    # Beside its place, so that renaming it is one step: what is there is always complete.
-    folder, name = os.path.split(os.path.abspath(path))
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-    try:
-        with (
-            open(descriptor, "w", encoding="utf-8", newline="") as file,
-            Entries(checkpoint, allow_pickle=allow_pickle) as entries,
-        ):
-            count = write(file, entries)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    return count
+def export(
+    checkpoint: Checkpoint,
+    target: str | os.PathLike[str] | TextIO,
+    chosen: Format | None,
+    *,
+    failures: bool,
+    allow_pickle: bool,
+) -> int:
+    """Write all outcomes, or only the failures, and return how many there were."""
+    columns = COLUMNS_OF_FAILURES if failures else COLUMNS
+    if not isinstance(target, (str, os.PathLike)):
+        write_text = _text_format(_format_of_file(target, chosen))
+        with Entries(checkpoint, allow_pickle=allow_pickle, failures=failures) as entries:
+            return write_text(target, entries, columns)
+    path = os.fspath(target)
+    write = _binary_format(_format_of_path(path, chosen))
+    _refuse_overwriting(checkpoint.path, path)
+    with (
+        Entries(checkpoint, allow_pickle=allow_pickle, failures=failures) as entries,
+        whole_file(path) as file,
+    ):
+        return write(file, entries, columns)
 
 
-def _writer(path: str) -> Callable[[TextIO, Iterable[Entry]], int]:
+def _format_of_path(path: str, chosen: Format | None) -> Format:
+    if chosen is not None:
+        return _known(chosen)
     ending = os.path.splitext(path)[1].lower()
-    if ending in (".jsonl", ".ndjson"):
-        return _json_lines
-    if ending == ".csv":
-        return _csv
-    raise ValueError(f"export: path={path!r} must end in .jsonl or .csv")
+    if ending not in _ENDINGS:
+        raise ValueError(
+            f"export: target={path!r} must end in .jsonl, .csv or .parquet; or pass format="
+        )
+    return _ENDINGS[ending]
 
 
-def _rows(entries: Iterable[Entry]) -> Iterator[dict[str, Any]]:
-    for entry in entries:
-        row = {name: getattr(entry, name) for name in _COLUMNS if name in Entry._fields}
-        failure = entry.failure
-        row["error"] = failure.kind if failure else None
-        row["message"] = failure.message if failure else None
-        if entry.pickled:
-            row["value"] = "<pickled>"
-        yield {name: row[name] for name in _COLUMNS}
+def _format_of_file(file: TextIO, chosen: Format | None) -> Format:
+    try:
+        file.write("")
+    except (AttributeError, TypeError):
+        raise TypeError(
+            f"export: target={file!r} must be a path, or a file that is open for writing text"
+        ) from None
+    if chosen is None:
+        raise ValueError("export: format=None must be 'jsonl' or 'csv' when target is an open file")
+    if _known(chosen) == "parquet":
+        raise ValueError("export: format='parquet' is no text; pass a path as target")
+    return chosen
 
 
-def _json_lines(file: TextIO, entries: Iterable[Entry]) -> int:
+def _known(chosen: Format) -> Format:
+    if chosen not in get_args(Format):
+        raise ValueError(f"export: format={chosen!r} must be 'jsonl', 'csv' or 'parquet'")
+    return chosen
+
+
+def _refuse_overwriting(checkpoint: str, path: str) -> None:
+    for own in (checkpoint, f"{checkpoint}-wal", f"{checkpoint}.lock"):
+        with contextlib.suppress(OSError):
+            if os.path.samefile(own, path):
+                raise ValueError(
+                    f"export: target={path!r} is the checkpoint, or belongs to it; choose another"
+                )
+
+
+_TextFormat = Callable[[TextIO, Iterable[Entry], Sequence[str]], int]
+_BinaryFormat = Callable[[BinaryIO, Entries, Sequence[str]], int]
+
+
+def _text_format(name: Format) -> _TextFormat:
+    return _csv if name == "csv" else _json_lines
+
+
+def _binary_format(name: Format) -> _BinaryFormat:
+    if name == "parquet":
+        from . import parquet
+
+        parquet.require()
+        return parquet.write
+    write_text = _text_format(name)
+
+    def write(file: BinaryIO, entries: Entries, columns: Sequence[str]) -> int:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        count = write_text(text, entries, columns)
+        text.detach()  # which flushes it
+        return count
+
+    return write
+
+
+def _json_lines(file: TextIO, entries: Iterable[Entry], columns: Sequence[str]) -> int:
     count = 0
-    for row in _rows(entries):
-        file.write(json.dumps(row, default=_text, ensure_ascii=False) + "\n")
+    for row in rows(entries, columns):
+        file.write(to_json(row) + "\n")
         count += 1
     return count
 
 
-def _csv(file: TextIO, entries: Iterable[Entry]) -> int:
+def _csv(file: TextIO, entries: Iterable[Entry], columns: Sequence[str]) -> int:
     count = 0
-    table = csv.writer(file)
-    table.writerow(_COLUMNS)
-    for row in _rows(entries):
-        value = row["value"]
-        if value is not None and not isinstance(value, (str, int, float)):
-            row["value"] = json.dumps(value, default=_text, ensure_ascii=False)
-        table.writerow(row.values())
+    table = csv.writer(file)  # with \r\n, else a \r within a cell would not be quoted
+    table.writerow(columns)
+    for row in rows(entries, columns):
+        table.writerow([_cell(each) for each in row.values()])
         count += 1
     return count
 
 
-def _text(value: Any) -> Any:
-    """What JSON has no form for: bytes as text if they are, everything else as its repr."""
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return value.hex()
-    return repr(value)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _cell(value: Any) -> str:
+    value = plain(value)
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return encodable(value)
+    return str(value) if isinstance(value, (bool, float)) else to_json(value)
