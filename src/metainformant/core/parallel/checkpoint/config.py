@@ -175,6 +175,25 @@ class Checkpoint:
 
         return export(self, target, format, failures=failures, allow_pickle=allow_pickle)
 
+    def merge(self, *sources: str | os.PathLike[str]) -> int:
+        """Make this checkpoint of several others, those of an array job, say.
+
+        It holds all their runs; those of one name and version become one. Of several outcomes of
+        one item, the one that was recorded last counts. The sources are only read, and may be
+        written meanwhile: what is in them at the start is merged. The file appears when it is
+        complete.
+
+        Returns how many outcomes were copied.
+
+        Raises:
+            ValueError: if there is no source, if one is given twice, or is this checkpoint itself.
+            CheckpointError: if there is a file already; if a source can't be read, is damaged, or
+                is no checkpoint; or if the file can't be written.
+        """
+        from .merging import merge
+
+        return merge(self, sources)
+
     def reset_kills(self) -> None:
         """Forget which items were in flight when runs were killed, so that they are run again."""
         from .store import Store

@@ -47,7 +47,7 @@ def open_to_write(path: str, mode: Mode) -> sqlite3.Connection:
                 connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             is_new = _check_owner(connection, path)
             if is_new:
-                connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+                set_page_size(connection)
             _set_journal(connection, path, mode)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA mmap_size = 0")
@@ -181,14 +181,28 @@ def _set_journal(connection: sqlite3.Connection, path: str, mode: Mode) -> None:
         )
 
 
+def set_page_size(connection: sqlite3.Connection) -> None:
+    """Choose the size of pages of a database that is empty."""
+    connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    for statement in schema.TABLES.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+
+
+def mark_as_checkpoint(connection: sqlite3.Connection) -> None:
+    """Mark the file as ours, and with the version of its format."""
+    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+
+
 def _create(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in schema.TABLES.split(";"):
-            if statement.strip():
-                connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+        create_tables(connection)
+        mark_as_checkpoint(connection)
         connection.execute("COMMIT")
     except BaseException:
         with contextlib.suppress(sqlite3.Error):

@@ -43,8 +43,8 @@ def plain(value: Any) -> Any:
     try:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        if callable(getattr(value, "tolist", None)):  # arrays, and their scalars
-            return value.tolist()
+        if callable(tolist := getattr(value, "tolist", None)):  # arrays, and their scalars
+            return tolist()
     except Exception:
         pass
     return _shown(value)

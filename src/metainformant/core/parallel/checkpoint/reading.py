@@ -103,6 +103,13 @@ class Reader:
     def read(self, number: int) -> Row:
         return read_piece(self._connection, number, self.path)
 
+    def pieces(self) -> Iterator[tuple[int, int, float]]:
+        """Yield id, session and time of recording of every piece of all runs, in their order."""
+        with translated(self.path):
+            yield from self._connection.execute(
+                "SELECT id, session, recorded FROM piece ORDER BY id"
+            )
+
     def runs(self) -> list[RunRow]:
         with translated(self.path):
             rows = self._connection.execute(
