@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import dataclasses
 import enum
+import importlib.util
 import io
 import json
 import math
 import os
+import sqlite3
 import stat
 import sys
 import types
@@ -23,7 +25,7 @@ from hypothesis import given
 
 from metainformant.core.parallel.checkpoint import parquet
 from metainformant.core.parallel.checkpoint.config import Checkpoint
-from metainformant.core.parallel.checkpoint.errors import CheckpointError
+from metainformant.core.parallel.checkpoint.errors import CheckpointError, CheckpointWarning
 from metainformant.core.parallel.checkpoint.plain import to_json
 
 from .tasks import double, fail_at_odd, run_map
@@ -235,6 +237,44 @@ def test_an_export_is_complete_or_not_there(
 
 class Late:
     """Its class is not there any more when it is loaded."""
+
+
+def damage(path: Path, column: str, piece: int) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE piece SET {column} = '[0,0,0]' WHERE id = ?", (piece,))
+    connection.close()
+
+
+def test_what_is_damaged_can_be_left_out(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "run.db")
+    run_map(checkpoint, double, range(9))
+    damage(tmp_path / "run.db", "results", 1)
+    damage(tmp_path / "run.db", "keys", 2)
+    with pytest.raises(CheckpointError, match=r"is damaged: piece 2 .* export --skip-damaged"):
+        checkpoint.export(tmp_path / "out.jsonl")
+    assert os.listdir(tmp_path) == ["run.db"]
+    for name in ("out.jsonl", "out.parquet") if has_pyarrow() else ("out.jsonl",):
+        with pytest.warns(CheckpointWarning, match="piece 1 is .* and 1 more like it") as caught:
+            assert checkpoint.export(tmp_path / name, skip_damaged=True) == 3
+        assert [Path(each.filename).name for each in caught] == [Path(__file__).name]
+    assert [row["value"] for row in json_lines(tmp_path / "out.jsonl")] == [12, 14, 16]
+
+
+@pytest.mark.parametrize("at", [0.5, 0.7, 0.9])
+def test_of_a_file_with_a_hole(tmp_path: Path, at: float) -> None:
+    checkpoint = Checkpoint(tmp_path / "run.db")
+    run_map(checkpoint, double, range(20_000), piece=100)
+    with open(tmp_path / "run.db", "r+b") as file:
+        file.seek(int(os.stat(tmp_path / "run.db").st_size * at) // 16384 * 16384)
+        file.write(b"\x5a" * 16384)
+    with pytest.raises(CheckpointError, match="is damaged"):
+        checkpoint.export(tmp_path / "out.csv")
+    with pytest.warns(CheckpointWarning, match=r"not all of .* was exported"):
+        assert 0 < checkpoint.export(tmp_path / "out.csv", skip_damaged=True) < 20_000
+
+
+def has_pyarrow() -> bool:
+    return importlib.util.find_spec("pyarrow") is not None
 
 
 @posix

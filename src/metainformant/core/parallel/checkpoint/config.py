@@ -150,6 +150,7 @@ class Checkpoint:
         format: Format | None = None,  # noqa: A002  # the word that other libraries have
         failures: bool = False,
         allow_pickle: bool = False,
+        skip_damaged: bool = False,
     ) -> int:
         """Write all outcomes for other programs; return how many there were.
 
@@ -163,17 +164,26 @@ class Checkpoint:
             format: "jsonl", "csv" or "parquet"; None to go by the end of the path's name.
             failures: whether to write only the failures, with their tracebacks.
             allow_pickle: see `outcomes`. Values that are not loaded are "<pickled>".
+            skip_damaged: whether to leave out what is damaged, with a `CheckpointWarning`, instead
+                of raising. Of an item whose last outcome is left out, an earlier one is written.
 
         Raises:
             ValueError: if the format can't be told from the name, or is none of these; if the
                 target is the checkpoint itself.
-            CheckpointError: if the checkpoint can't be read.
+            CheckpointError: if the checkpoint can't be read, or is damaged.
             ModuleNotFoundError: if pyarrow is needed and not installed.
             OSError: if the target can't be written.
         """
         from .export import export
 
-        return export(self, target, format, failures=failures, allow_pickle=allow_pickle)
+        return export(
+            self,
+            target,
+            format,
+            failures=failures,
+            allow_pickle=allow_pickle,
+            skip_damaged=skip_damaged,
+        )
 
     def merge(self, *sources: str | os.PathLike[str]) -> int:
         """Make this checkpoint of several others, those of an array job, say.

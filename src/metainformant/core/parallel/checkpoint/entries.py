@@ -54,20 +54,31 @@ class Entries:
         checkpoint: the file; its name and version choose the runs.
         allow_pickle: whether to load pickles, which may run code.
         failures: whether to have only those that failed.
+        skip_damaged: whether to leave out what is damaged, instead of raising.
+
+    Attributes:
+        left_out: what was left out so far, in words.
 
     Raises:
         CheckpointError: if it can't be read, or has no such run.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, allow_pickle: bool, failures: bool = False
+        self,
+        checkpoint: Checkpoint,
+        *,
+        allow_pickle: bool,
+        failures: bool = False,
+        skip_damaged: bool = False,
     ) -> None:
         self._allow_pickle = allow_pickle
         self._failures = failures
+        self._skip_damaged = skip_damaged
+        self.left_out: set[str] = set()
         self._reader = Reader(checkpoint.path)
         try:
             runs = self._reader.choose(checkpoint.name, checkpoint.version)
-            self._last = [(run, _last_pieces(self._reader, run.id)) for run in runs]
+            self._last = [(run, self._last_pieces(run)) for run in runs]
         except BaseException:
             self._reader.close()
             raise
@@ -81,7 +92,11 @@ class Entries:
     def __iter__(self) -> Iterator[Entry]:
         for run, last in self._last:
             for piece in sorted(set(last.values())):
-                row = self._reader.read(piece)
+                try:
+                    row = self._reader.read(piece)
+                except CheckpointError as error:
+                    self._leave_out(error)
+                    continue
                 if self._failures and not row.failed:
                     continue
                 keys = codec.decode_keys(row.keys)
@@ -90,6 +105,21 @@ class Entries:
                     failed = codec.positions(row.failed_at)
                     positions = [at for at in positions if at in failed]
                 yield from _entries(run, row, positions, self._load, self._reader.path)
+
+    def _last_pieces(self, run: RunRow) -> dict[Key, int]:
+        """Return the piece that has the last outcome of each key."""
+        last: dict[Key, int] = {}
+        try:
+            for head in self._reader.heads(run.id, self._leave_out):
+                last.update(dict.fromkeys(codec.decode_keys(head.keys), head.id))
+        except CheckpointError as error:  # SQLite itself can't read on
+            self._leave_out(error)
+        return last
+
+    def _leave_out(self, error: CheckpointError) -> None:
+        if not self._skip_damaged:
+            raise error
+        self.left_out.add(str(error))
 
     def _load(self, position: int, data: bytes) -> Any:
         if not self._allow_pickle:
@@ -104,14 +134,6 @@ class _Unloadable(NamedTuple):
     """Stands for a value whose pickle can't be loaded."""
 
     error: Exception
-
-
-def _last_pieces(reader: Reader, run: int) -> dict[Key, int]:
-    """Return the piece that has the last outcome of each key."""
-    last: dict[Key, int] = {}
-    for head in reader.heads(run):
-        last.update(dict.fromkeys(codec.decode_keys(head.keys), head.id))
-    return last
 
 
 def _entries(

@@ -6,11 +6,13 @@ import contextlib
 import csv
 import io
 import os
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, BinaryIO, Literal, TextIO, get_args
 
 from .config import Checkpoint
 from .entries import Entries, Entry
+from .errors import CheckpointWarning
 from .plain import encodable, plain, to_json
 from .rows import COLUMNS, COLUMNS_OF_FAILURES, rows
 from .whole_file import whole_file
@@ -32,21 +34,32 @@ def export(
     *,
     failures: bool,
     allow_pickle: bool,
+    skip_damaged: bool,
 ) -> int:
     """Write all outcomes, or only the failures, and return how many there were."""
+    options = {"failures": failures, "allow_pickle": allow_pickle, "skip_damaged": skip_damaged}
     columns = COLUMNS_OF_FAILURES if failures else COLUMNS
     if not isinstance(target, (str, os.PathLike)):
         write_text = _text_format(_format_of_file(target, chosen))
-        with Entries(checkpoint, allow_pickle=allow_pickle, failures=failures) as entries:
-            return write_text(target, entries, columns)
+        with Entries(checkpoint, **options) as entries:
+            count = write_text(target, entries, columns)
+        _tell_of_damage(checkpoint, entries)
+        return count
     path = os.fspath(target)
     write = _binary_format(_format_of_path(path, chosen))
     _refuse_overwriting(checkpoint.path, path)
-    with (
-        Entries(checkpoint, allow_pickle=allow_pickle, failures=failures) as entries,
-        whole_file(path) as file,
-    ):
-        return write(file, entries, columns)
+    with Entries(checkpoint, **options) as entries, whole_file(path) as file:
+        count = write(file, entries, columns)
+    _tell_of_damage(checkpoint, entries)
+    return count
+
+
+def _tell_of_damage(checkpoint: Checkpoint, entries: Entries) -> None:
+    if not (left_out := sorted(entries.left_out)):
+        return
+    more = f" and {len(left_out) - 1} more like it" if len(left_out) > 1 else ""
+    text = f"not all of {checkpoint.path} was exported: {left_out[0]}{more}"
+    warnings.warn(text, CheckpointWarning, stacklevel=4)
 
 
 def _format_of_path(path: str, chosen: Format | None) -> Format:

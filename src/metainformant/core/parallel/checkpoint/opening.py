@@ -218,7 +218,7 @@ _EXPLANATIONS = {
     "SQLITE_NOTADB": "is not a checkpoint, and was not changed; choose another file",
     "SQLITE_CORRUPT": (
         "is damaged. Restore a copy of it; or export what can be read "
-        "(metainformant checkpoint export), move it away and run again"
+        "(metainformant checkpoint export --skip-damaged), move it away and run again"
     ),
     "SQLITE_FULL": "can't be written: the disk is full. Make room and run again; it will go on",
     "SQLITE_READONLY": "can't be written: it, or its folder, is read-only",

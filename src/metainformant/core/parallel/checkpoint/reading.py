@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from .errors import CheckpointError
@@ -97,8 +97,10 @@ class Reader:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def heads(self, run: int) -> Iterator[Head]:
-        return heads(self._connection, run, self.path)
+    def heads(
+        self, run: int, on_damage: Callable[[CheckpointError], object] | None = None
+    ) -> Iterator[Head]:
+        return heads(self._connection, run, self.path, on_damage)
 
     def read(self, number: int) -> Row:
         return read_piece(self._connection, number, self.path)
@@ -154,13 +156,25 @@ class Reader:
         self._connection.close()
 
 
-def heads(connection: sqlite3.Connection, run: int, path: str) -> Iterator[Head]:
-    """Yield the pieces of a run; CheckpointError at one that is not what was written."""
+def heads(
+    connection: sqlite3.Connection,
+    run: int,
+    path: str,
+    on_damage: Callable[[CheckpointError], object] | None = None,
+) -> Iterator[Head]:
+    """Yield the pieces of a run.
+
+    One that is not what was written is a CheckpointError, which is given to `on_damage`, if there
+    is one, or else raised.
+    """
     with translated(path):
         for number, total, keys, failed_at, checksum, *origin in connection.execute(_HEADS, (run,)):
-            if not is_head_intact(checksum, total, keys, failed_at):
+            if is_head_intact(checksum, total, keys, failed_at):
+                yield Head(number, keys, failed_at, *origin)
+            elif on_damage is None:
                 raise damaged(path, number)
-            yield Head(number, keys, failed_at, *origin)
+            else:
+                on_damage(damaged(path, number))
 
 
 def read_piece(connection: sqlite3.Connection, number: int, path: str) -> Row:
@@ -179,7 +193,7 @@ def suspects(connection: sqlite3.Connection, run: int) -> dict[str, int]:
 def damaged(path: str, number: int) -> CheckpointError:
     return CheckpointError(
         f"{path} is damaged: piece {number} is not what was written (its checksum differs). "
-        "Restore a copy of the file; or export what is whole (metainformant checkpoint export), "
-        "move it away and run again",
+        "Restore a copy of the file; or export what is whole (metainformant checkpoint export "
+        "--skip-damaged), move it away and run again",
         path,
     )
