@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import click
 
+from .checkpoints import checkpoint_group
 from .dry_run import plan
 from .durability import Durability
 from .inputs import FORMATS, PATHS, resolve
@@ -236,3 +237,6 @@ def map_command(
         quiet,
     )
     context.exit(plan(arguments) if dry_run else Session(arguments)())
+
+
+cli.add_command(checkpoint_group)
