@@ -146,9 +146,9 @@ def _csv(file: TextIO, entries: Iterable[Entry], columns: Sequence[str]) -> int:
 
 
 def _cell(value: Any) -> str:
-    value = plain(value)
     if value is None:
         return ""
+    value = plain(value)
     if isinstance(value, str):
         return encodable(value)
     return str(value) if isinstance(value, (bool, float)) else to_json(value)
