@@ -292,6 +292,17 @@ def test_the_new_file_is_as_others_are(tmp_path: Path) -> None:
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
+@posix
+def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.db")
+    with pytest.raises(CheckpointError, match="is a pipe or a device"):
+        Checkpoint(tmp_path / "run.db").export(tmp_path / "out.csv")
+    with pytest.raises(CheckpointError, match="is a pipe or a device"):
+        Checkpoint("/dev/null").status()
+    with pytest.raises(CheckpointError, match="is a pipe or a device"):
+        run_map(Checkpoint(tmp_path / "run.db"), double, [1])
+
+
 def test_a_long_name(tmp_path: Path) -> None:
     recorded(tmp_path, [1]).export(tmp_path / f"{'é' * 120}.csv")
 

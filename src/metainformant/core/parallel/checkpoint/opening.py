@@ -144,6 +144,8 @@ def check_place(path: str) -> None:
     """Refuse a path at which there can't be a checkpoint, in better words than SQLite's."""
     if os.path.isdir(path):
         raise CheckpointError(f"{path} is a folder; a checkpoint is a file", path)
+    if os.path.exists(path) and not os.path.isfile(path):  # opening a pipe would wait for ever
+        raise CheckpointError(f"{path} is a pipe or a device; a checkpoint is a file", path)
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise CheckpointError(f"{path} can't be made: there is no folder {folder}", path)
