@@ -42,7 +42,7 @@ class Adder:
 @pytest.mark.parametrize(
     ("func", "message"),
     [
-        (add, "needs b too. For constants use functools.partial"),
+        (add, r"needs b too. For constants pass kwargs={'b': ...}, or functools.partial"),
         (Adder().two, "needs other too"),
         (scaled, "needs factor too"),
         (functools.partial(scaled), "needs factor too"),
@@ -82,7 +82,7 @@ def test_accepted(func: Any) -> None:
 
 def test_with_a_state_there_are_two_arguments() -> None:
     assert parallel.thread_map(add, [1], worker_state=lambda: 2) == [3]
-    with pytest.raises(TypeError, match="worker_state is passed as the second argument"):
+    with pytest.raises(TypeError, match="worker_state is passed as the last positional"):
         parallel.thread_map(abs_of, [1], worker_state=lambda: 2)
 
 
@@ -98,3 +98,51 @@ def test_batches_may_come_from_a_generator_function() -> None:
     assert parallel.parallel_batch(doubled, range(5), batch_size=2) == [0, 2, 4, 6, 8]
     with pytest.raises(TypeError, match="needs b too"):
         parallel.parallel_batch(add, range(5))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("func", "kwargs", "message"),
+    [
+        (add, {"c": 1}, "kwargs={'c': 1} has 'c', which is not an argument of func=.*; .* is b"),
+        (add, {"a": 1}, "has 'a', which is passed by position already"),
+        (lambda item, /, b: b, {"item": 1}, "has 'item', which is passed by position already"),
+        (lambda item: item, {"c": 1}, "is not an argument of func=.*; leave it out"),
+        (scaled, {"factors": 1}, "has 'factors', which is not an argument"),
+        (functools.partial(scaled), {"factors": 1}, "has 'factors', which is not an argument"),
+        (Adder().two, {"self": 1}, "has 'self', which is passed by position already"),
+        (add, {}, "needs b too"),
+        (add, ["b"], r"kwargs=\['b'\] must be a dict of argument names"),
+        (add, {1: 2}, r"kwargs=\{1: 2\} must be a dict of argument names"),
+    ],
+)
+def test_kwargs_that_are_refused(func: Any, kwargs: Any, message: str) -> None:
+    for run in (parallel.thread_map, parallel.process_map, parallel.imap):
+        with pytest.raises(TypeError, match=message):
+            run(func, [1], kwargs=kwargs)
+
+
+def test_kwargs_that_are_accepted() -> None:
+    assert parallel.thread_map(add, [1], kwargs={"b": 2}) == [3]
+    assert parallel.thread_map(scaled, [1], kwargs={"factor": 2}) == [2]
+    assert parallel.thread_map(functools.partial(scaled, factor=3), [1], kwargs={"factor": 2}) == [
+        2
+    ]
+    assert parallel.thread_map(lambda item, **more: more, [1], kwargs={"a": 2}) == [{"a": 2}]
+    assert parallel.thread_map(pow, [2], kwargs={"exp": 3}) == [8]  # nothing is known of it
+
+
+def test_star_is_checked_by_what_is_certain() -> None:
+    with pytest.raises(TypeError, match=r"with the arguments in an item .* needs factor"):
+        parallel.thread_map(scaled, [(1,)], star=True)
+    with pytest.raises(TypeError, match="star=1 must be True or False"):
+        parallel.thread_map(add, [(1, 2)], star=1)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="unknown option 'star'"):
+        parallel.parallel_batch(add, [(1, 2)], star=True)  # type: ignore[call-overload]
+    assert parallel.thread_map(lambda: 7, [()], star=True) == [7]
+
+
+def test_kwargs_are_taken_as_they_are_at_the_call() -> None:
+    constants = {"b": 1}
+    stream = parallel.imap(add, [1, 2], kwargs=constants)
+    constants["b"] = 100
+    assert list(stream) == [2, 3]

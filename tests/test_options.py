@@ -20,10 +20,14 @@ OF_WORKERS = {name for name, option in OPTIONS.items() if option.of_workers}
 FOR_PROCESSES = {name for name, option in OPTIONS.items() if option.for_processes}
 # Parameters of their own in every signature: some may be passed by position, and the type of the
 # result depends on another.
-WRITTEN_OUT = {"chunk_size", "timeout", "ordered", "on_error"}
+WRITTEN_OUT = {"star", "chunk_size", "timeout", "ordered", "on_error"}
+# Those whose values choose the signature: some of a function's overloads have them, others not.
+CHOOSES_SIGNATURE = {"star"}
 
 # What the maps do not take, since it would contradict their name or their result.
 SENSELESS = {
+    "parallel_batch": {"star"},
+    "Pool.batch": {"star"},
     "thread_map_unordered": {"ordered"},
     "process_map_unordered": {"ordered"},
     "outcomes": {"on_error"},
@@ -35,6 +39,8 @@ WITHOUT_OPTIONS = {"rate_limited_map"}
 # Options of the command that are called differently.
 IN_COMMAND = {"ordered": "unordered"}
 NOT_IN_COMMAND = {
+    "star": "a function of the module can take a record apart",
+    "kwargs": "a function of the module can pass constants on",
     "cancel": "Ctrl-C does that",
     "slow_after": "it logs, and the command shows no log",
     "keep_locals": "failures are written as text",
@@ -143,7 +149,14 @@ def test_signatures_have_each_option(signature: Signature) -> None:
     assert not typed & signature.parameters
     of_its_own = {"self", "func", "items", "max_workers", "backend", "buffer_size", "batch_size"}
     of_its_own |= {"strict"}
-    assert (typed | signature.parameters) - of_its_own == _taken_by(signature.name)
+    taken = (typed | signature.parameters) - of_its_own
+    assert taken <= _taken_by(signature.name) <= taken | CHOOSES_SIGNATURE
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_one_signature_at_least_has_each_option_that_chooses_it(name: str) -> None:
+    there = [signature.parameters for signature in SIGNATURES if signature.name == name]
+    assert CHOOSES_SIGNATURE & _taken_by(name) <= set().union(*there)
 
 
 def _call(name: str) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import enum
 import os
+import pickle
 import signal
 import time
 from collections.abc import Iterator
@@ -462,3 +463,38 @@ def endless() -> Iterator[int]:
     while True:
         yield number
         number += 1
+
+
+# Several arguments, and constants
+
+
+def weighted(x: int, y: int = 0, *, weight: int = 1) -> int:
+    return (x + y) * weight
+
+
+def weighted_with_state(x: int, y: int, state: State, *, weight: int) -> tuple[int, bool]:
+    return (x + y) * weight, isinstance(state, State)
+
+
+def sums(batch: list[int], *, plus: int) -> list[int]:
+    return [number + plus for number in batch]
+
+
+class NotesReads:
+    """Something with a large buffer that notes each time when it is read from a pickle."""
+
+    def __init__(self, path: str, content: bytes) -> None:
+        self.path = path
+        self.content = pickle.PickleBuffer(content)
+
+    def __reduce__(self) -> Any:
+        return _read_noted, (self.path, self.content)
+
+
+def _read_noted(path: str, content: Any) -> NotesReads:
+    note(path, "read")
+    return NotesReads(path, content)
+
+
+def element(position: int, *, data: NotesReads) -> int:
+    return memoryview(data.content)[position]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from metainformant.core import parallel
 from metainformant.core.parallel.checkpoint.identity import run_name
 from metainformant.core.parallel.runner.batches import PerBatch
 
@@ -94,3 +96,26 @@ def test_what_cannot_be_told_apart_needs_a_name(func: Any) -> None:
         ValueError, match=r"checkpoint: func=.*Pass Checkpoint\(path, name=\.\.\.\)"
     ):
         run_name(func)
+
+
+def test_kwargs_are_part_of_it_as_if_they_were_bound(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def scaled(left: int, right: int = 0, *, factor: int) -> int:
+        calls.append(left)
+        return (left + right) * factor
+
+    def run(func: Callable[..., int], items: Any, **more: Any) -> list[Any]:
+        calls.clear()
+        return parallel.thread_map(func, items, checkpoint=tmp_path / "checkpoint", **more)
+
+    assert run(scaled, [1, 2], kwargs={"factor": 2}) == [2, 4]
+    assert calls == [1, 2]
+    assert run(functools.partial(scaled, factor=2), [1, 2]) == [2, 4]
+    assert calls == []
+    assert run(scaled, [1, 2], kwargs={"factor": 3}) == [3, 6]
+    assert calls == [1, 2]
+    assert run(scaled, [(1, 2)], star=True, kwargs={"factor": 3}) == [9]
+    assert calls == [1]
+    assert run(scaled, [(1, 2)], star=True, kwargs={"factor": 3}) == [9]
+    assert calls == []

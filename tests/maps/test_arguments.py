@@ -162,9 +162,9 @@ def test_wrong_arguments_of_streams_are_refused_at_the_call() -> None:
     with pytest.raises(ValueError, match="buffer_size=0 must be a whole number"):
         parallel.outcomes(nothing, [1], buffer_size=0)
     with pytest.raises(TypeError, match="outcomes: items=3 is not iterable"):
-        parallel.outcomes(nothing, 3)  # type: ignore[arg-type]
+        parallel.outcomes(nothing, 3)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="unknown option 'on_error'"):
-        parallel.outcomes(nothing, [1], on_error="raise")  # type: ignore[call-arg]
+        parallel.outcomes(nothing, [1], on_error="raise")  # type: ignore[call-overload]
 
 
 def test_whole_numbers_of_other_libraries_are_welcome() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncGenerator
-from typing import assert_type
+from typing import Any, assert_type
 
 from metainformant.core import parallel
 
@@ -66,6 +66,21 @@ def connect() -> sqlite3.Connection:
 
 
 assert_type(parallel.thread_map(insert, names, worker_state=connect, on_error="raise"), list[float])
+
+
+def joined(left: str, right: str, *, separator: str) -> str:
+    return left + separator + right
+
+
+pairs = [("a", "b")]
+separator = {"separator": "-"}
+assert_type(parallel.thread_map(joined, pairs, star=True, kwargs=separator), list[Any])
+assert_type(
+    parallel.thread_map(insert, names, kwargs={"connection": connect()}),
+    list[float | BaseException],
+)
+assert_type(parallel.imap(joined, pairs, star=True, kwargs=separator), parallel.Results[Any])
+
 assert_type(parallel.rate_limited_map(length, names, 5), list[int | BaseException])
 assert_type(parallel.cpu_count(), int)
 

@@ -87,7 +87,7 @@ __all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
 # What people try who know other libraries.
 _HINTS = {
     "map": "use thread_map for threads or process_map for processes",
-    "starmap": "use thread_map(lambda arguments: func(*arguments), items) or process_map",
+    "starmap": "use thread_map(func, items, star=True) or process_map(func, items, star=True)",
     "Parallel": "use thread_map(func, items) or process_map(func, items)",
     "delayed": "pass the function and its items to thread_map or process_map",
     "ThreadPoolExecutor": "use thread_map, or Pool for several maps",

@@ -9,24 +9,36 @@ from __future__ import annotations
 from functools import partial
 from types import CodeType, FunctionType, MethodType
 
+from .describe import describe
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 _VARARGS = 0x04  # CO_VARARGS
+_VARKEYWORDS = 0x08  # CO_VARKEYWORDS
 _GENERATOR = 0x20  # CO_GENERATOR
 _ASYNC = 0x280  # CO_COROUTINE, CO_ASYNC_GENERATOR
 
 
 def check_function(
-    caller: str, func: object, arguments: int = 1, *, may_be_generator: bool = False
+    caller: str,
+    func: object,
+    *,
+    star: bool = False,
+    kwargs: Mapping[str, Any] | None = None,
+    has_state: bool = False,
+    may_be_generator: bool = False,
 ) -> None:
     """Raise TypeError unless `func` is something that a worker can call.
 
     Args:
         caller: name of the public function.
         func: what the user passed.
-        arguments: how many positional arguments workers are going to pass.
+        star: whether the positional arguments are those in an item, instead of the item.
+        kwargs: what workers are going to pass by keyword.
+        has_state: whether they pass their state too, as the last positional argument.
         may_be_generator: whether what it returns is iterated.
     """
     if not callable(func):
@@ -43,7 +55,7 @@ def check_function(
             f"{caller}: func={func!r} is a generator function: calling it runs nothing. Return a "
             "list instead, for example lambda item: list(func(item))"
         )
-    _check_arguments(caller, func, arguments)
+    _check_arguments(caller, func, star, kwargs or {}, has_state)
 
 
 def is_async(func: object) -> bool:
@@ -61,10 +73,12 @@ def _flags(func: object) -> int:
     return 0
 
 
-def _check_arguments(caller: str, func: Any, count: int) -> None:
-    """Raise TypeError if a call with so many positional arguments is certain to fail."""
+def _check_arguments(
+    caller: str, func: Any, star: bool, kwargs: Mapping[str, Any], has_state: bool
+) -> None:
+    """Raise TypeError if a call with these arguments is certain to fail."""
     target, bound = func, 0
-    given: set[str] = set()  # arguments that are passed by keyword
+    given = set(kwargs)  # arguments that are passed by keyword
     while isinstance(target, partial):
         bound += len(target.args)
         given.update(target.keywords)
@@ -76,26 +90,61 @@ def _check_arguments(caller: str, func: Any, count: int) -> None:
         return
     code = target.__code__
     names = code.co_varnames[: code.co_argcount]
-    required = names[: code.co_argcount - len(target.__defaults__ or ())]
     only_by_keyword = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
-    missing = [name for name in required[bound + count :] if name not in given]
+    # How many positional arguments there are; with `star` there may be more.
+    count = (0 if star else 1) + has_state
+    if kwargs:
+        by_position = max(code.co_posonlyargcount, bound + count)
+        free = (*names[by_position:], *only_by_keyword)
+        for name in kwargs:
+            _check_keyword(caller, func, kwargs, name, free, code)
+    what = _in_words(star, bool(kwargs), has_state)
+    required = names[: code.co_argcount - len(target.__defaults__ or ())]
+    missing = [] if star else [name for name in required[bound + count :] if name not in given]
     missing += [
         name
         for name in only_by_keyword
         if name not in given and name not in (target.__kwdefaults__ or ())
     ]
-    what = "an item" if count == 1 else "an item and the worker's state"
     if missing:
         raise TypeError(
             f"{caller}: func={func!r} is called with {what} and nothing else, and needs "
-            f"{', '.join(missing)} too. For constants use functools.partial(func, "
-            f"{missing[-1]}=...); if each item holds several arguments, "
-            "lambda item: func(*item), or a function that takes them apart"
+            f"{', '.join(missing)} too. For constants pass kwargs={{'{missing[-1]}': ...}}, or "
+            f"functools.partial(func, {missing[-1]}=...) as the function"
+            + ("" if star else "; if each item holds several arguments, pass star=True")
         )
     if not code.co_flags & _VARARGS and len(names) < bound + count:
         takes = len(names) - bound
         raise TypeError(
             f"{caller}: func={func!r} is called with {what}, and takes "
             f"{'no argument' if takes < 1 else 'one argument'}"
-            + ("; worker_state is passed as the second argument" if count > 1 else "")
+            + ("; worker_state is passed as the last positional argument" if has_state else "")
         )
+
+
+def _check_keyword(
+    caller: str,
+    func: object,
+    kwargs: Mapping[str, Any],
+    name: str,
+    free: tuple[str, ...],
+    code: CodeType,
+) -> None:
+    """Raise TypeError if the function can't be given this argument by keyword."""
+    names = code.co_varnames[: code.co_argcount]
+    if name in free or (code.co_flags & _VARKEYWORDS and name not in names):
+        return
+    what = "is passed by position already" if name in names else "is not an argument"
+    raise TypeError(
+        f"{caller}: kwargs={describe(kwargs)} has {name!r}, which {what} of func={func!r}; "
+        + (f"what can be passed by keyword is {', '.join(free)}" if free else "leave it out")
+    )
+
+
+def _in_words(star: bool, has_kwargs: bool, has_state: bool) -> str:
+    parts = ["the arguments in an item" if star else "an item"]
+    if has_state:
+        parts.append("the worker's state")
+    if has_kwargs:
+        parts.append("kwargs")
+    return " and ".join(parts)

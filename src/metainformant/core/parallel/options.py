@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
-    from typing import Any, NoReturn, TypedDict, TypeVar
+    from typing import Any, Concatenate, NoReturn, TypedDict, TypeVar
 
     from .checkpoint.config import Checkpoint
     from .progress import Progress
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     R = TypeVar("R")
-    # A function that is called with an item, and with the worker's state if there is one.
-    Task = Callable[[T], R] | Callable[[T, Any], R]
+    # A function that is called with an item, with the worker's state if there is one, and with
+    # `kwargs`. Type checkers can't tell how many arguments that makes.
+    Task = Callable[[T], R] | Callable[Concatenate[T, ...], R]
 
     class PoolOptions(TypedDict, total=False):
         """The options of all maps, those of a pool included."""
 
+        kwargs: Mapping[str, Any] | None
         deadline: float | None
         cancel: threading.Event | None
         max_failures: float | None
@@ -73,6 +75,8 @@ if TYPE_CHECKING:
 class Options:
     """The values of all options of one call. Times are in seconds."""
 
+    star: bool
+    kwargs: dict[str, Any] | None
     chunk_size: int | None
     timeout: float | None
     ordered: bool
@@ -107,6 +111,14 @@ class Options:
     def replace(self, **changes: Any) -> Options:
         """Return a copy with some values changed."""
         return Options({**self.__dict__, **changes})
+
+    def bind(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what workers call with an item, made of what the user passed."""
+        if not (self.star or self.kwargs):
+            return func
+        from .worker.arguments import bind_arguments  # needed only by those who ask for it
+
+        return bind_arguments(func, star=self.star, kwargs=self.kwargs)
 
     @property
     def fails_fast(self) -> bool:
@@ -217,6 +229,8 @@ class Option:
 
 # In the order in which they are checked.
 OPTIONS: dict[str, Option] = {
+    "star": Option(False, validate.flag),
+    "kwargs": Option(None, validate.keywords),
     "chunk_size": Option(None, validate.optional_whole),
     "timeout": Option(None, validate.limit),
     "ordered": Option(True, validate.flag),
@@ -269,7 +283,7 @@ def choose_workers(caller: str, max_workers: object, backend: object = "thread")
     if isinstance(max_workers, Iterable) and not isinstance(max_workers, (str, bytes)):
         raise TypeError(
             f"{caller}: max_workers={max_workers!r} must be a whole number. A map takes one "
-            "iterable; for several arguments pass zip(a, b) and lambda pair: func(*pair)"
+            "iterable; for several arguments pass zip(a, b) and star=True"
         )
     return Workers(kind, validate.whole(caller, "max_workers", max_workers), executor)
 
@@ -306,10 +320,13 @@ def make_call(
         # Defaults are right; checking them would take longer than a small map.
         if value is not default:
             chosen[name] = OPTIONS[name].check(caller, name, value)
-    check_function(caller, func, 1 if chosen["worker_state"] is None else 2)
-    if chosen["checkpoint"] is not None:
-        chosen["checkpoint"] = chosen["checkpoint"].named(func)
-    return MapCall(caller, func, Options(chosen), workers)
+    made = Options(chosen)
+    has_state = made.worker_state is not None
+    check_function(caller, func, star=made.star, kwargs=made.kwargs, has_state=has_state)
+    func = made.bind(func)
+    if made.checkpoint is not None:
+        made = made.replace(checkpoint=made.checkpoint.named(func))
+    return MapCall(caller, func, made, workers)
 
 
 def _names(kind: BackendName, wrong: str) -> list[str]:

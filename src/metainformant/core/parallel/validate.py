@@ -6,6 +6,7 @@ import math
 import operator
 import sys
 
+from .describe import describe
 from .functions import is_async
 
 TYPE_CHECKING = False
@@ -157,6 +158,17 @@ def flag(caller: str, name: str, value: object) -> bool:
     return value
 
 
+def keywords(caller: str, name: str, value: Any) -> dict[str, Any]:
+    """Return a copy of a mapping of names to values."""
+    fix = f"{caller}: {name}={describe(value)} must be a dict of argument names and their values"
+    if not hasattr(value, "keys"):
+        raise TypeError(fix)
+    copy = dict(value)
+    if not all(isinstance(key, str) for key in copy):
+        raise TypeError(fix)
+    return copy
+
+
 def retry_on(caller: str, name: str, value: object) -> RetryOn:
     if isinstance(value, type) and issubclass(value, BaseException):
         return (value,)
@@ -208,6 +220,7 @@ _ALIASES = {
     "callback": "on_complete",
     "return_exceptions": "on_error",
     "desc": "progress",
+    "kwds": "kwargs",
 }
 
 
@@ -217,8 +230,11 @@ def unknown(caller: str, name: str, known: Iterable[str]) -> str:
 
     alias = _ALIASES.get(name)
     close = [alias] if alias else difflib.get_close_matches(name, known, n=1)
-    if name in ("args", "kwargs", "kwds"):
-        hint = "for constants pass functools.partial(func, ...) as the function"
+    if name == "args":
+        hint = (
+            "for constants pass kwargs={...}, or functools.partial(func, ...) as the function; if "
+            "each item holds several arguments, pass star=True"
+        )
     elif name == "backend":
         hint = "imap, outcomes, aimap and Pool take it; for lists, choose between the maps"
     elif close:

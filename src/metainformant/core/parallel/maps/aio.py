@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..engine.outcome_batch import OutcomeBatch
     from ..options import ProcessOptions, Task
     from ..runner.stream_map import Stream
-    from ..validate import BackendOption
+    from ..validate import BackendOption, OnError
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -55,6 +55,21 @@ def aimap(
     on_error: Literal["raise", "skip"],
     **options: Unpack[ProcessOptions],
 ) -> AsyncGenerator[R, None]: ...
+@overload
+def aimap(
+    func: Callable[..., Any],
+    items: Iterable[Iterable[Any]],
+    *,
+    backend: BackendOption = "thread",
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    buffer_size: int | None = None,
+    star: Literal[True],
+    on_error: OnError = "return",
+    **options: Unpack[ProcessOptions],
+) -> AsyncGenerator[Any, None]: ...
 @public
 def aimap(
     func: Callable[..., Any],

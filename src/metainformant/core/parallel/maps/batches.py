@@ -74,9 +74,9 @@ def parallel_batch(
             results than it got items. By default they are joined as they are, and one warning is
             logged that names the first such batch.
 
-    The other options are those of `thread_map`, where one task is one batch: `timeout` is seconds
-    per batch, `ordered=False` joins the batches in the order of completion, and `chunk_size` is
-    how many batches are handed to a thread together.
+    The other options are those of `thread_map` except `star`, where one task is one batch:
+    `timeout` is seconds per batch, `ordered=False` joins the batches in the order of completion,
+    and `chunk_size` is how many batches are handed to a thread together.
 
     Raises:
         TypeError, ValueError: for a wrong argument, before anything is started.

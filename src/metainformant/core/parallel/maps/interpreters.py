@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeVar, Unpack
 
     from ..options import MapOptions, Task
+    from ..validate import OnError
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -43,6 +44,19 @@ def interpreter_map(
     on_error: Literal["raise", "skip"],
     **options: Unpack[MapOptions],
 ) -> list[R]: ...
+@overload
+def interpreter_map(
+    func: Callable[..., Any],
+    items: Iterable[Iterable[Any]],
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    *,
+    star: Literal[True],
+    on_error: OnError = "return",
+    **options: Unpack[MapOptions],
+) -> list[Any]: ...
 
 
 @public

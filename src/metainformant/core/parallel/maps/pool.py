@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..options import PoolOptions, Task
     from ..outcome import Outcome
-    from ..validate import BackendOption, StartMethod
+    from ..validate import BackendOption, OnError, StartMethod
     from .streams import Results
 
     T = TypeVar("T")
@@ -128,6 +128,19 @@ class Pool:
         on_error: Literal["raise", "skip"],
         **options: Unpack[PoolOptions],
     ) -> list[R]: ...
+    @overload
+    def map(
+        self,
+        func: Callable[..., Any],
+        items: Iterable[Iterable[Any]],
+        chunk_size: int | None = None,
+        timeout: float | None = None,
+        ordered: bool = True,
+        *,
+        star: Literal[True],
+        on_error: OnError = "return",
+        **options: Unpack[PoolOptions],
+    ) -> list[Any]: ...
     def map(
         self,
         func: Callable[..., Any],
@@ -177,6 +190,20 @@ class Pool:
         buffer_size: int | None = None,
         **options: Unpack[PoolOptions],
     ) -> Results[R]: ...
+    @overload
+    def imap(
+        self,
+        func: Callable[..., Any],
+        items: Iterable[Iterable[Any]],
+        *,
+        star: Literal[True],
+        on_error: OnError = "return",
+        chunk_size: int | None = None,
+        timeout: float | None = None,
+        ordered: bool = True,
+        buffer_size: int | None = None,
+        **options: Unpack[PoolOptions],
+    ) -> Results[Any]: ...
     def imap(
         self,
         func: Callable[..., Any],
@@ -198,6 +225,7 @@ class Pool:
         )
         return self._keep(values_of(stream))
 
+    @overload
     def outcomes(
         self,
         func: Task[T, R],
@@ -208,7 +236,28 @@ class Pool:
         ordered: bool = True,
         buffer_size: int | None = None,
         **options: Unpack[PoolOptions],
-    ) -> Results[Outcome[T, R]]:
+    ) -> Results[Outcome[T, R]]: ...
+    @overload
+    def outcomes(
+        self,
+        func: Callable[..., Any],
+        items: Iterable[Iterable[Any]],
+        *,
+        chunk_size: int | None = None,
+        timeout: float | None = None,
+        ordered: bool = True,
+        buffer_size: int | None = None,
+        star: Literal[True],
+        **options: Unpack[PoolOptions],
+    ) -> Results[Outcome[Any, Any]]: ...
+    def outcomes(
+        self,
+        func: Callable[..., Any],
+        items: Iterable[Any],
+        *,
+        buffer_size: int | None = None,
+        **options: Any,
+    ) -> Results[Any]:
         """Call `func` with each item, and iterate over outcomes: see the function `outcomes`."""
         self._check("outcomes", options)
         stream = make_stream(
@@ -219,9 +268,6 @@ class Pool:
             options,
             buffer_size=buffer_size,
             keep_times=True,
-            chunk_size=chunk_size,
-            timeout=timeout,
-            ordered=ordered,
             on_error="return",
             **self._options,
         )

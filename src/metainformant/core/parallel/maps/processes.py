@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeVar, Unpack
 
     from ..options import ProcessOptions, Task
+    from ..validate import OnError
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -41,6 +42,19 @@ def process_map(
     on_error: Literal["raise", "skip"],
     **options: Unpack[ProcessOptions],
 ) -> list[R]: ...
+@overload
+def process_map(
+    func: Callable[..., Any],
+    items: Iterable[Iterable[Any]],
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    *,
+    star: Literal[True],
+    on_error: OnError = "return",
+    **options: Unpack[ProcessOptions],
+) -> list[Any]: ...
 @public
 def process_map(
     func: Callable[..., Any],
@@ -139,6 +153,18 @@ def process_map_unordered(
     chunk_size: int | None = None,
     **options: Unpack[ProcessOptions],
 ) -> list[R]: ...
+@overload
+def process_map_unordered(
+    func: Callable[..., Any],
+    items: Iterable[Iterable[Any]],
+    max_workers: int | None = None,
+    timeout: float | None = None,
+    *,
+    star: Literal[True],
+    on_error: OnError = "return",
+    chunk_size: int | None = None,
+    **options: Unpack[ProcessOptions],
+) -> list[Any]: ...
 @public
 def process_map_unordered(
     func: Callable[..., Any],

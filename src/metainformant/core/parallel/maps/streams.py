@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..options import ProcessOptions, Task, Workers
     from ..outcome import Outcome
     from ..runner.stream_map import Stream
-    from ..validate import BackendOption
+    from ..validate import BackendOption, OnError
 
     T = TypeVar("T")
 
@@ -104,6 +104,21 @@ def imap(
     on_error: Literal["raise", "skip"],
     **options: Unpack[ProcessOptions],
 ) -> Results[R]: ...
+@overload
+def imap(
+    func: Callable[..., Any],
+    items: Iterable[Iterable[Any]],
+    *,
+    backend: BackendOption = "thread",
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    buffer_size: int | None = None,
+    star: Literal[True],
+    on_error: OnError = "return",
+    **options: Unpack[ProcessOptions],
+) -> Results[Any]: ...
 @public
 def imap(
     func: Callable[..., Any],
@@ -160,7 +175,7 @@ def imap(
     return values_of(make_stream("imap", func, items, workers, options, buffer_size=buffer_size))
 
 
-@public
+@overload
 def outcomes(
     func: Task[T, R],
     items: Iterable[T],
@@ -172,7 +187,29 @@ def outcomes(
     ordered: bool = True,
     buffer_size: int | None = None,
     **options: Unpack[ProcessOptions],
-) -> Results[Outcome[T, R]]:
+) -> Results[Outcome[T, R]]: ...
+@overload
+def outcomes(
+    func: Callable[..., Any],
+    items: Iterable[Iterable[Any]],
+    *,
+    backend: BackendOption = "thread",
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    buffer_size: int | None = None,
+    star: Literal[True],
+    **options: Unpack[ProcessOptions],
+) -> Results[Outcome[Any, Any]]: ...
+@public
+def outcomes(
+    func: Callable[..., Any],
+    items: Iterable[Any],
+    *,
+    buffer_size: int | None = None,
+    **options: Any,
+) -> Results[Any]:
     """Call `func` with each item, and iterate over the `Outcome` of each.
 
     This is `imap`, with the item, its times, attempts and worker beside each result. It takes the
@@ -192,13 +229,10 @@ def outcomes(
         "outcomes",
         func,
         items,
-        choose_workers("outcomes", max_workers, backend),
+        pop_workers("outcomes", options),
         options,
         buffer_size=buffer_size,
         keep_times=True,
-        chunk_size=chunk_size,
-        timeout=timeout,
-        ordered=ordered,
         on_error="return",
     )
     return outcomes_of(stream)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeVar, Unpack
 
     from ..options import MapOptions, Task
+    from ..validate import OnError
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -41,6 +42,19 @@ def thread_map(
     on_error: Literal["raise", "skip"],
     **options: Unpack[MapOptions],
 ) -> list[R]: ...
+@overload
+def thread_map(
+    func: Callable[..., Any],
+    items: Iterable[Iterable[Any]],
+    max_workers: int | None = 8,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    *,
+    star: Literal[True],
+    on_error: OnError = "return",
+    **options: Unpack[MapOptions],
+) -> list[Any]: ...
 @public
 def thread_map(
     func: Callable[..., Any],
@@ -98,9 +112,11 @@ def thread_map(
         progress: True or a label for a bar, or a function that is called with a `Progress`.
         checkpoint: the path of a file that holds each outcome as soon as there is one, or a
             `Checkpoint`; the same call after a kill runs only what is missing.
+        star: True if each item is an iterable of positional arguments, `func(*item)`.
+        kwargs: a dict of constants that each call gets by keyword. Each worker is sent them once.
         initializer, initargs: called once by each worker before its first task.
-        worker_state: called once by each worker; `func` gets what it returns as a second
-            argument. It is closed at the worker's end.
+        worker_state: called once by each worker; `func` gets what it returns as its last
+            positional argument. It is closed at the worker's end.
 
     Costs: a new thread takes about 0.1 ms; an item about as much as in a plain loop. Under the
     GIL, threads speed up waiting (files, requests) and code that releases the GIL (NumPy,
@@ -122,6 +138,8 @@ def thread_map(
     [3, 7]
     >>> parallel.thread_map(int, ["1", "two", "3"])
     [1, ValueError("invalid literal for int() with base 10: 'two'"), 3]
+    >>> parallel.thread_map(pow, [(2, 5), (3, 2)], star=True, kwargs={"mod": 7})
+    [4, 2]
     """
     call = make_call(
         "thread_map",
@@ -157,6 +175,18 @@ def thread_map_unordered(
     chunk_size: int | None = None,
     **options: Unpack[MapOptions],
 ) -> list[R]: ...
+@overload
+def thread_map_unordered(
+    func: Callable[..., Any],
+    items: Iterable[Iterable[Any]],
+    max_workers: int | None = 8,
+    timeout: float | None = None,
+    *,
+    star: Literal[True],
+    on_error: OnError = "return",
+    chunk_size: int | None = None,
+    **options: Unpack[MapOptions],
+) -> list[Any]: ...
 @public
 def thread_map_unordered(
     func: Callable[..., Any],

@@ -54,8 +54,8 @@ class PerBatch:
         self.__wrapped__ = func  # whose name and code are those of the task
         self._strict = strict
 
-    def __call__(self, batch: Batch, *state: Any) -> list[Any]:
-        returned = self.__wrapped__(batch.items, *state)
+    def __call__(self, batch: Batch, *state: Any, **kwargs: Any) -> list[Any]:
+        returned = self.__wrapped__(batch.items, *state, **kwargs)
         if isinstance(returned, (str, bytes, Mapping)) or not hasattr(returned, "__iter__"):
             raise TypeError(
                 f"func must return a list of results for its batch, not {describe(returned)}"
@@ -136,9 +136,14 @@ def run_batches(
     """Check the arguments, run a map over batches of items, and return all results as one list."""
     size = validate.whole(caller, "batch_size", batch_size)
     per_batch = PerBatch(func, validate.flag(caller, "strict", strict))
-    call = make_call(caller, per_batch, workers, options, **arguments)
-    arguments_of_func = 1 if call.options.worker_state is None else 2
-    check_function(caller, func, arguments_of_func, may_be_generator=True)
+    call = make_call(caller, per_batch, workers, options, star=False, **arguments)
+    check_function(
+        caller,
+        func,
+        kwargs=call.options.kwargs,
+        has_state=call.options.worker_state is not None,
+        may_be_generator=True,
+    )
     options_per_batch = call.options.replace(
         on_complete=_per_batch(call.options.on_complete),
         checkpoint=_with_keys_of_items(call.options.checkpoint),

@@ -159,10 +159,11 @@ class WorkerGroup:
 
     def _send_function(self, handle: WorkerHandle) -> None:
         """Let a worker that listens know the function; OSError if that can't be."""
-        if self._func is not None and handle.func != self._func[0]:
-            func = handle.channel.attach(self._func)
-            send(handle.channel, SetFunction(self._call.caller, func))
-            handle.func = self._func[0] if self._func[0].body else None
+        if self._func is None or _is_same(handle.func, self._func[0]):
+            return
+        func = handle.channel.attach(self._func)
+        send(handle.channel, SetFunction(self._call.caller, func))
+        handle.func = self._func[0]
 
     # What workers send
 
@@ -290,6 +291,11 @@ class WorkerGroup:
     def _requeue(self, job: IsolatedJob, *, one_by_one: bool = True) -> None:
         job.requeue(one_by_one=one_by_one)
         self.queue.appendleft(job)
+
+
+def _is_same(sent: Payload | None, func: Payload) -> bool:
+    """Return whether a worker has this very payload, or one that reads the same."""
+    return sent is func or (func.body is not None and sent == func)
 
 
 def _unreadable(index: int, item: Any) -> BaseException:

@@ -1,0 +1,36 @@
+"""The step from the function that the user passed to one that is called with an item.
+
+It is made where the map is called, and travels to workers as any function does: once to each, with
+large arrays in shared memory.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .frames import own_frame
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+
+def bind_arguments(
+    func: Callable[..., Any], *, star: bool, kwargs: Mapping[str, Any] | None
+) -> Callable[..., Any]:
+    """Return a function of an item that calls `func` with what is in it, and with constants."""
+    if kwargs:
+        func = partial(func, **kwargs)
+    return Star(func) if star else func
+
+
+class Star:
+    """A function of an iterable, made of one of several arguments; as picklable as that."""
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self.__wrapped__ = func  # whose name and code are those of the task
+
+    @own_frame
+    def __call__(self, item: Iterable[Any], *state: Any) -> Any:
+        return self.__wrapped__(*item, *state)
