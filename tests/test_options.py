@@ -40,6 +40,7 @@ WITHOUT_OPTIONS = {"rate_limited_map"}
 IN_COMMAND = {"ordered": "unordered"}
 NOT_IN_COMMAND = {
     "star": "a function of the module can take a record apart",
+    "seed": "a function of the module can seed its own, by a name in the record",
     "kwargs": "a function of the module can pass constants on",
     "cancel": "Ctrl-C does that",
     "slow_after": "it logs, and the command shows no log",

@@ -6,6 +6,7 @@ import contextvars
 import enum
 import os
 import pickle
+import random
 import signal
 import time
 from collections.abc import Iterator
@@ -498,3 +499,32 @@ def _read_noted(path: str, content: Any) -> NotesReads:
 
 def element(position: int, *, data: NotesReads) -> int:
     return memoryview(data.content)[position]
+
+
+# Random numbers
+
+
+def _random() -> random.Random:
+    task = parallel.current_task()
+    assert task is not None
+    return task.random
+
+
+def two_numbers(_: object) -> list[float]:
+    return [_random().random(), _random().random()]
+
+
+def numbers_at_third(path: str) -> list[float]:
+    numbers = two_numbers(path)
+    succeed_at_third(path)
+    return numbers
+
+
+def number_of_numpy(_: object) -> float:
+    task = parallel.current_task()
+    assert task is not None
+    return float(task.rng.random())
+
+
+def nested_numbers(item: object) -> list[Any]:
+    return parallel.thread_map(two_numbers, [item])

@@ -119,3 +119,20 @@ def test_kwargs_are_part_of_it_as_if_they_were_bound(tmp_path: Path) -> None:
     assert calls == [1]
     assert run(scaled, [(1, 2)], star=True, kwargs={"factor": 3}) == [9]
     assert calls == []
+
+
+def test_a_seed_is_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
+
+    def number(item: int) -> float:
+        task = parallel.current_task()
+        assert task is not None
+        return task.random.random()
+
+    one = parallel.thread_map(number, [1, 2], seed=1, checkpoint=path)
+    two = parallel.thread_map(number, [1, 2], seed=2, checkpoint=path)
+    assert not set(one) & set(two)
+    # What is left of a run gets the numbers that it would have had.
+    whole = parallel.thread_map(number, [1, 2, 3], seed=1)
+    assert whole[:2] == one
+    assert parallel.thread_map(number, [1, 2, 3], seed=1, checkpoint=path) == whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections.abc import AsyncGenerator
 from typing import Any, assert_type
@@ -90,6 +91,7 @@ if current is not None:
     assert_type(current.index, int)
     assert_type(current.seconds_left, float | None)
     assert_type(current.cancelled(), bool)
+    assert_type(current.random, random.Random)
 
 values, failures = parallel.split(parallel.thread_map(length, names))
 assert_type(values, list[int])

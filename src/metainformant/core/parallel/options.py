@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         """The options of all maps, those of a pool included."""
 
         kwargs: Mapping[str, Any] | None
+        seed: int | None
         deadline: float | None
         cancel: threading.Event | None
         max_failures: float | None
@@ -77,6 +78,7 @@ class Options:
 
     star: bool
     kwargs: dict[str, Any] | None
+    seed: int | None
     chunk_size: int | None
     timeout: float | None
     ordered: bool
@@ -114,11 +116,11 @@ class Options:
 
     def bind(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Return what workers call with an item, made of what the user passed."""
-        if not (self.star or self.kwargs):
+        if not (self.star or self.kwargs) and self.seed is None:
             return func
         from .worker.arguments import bind_arguments  # needed only by those who ask for it
 
-        return bind_arguments(func, star=self.star, kwargs=self.kwargs)
+        return bind_arguments(func, star=self.star, kwargs=self.kwargs, seed=self.seed)
 
     @property
     def fails_fast(self) -> bool:
@@ -231,6 +233,7 @@ class Option:
 OPTIONS: dict[str, Option] = {
     "star": Option(False, validate.flag),
     "kwargs": Option(None, validate.keywords),
+    "seed": Option(None, validate.seed),
     "chunk_size": Option(None, validate.optional_whole),
     "timeout": Option(None, validate.limit),
     "ordered": Option(True, validate.flag),

@@ -169,6 +169,20 @@ def keywords(caller: str, name: str, value: Any) -> dict[str, Any]:
     return copy
 
 
+def seed(caller: str, name: str, value: Any) -> int:
+    """Return a whole number of any size, 0 or more."""
+    fix = f"{caller}: {name}={value!r} must be a whole number, 0 or more, or None for no seed"
+    if isinstance(value, bool):
+        raise TypeError(fix)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(fix) from None
+    if number < 0:
+        raise ValueError(fix)
+    return number
+
+
 def retry_on(caller: str, name: str, value: object) -> RetryOn:
     if isinstance(value, type) and issubclass(value, BaseException):
         return (value,)

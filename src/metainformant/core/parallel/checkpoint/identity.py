@@ -20,7 +20,8 @@ def run_name(func: Callable[..., Any]) -> str:
     """Return the qualified name of a function, with all that it was given when it was made.
 
     That is what `functools.partial` has bound, the object whose method it is, or the object that is
-    called. Of an object that wraps a function, it is the name of that function.
+    called. Of an object that wraps a function, it is the name of that function, and its own
+    `run_suffix` if it has one.
 
     Raises:
         ValueError: for a lambda, since others may have its name; for what can't be told apart from
@@ -32,7 +33,9 @@ def run_name(func: Callable[..., Any]) -> str:
         return f"{run_name(func.func)}({', '.join(given)})"
     if not hasattr(func, "__qualname__"):
         wrapped = getattr(func, "__wrapped__", None)
-        return run_name(wrapped) if callable(wrapped) else _text(func, func)
+        if not callable(wrapped):
+            return _text(func, func)
+        return f"{run_name(wrapped)}{getattr(func, 'run_suffix', '')}"
     name = function_name(func)
     if name.endswith("<lambda>"):
         raise ValueError(

@@ -114,6 +114,8 @@ def thread_map(
             `Checkpoint`; the same call after a kill runs only what is missing.
         star: True if each item is an iterable of positional arguments, `func(*item)`.
         kwargs: a dict of constants that each call gets by keyword. Each worker is sent them once.
+        seed: a whole number for `current_task().random` and `current_task().rng`: numbers that
+            depend on it and on the index of the item only.
         initializer, initargs: called once by each worker before its first task.
         worker_state: called once by each worker; `func` gets what it returns as its last
             positional argument. It is closed at the worker's end.

@@ -17,12 +17,21 @@ if TYPE_CHECKING:
 
 
 def bind_arguments(
-    func: Callable[..., Any], *, star: bool, kwargs: Mapping[str, Any] | None
+    func: Callable[..., Any], *, star: bool, kwargs: Mapping[str, Any] | None, seed: int | None
 ) -> Callable[..., Any]:
-    """Return a function of an item that calls `func` with what is in it, and with constants."""
+    """Return a function of an item that calls `func` with what is in it, and with constants.
+
+    Its tasks have generators of random numbers if there is a seed.
+    """
     if kwargs:
         func = partial(func, **kwargs)
-    return Star(func) if star else func
+    if star:
+        func = Star(func)
+    if seed is None:
+        return func
+    from .generators import Seeded  # needed only by those who ask for it
+
+    return Seeded(func, seed)
 
 
 class Star:
