@@ -44,6 +44,7 @@ def test_public_names() -> None:
         "process_map_unordered",
         "rate_limited_map",
         "resource_aware_workers",
+        "serial",
         "split",
         "thread_map",
         "thread_map_unordered",

@@ -33,6 +33,8 @@ NAMES = "name its workers after the map"
 NUMPY = "import NumPy"  # which refuses to be loaded in subinterpreters
 PARTS = "hand over or take back a part of what a worker has begun"
 PREPARE = "have an initializer and a worker_state"
+TOGETHER = "run two tasks at the same time"
+WATCH = "see that a call takes long before it returns"
 SEND = "send functions"  # workers that inherit them never have to
 
 
@@ -113,6 +115,22 @@ if sys.version_info >= (3, 14):
             make_executor=lambda: InterpreterPoolExecutor(_COUNT),
         ),
     ]
+
+
+def serial_map(*arguments: Any, **options: Any) -> list[Any]:
+    """Map in the caller's own thread, with what looks like processes."""
+    with parallel.serial():
+        return parallel.process_map(*arguments, **options)
+
+
+KINDS.append(
+    Kind(
+        "serial",
+        _THREADS | {COPIES, KILL, LOG, NAMES, PARTS, SEND, TOGETHER, WATCH},
+        serial_map,
+        stream_options={"backend": "serial"},
+    )
+)
 
 # A process that other tests have left threads in may still be forked, in a test.
 FORKS = [

@@ -31,6 +31,8 @@ from .table import (
     PARTS,
     PREPARE,
     SEND,
+    TOGETHER,
+    WATCH,
     Kind,
 )
 
@@ -57,10 +59,13 @@ class TestOrder:
         assert results == list(range(100_000))
 
     def test_the_first_item_may_be_the_last_to_finish(self, kind: Kind, gate: str) -> None:
+        kind.require(TOGETHER)
         items = [(number, gate, number == 19) for number in range(20)]
         assert kind.run(tasks.first_waits_for, items, 2) == list(range(20))
 
     def test_unordered_is_the_order_of_completion(self, kind: Kind, gate: str) -> None:
+        kind.require(TOGETHER)
+
         def tell(index: int, _item: object, _result: object) -> None:
             if index == 4:
                 tasks.open_gate(gate)
@@ -76,6 +81,7 @@ class TestOrder:
     def test_a_slow_item_never_holds_back_its_neighbours(
         self, kind: Kind, tmp_path: Path, chunk_size: int | None
     ) -> None:
+        kind.require(TOGETHER)
         if chunk_size is not None:  # else nothing is in the first one's chunk
             kind.require(PARTS)
         items = [(number, str(tmp_path), 100) for number in range(100)]
@@ -88,6 +94,7 @@ class TestOrder:
         assert sorted(map(int, tasks.notes(path))) == list(range(3000))
 
     def test_a_given_chunk_goes_to_one_worker(self, kind: Kind, tmp_path: Path) -> None:
+        kind.require(TOGETHER)
         # The last items of the two wait for each other: else one might take from the other.
         items = [(number, str(tmp_path), number in (4, 9)) for number in range(10)]
         names = kind.run(tasks.name_of_worker, items, 2, chunk_size=5)
@@ -316,6 +323,7 @@ class TestFailures:
         assert tasks.notes(path) == ["0"]
 
     def test_raise_does_not_wait_for_tasks_in_flight(self, kind: Kind, gate: str) -> None:
+        kind.require(TOGETHER)
         items = [("waits", gate), ("fails", gate)]
         with pytest.raises(ValueError, match="now"):
             kind.run(tasks.wait_or_fail, items, 2, on_error="raise")
@@ -336,6 +344,7 @@ class TestTimeouts:
     def test_a_hung_task_becomes_an_error_in_its_slot(
         self, kind: Kind, gate: str, tmp_path: Path
     ) -> None:
+        kind.require(WATCH)
         path = str(tmp_path / "runs")
         items = [("waits" if number == 2 else "", gate, number, path) for number in range(6)]
         results = kind.run(tasks.stuck_noted, items, chunk_size=6, timeout=TIMEOUT)
@@ -364,12 +373,14 @@ class TestTimeouts:
             assert "The call was ended." in str(error)
 
     def test_the_place_of_a_hung_task_is_used_again(self, kind: Kind, gate: str) -> None:
+        kind.require(WATCH)
         items = [("" if number else "swallows", gate, number) for number in range(5)]
         results = kind.run(tasks.stuck, items, timeout=TIMEOUT)
         assert type(results[0]) is parallel.TaskTimeoutError
         assert results[1:] == [1, 2, 3, 4]
 
     def test_a_timeout_may_be_raised_or_skipped(self, kind: Kind, gate: str) -> None:
+        kind.require(WATCH)
         items = [("waits" if number == 1 else "", gate, number) for number in range(3)]
         assert kind.run(tasks.stuck, items, timeout=TIMEOUT, on_error="skip") == [0, 2]
         with pytest.raises(parallel.TaskTimeoutError, match="item 0 "):
@@ -401,6 +412,7 @@ class TestTimeouts:
 
 class TestStopping:
     def test_a_deadline_keeps_what_was_finished(self, kind: Kind, gate: str) -> None:
+        kind.require(WATCH)
         items = [("waits" if number == 2 else "", gate, number) for number in range(6)]
         with pytest.raises(parallel.TaskCancelledError, match=r"deadline=0\.5 s") as caught:
             kind.run(tasks.stuck, items, chunk_size=6, deadline=0.5, on_error="raise")
@@ -455,6 +467,7 @@ class TestTryingAgain:
         assert tasks.notes(path) == ["1", "2"]
 
     def test_a_timeout_is_tried_again(self, kind: Kind, gate: str, tmp_path: Path) -> None:
+        kind.require(WATCH)
         path = str(tmp_path / "runs")
         results = kind.run(
             tasks.stuck_noted, [("waits", gate, 0, path)], 1, timeout=0.2, retries=1, backoff=0
@@ -513,6 +526,7 @@ class TestPreparation:
         kind.require(PREPARE)
 
     def test_the_initializer_comes_first(self, kind: Kind, tmp_path: Path) -> None:
+        kind.require(TOGETHER)
         items = [(number, str(tmp_path), 2) for number in range(8)]
         results = kind.run(
             tasks.what_was_prepared, items, 2, initializer=tasks.prepare, initargs=[1, "b"]
@@ -520,6 +534,7 @@ class TestPreparation:
         assert results == [(1, "b")] * 8
 
     def test_each_worker_has_a_state_that_is_closed(self, kind: Kind, tmp_path: Path) -> None:
+        kind.require(TOGETHER)
         path = str(tmp_path / "states")
         items = [(number, str(tmp_path), 2) for number in range(8)]
         results = kind.run(tasks.with_state, items, 2, worker_state=tasks.Opens(path))
@@ -541,6 +556,7 @@ class TestPreparation:
     def test_one_that_fails_later_loses_nothing(
         self, kind: Kind, tmp_path: Path, gate: str
     ) -> None:
+        kind.require(TOGETHER)
         working = str(tmp_path / "working")
         items = [(number, working, gate) for number in range(5)]
         with pytest.raises(parallel.ParallelError, match="no license") as caught:
@@ -564,6 +580,7 @@ class TestPreparation:
         assert caught.value.results == [0, 1, 2]
 
     def test_one_that_does_not_close_keeps_nobody_waiting(self, kind: Kind, gate: str) -> None:
+        kind.require(WATCH)
         cancel, cancelled = threading.Event(), []
 
         def watch() -> None:
@@ -645,6 +662,7 @@ class TestStreams:
         assert asyncio.run(collect()) == [2 * number for number in range(20)]
 
     def test_a_timeout_in_a_stream(self, kind: Kind, gate: str) -> None:
+        kind.require(WATCH)
         items = [("waits" if number == 1 else "", gate, number) for number in range(4)]
         stream = parallel.imap(
             tasks.stuck, items, max_workers=1, timeout=TIMEOUT, **kind.stream_options

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from .rate import RateLimit as RateLimit
     from .worker.current_task import CurrentTask as CurrentTask
     from .worker.current_task import current_task as current_task
+    from .worker.serial import serial as serial
 
 # Where each public name is defined: the one list of them, read when a name is first used.
 _HOMES = {
@@ -77,6 +78,7 @@ _HOMES = {
     "process_map_unordered": "maps.processes",
     "rate_limited_map": "maps.compat",
     "resource_aware_workers": "maps.compat",
+    "serial": "worker.serial",
     "split": "failures",
     "thread_map": "maps.threads",
     "thread_map_unordered": "maps.threads",

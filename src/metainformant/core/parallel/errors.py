@@ -53,7 +53,10 @@ class TaskTimeoutError(ParallelError, TimeoutError):
         stack: where the task was when it was abandoned, formatted like a traceback.
         running: whether the call still runs; a copy made by pickle tells how it was then. The text
             tells what is known when it is made, since a call may take a moment to end.
+        returned_after: in serial mode, the seconds after which the call returned; otherwise None.
     """
+
+    returned_after: float | None = None
 
     def __init__(
         self,
@@ -82,7 +85,12 @@ class TaskTimeoutError(ParallelError, TimeoutError):
         return format_stack(self._frames)
 
     def __str__(self) -> str:
-        if not self.running:
+        if self.returned_after is not None:
+            state = (
+                f"The call returned after {self.returned_after:.3g} s: in serial mode, that is "
+                "when a timeout is noted."
+            )
+        elif not self.running:
             state = "The call was ended."
         elif time.monotonic() < self._made + _ENDING_SECONDS:
             state = (

@@ -12,6 +12,7 @@ from functools import partial
 
 from . import validate
 from .functions import check_function
+from .worker.context import is_serial
 from .worker.setup import Preparation
 
 TYPE_CHECKING = False
@@ -175,6 +176,12 @@ class MapCall:
         """Return the same call with other options."""
         return MapCall(self.caller, self.func, options, self.workers)
 
+    def in_serial_mode(self) -> MapCall:
+        """Return the call as it is made here: in the caller's thread if that is asked for."""
+        if not is_serial.get():
+            return self
+        return MapCall(self.caller, self.func, self.options, Workers("serial", 1))
+
     def in_threads(self, count: int) -> MapCall:
         """Return the same call with threads for workers."""
         return MapCall(self.caller, self.func, self.options, Workers("thread", count))
@@ -276,7 +283,9 @@ def choose_workers(caller: str, max_workers: object, backend: object = "thread")
     kind = validate.backend(caller, backend)
     executor: Any = backend if kind == "executor" else None
     if max_workers is None:
-        if kind == "thread":
+        if kind == "serial":
+            max_workers = 1
+        elif kind == "thread":
             max_workers = _MAX_THREADS
         else:
             from .host.cpus import cpu_count
@@ -288,7 +297,8 @@ def choose_workers(caller: str, max_workers: object, backend: object = "thread")
             f"{caller}: max_workers={max_workers!r} must be a whole number. A map takes one "
             "iterable; for several arguments pass zip(a, b) and star=True"
         )
-    return Workers(kind, validate.whole(caller, "max_workers", max_workers), executor)
+    count = validate.whole(caller, "max_workers", max_workers)
+    return Workers(kind, 1 if kind == "serial" else count, executor)
 
 
 def make_call(

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     OnError = Literal["return", "raise", "skip"]
-    BackendName = Literal["thread", "process", "interpreter", "executor"]
+    BackendName = Literal["thread", "process", "interpreter", "serial", "executor"]
     # What users pass as `backend`.
-    BackendOption = Literal["thread", "process", "interpreter"] | Executor
+    BackendOption = Literal["thread", "process", "interpreter", "serial"] | Executor
     StartMethod = Literal["spawn", "forkserver", "fork"]
     # Which failures are worth another attempt: exception classes, or a function that decides.
     RetryOn = tuple[type[BaseException], ...] | Callable[[BaseException], object]
 
 _ON_ERROR: tuple[OnError, ...] = ("return", "raise", "skip")
-_BACKENDS: tuple[BackendName, ...] = ("thread", "process", "interpreter")
+_BACKENDS: tuple[BackendName, ...] = ("thread", "process", "interpreter", "serial")
 
 
 def _plain(caller: str, name: str, value: Any) -> Any:
@@ -86,7 +86,7 @@ def backend(caller: str, value: object) -> BackendName:
         if isinstance(value, Executor):
             return "executor"
     raise ValueError(
-        f"{caller}: backend={value!r} must be 'thread', 'process', 'interpreter', "
+        f"{caller}: backend={value!r} must be 'thread', 'process', 'interpreter', 'serial', "
         "or a concurrent.futures.Executor"
     )
 

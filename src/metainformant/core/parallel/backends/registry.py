@@ -32,6 +32,10 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
         from .futures.worker import run_request
 
         return ExecutorBackend(call, workers.executor, run_request, keep_times=keep_times)
+    if workers.kind == "serial":
+        from .serial import SerialBackend  # needed only by those who ask for it
+
+        return SerialBackend(call, keep_times=keep_times)
     if needs_pool(call):
         from .isolated.backend import IsolatedBackend  # slow to import
 

@@ -5,6 +5,7 @@ Owned by the thread that runs the engine.
 
 from __future__ import annotations
 
+from ..errors import TaskTimeoutError
 from .ending import Ending
 from .outcome_batch import OutcomeBatch
 
@@ -12,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..errors import TaskTimeoutError
     from ..options import MapCall
     from .assignment import Assignment
     from .backend import Finished
@@ -90,7 +90,7 @@ class Completion:
 
         def add(stop: int) -> None:
             if begin < stop:
-                self._rule.saw(stop - begin, len(final))
+                self._rule.saw(stop - begin, len(final), _timeouts(final))
                 part = values if stop - begin == len(values) else values[begin:stop]
                 spent = times[begin : stop + 1]
                 first = start + begin
@@ -121,3 +121,11 @@ class Completion:
         if self.ending is None:
             self.ending = Ending("failed", error=error, chunk=chunk, index=index)
         return True
+
+
+def _timeouts(failed: dict[int, BaseException]) -> int:
+    """Count the failures that were noted where the items ran: those of their own map."""
+    return sum(
+        isinstance(error, TaskTimeoutError) and error.index == index
+        for index, error in failed.items()
+    )

@@ -109,19 +109,25 @@ class Engine:
         Nothing is delivered before a round of looking is complete: time passes in `deliver`, and
         what is seen in flight after it must not be taken for something seen before.
         """
-        ending = Ending("aborted")
+        ending: Ending | None = None
         try:
-            ending = self._run(deliver)
+            while ending is None:
+                ending = self.step(deliver)
         finally:
-            for assignment in self._assignments.values():
-                assignment.job.truncate(0)
-            self._interrupt_abandoned()
-            if ending.kind == "completed":
-                ending = self._close(ending)
-                self._end()
-            else:
-                self.discard()
+            ending = self.finish(ending)
         return ending
+
+    def finish(self, ending: Ending | None) -> Ending:
+        """End everything after the last step, which returned the ending, or raised something."""
+        for assignment in self._assignments.values():
+            assignment.job.truncate(0)
+        self._interrupt_abandoned()
+        if ending is not None and ending.kind == "completed":
+            ending = self._close(ending)
+            self._end()
+        else:
+            self.discard()
+        return ending or Ending("aborted")
 
     def discard(self) -> None:
         """End everything, whether the engine runs or not."""
@@ -160,38 +166,39 @@ class Engine:
             self._backend.wake()  # there may be nothing else to wait for
         return ready
 
-    def _run(self, deliver: Deliver) -> Ending:
-        while self._completion.ending is None:  # else a failure of an earlier run has ended it
-            now = self._clock()
-            self._take_due(now)
-            next_wakeup = self._hand_out(now)
-            if next_wakeup > now:
-                self._interrupt_abandoned()  # after their places were filled
-            # An input that was closed seems to end.
-            if self._is_complete() and not self._is_aborted:
-                self._report_progress(math.inf)
-                return self._completion.ending or Ending("completed")
-            ended = self._wait(self._seconds_to_wait(now, next_wakeup))
-            now = self._clock()
-            ready: list[OutcomeBatch] = []
-            for job in ended:
-                self._settle(self._assignments[job], ready)
-            if self._early or now >= self._dispatcher.next_wakeup:
-                self._look(now, ready)
-            stop = self._rule.stop(now)
-            self._report_progress(now)
-            for batch in ready:
-                deliver(batch)
-            if self._is_aborted:
-                return Ending("aborted")
-            ending = self._completion.ending
-            if ending is None and stop is not None:
-                ending = self._cancel_all(stop, deliver)
-            del stop  # it may have an error, whose cause may lead to this frame
-            if ending is not None:
-                self._report_progress(math.inf)
-                return ending
-        return self._completion.ending
+    def step(self, deliver: Deliver) -> Ending | None:
+        """Hand out work, wait once, and deliver what came of it; return the ending at the last."""
+        if self._completion.ending is not None:  # a failure of an earlier run has ended it
+            return self._completion.ending
+        now = self._clock()
+        self._take_due(now)
+        next_wakeup = self._hand_out(now)
+        if next_wakeup > now:
+            self._interrupt_abandoned()  # after their places were filled
+        # An input that was closed seems to end.
+        if self._is_complete() and not self._is_aborted:
+            self._report_progress(math.inf)
+            return self._completion.ending or Ending("completed")
+        ended = self._wait(self._seconds_to_wait(now, next_wakeup))
+        now = self._clock()
+        ready: list[OutcomeBatch] = []
+        for job in ended:
+            self._settle(self._assignments[job], ready)
+        if self._early or now >= self._dispatcher.next_wakeup:
+            self._look(now, ready)
+        stop = self._rule.stop(now)
+        self._report_progress(now)
+        for batch in ready:
+            deliver(batch)
+        if self._is_aborted:
+            return Ending("aborted")
+        ending = self._completion.ending
+        if ending is None and stop is not None:
+            ending = self._cancel_all(stop, deliver)
+        del stop  # it may have an error, whose cause may lead to this frame
+        if ending is not None:
+            self._report_progress(math.inf)
+        return ending
 
     def _hand_out(self, now: float) -> float:
         if self._rule.holds_back:

@@ -8,7 +8,7 @@ from time import monotonic
 
 from ..public import overload, public
 from ..runner.stream_map import End, make_stream
-from .streams import pop_workers
+from .streams import pop_workers, values_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +101,14 @@ def aimap(
     7
     """
     workers = pop_workers("aimap", options)
-    return _values(make_stream("aimap", func, items, workers, options, buffer_size=buffer_size))
+    stream = make_stream("aimap", func, items, workers, options, buffer_size=buffer_size)
+    return _values_here(stream) if stream.runs_here else _values(stream)
+
+
+async def _values_here(stream: Stream) -> AsyncGenerator[Any, None]:
+    """Run the tasks of serial mode in the thread of the event loop, which they block."""
+    for value in values_of(stream):
+        yield value
 
 
 async def _values(stream: Stream) -> AsyncGenerator[Any, None]:

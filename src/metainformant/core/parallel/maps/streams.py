@@ -142,8 +142,9 @@ def imap(
         func: called with one item at a time, from several workers.
         items: any iterable. It is iterated in another thread than yours. If that raises, the
             results of what was read before are delivered first, then its exception is raised.
-        backend: the kind of workers: "thread", "process", "interpreter" (Python 3.14 and later), or
-            a `concurrent.futures.Executor`, which is used and not shut down.
+        backend: the kind of workers: "thread", "process", "interpreter" (Python 3.14 and later),
+            "serial" (your own thread, see `serial`), or a `concurrent.futures.Executor`, which is
+            used and not shut down.
         max_workers: how many workers at most; by default 8 threads, `cpu_count()` processes or
             interpreters, or as many as the executor has.
         chunk_size: how many consecutive items are handed over together; by default as many as the

@@ -57,30 +57,35 @@ class _Recorder:
         self._error: CheckpointError | None = None
         self._epoch = time.time() - time.monotonic()
 
-    def run(self, engine: Engine) -> Ending:
+    def begin(self, engine: Engine) -> Deliver:
         self._engine = engine
         self.source.replay = self._replay
-        try:
-            return self._run_to_end(engine)
-        finally:  # no cycle may keep the items and the results
-            del self.source.replay
-            self._engine = None
-            self.observers = ()
+        self._run.start_writer(self._committed, self._changed)
+        self._begin(engine)
+        return self._record
 
-    def _run_to_end(self, engine: Engine) -> Ending:
+    def finish(self, ending: Ending) -> Ending:
         try:
-            self._run.start_writer(self._committed, self._changed)
-            self._begin(engine)
-            ending = engine.run(self._record)
-        except BaseException as error:
-            # Everything that was finished is recorded before whatever happened gets through.
+            self._finish()
+            self._deliver_committed()
+            return self._final(ending)
+        finally:
+            self._forget()
+
+    def fail(self, error: BaseException) -> None:
+        # Everything that was finished is recorded before whatever happened gets through.
+        try:
             self._finish()
             if self._error is not None:
                 error.add_note(error_in_words(self._error))
-            raise
-        self._finish()
-        self._deliver_committed()
-        return self._final(ending)
+        finally:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Let no cycle keep the items and the results."""
+        del self.source.replay
+        self._engine = None
+        self.observers = ()
 
     def close(self) -> None:
         self._run.close()

@@ -11,7 +11,7 @@ from ..engine.source import ListSource
 from ..observe.registry import make_observers
 from .delivery import SlotCollector, announce
 from .ending import raise_failure, raise_stop
-from .recorder import make_list_recorder
+from .recorder import make_list_recorder, run_recorded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def run_list(
 ) -> list[Any]:
     """Run a map over items that are read whole; return the results of its collector."""
     began = monotonic()
+    call = call.in_serial_mode()
     options = call.options
     source = ListSource(items)
     collector = make_collector(source.left)
@@ -74,7 +75,7 @@ def run_list(
         began=began,
     )
     try:
-        ending = recorder.run(engine)
+        ending = run_recorded(engine, recorder)
     except KeyboardInterrupt as interrupt:
         if interrupt.args:  # no signal: an initializer raised it
             raise

@@ -33,8 +33,16 @@ if TYPE_CHECKING:
         @property
         def observers(self) -> Sequence[Observer]: ...
 
-        def run(self, engine: Engine) -> Ending:
-            """Run the engine until every outcome that it found is delivered."""
+        def begin(self, engine: Engine) -> Deliver:
+            """Prepare for a run of the engine; return what takes its outcomes."""
+            ...
+
+        def finish(self, ending: Ending) -> Ending:
+            """Deliver all outcomes that are left; return the ending of the whole run."""
+            ...
+
+        def fail(self, error: BaseException) -> None:
+            """Record what is left, after what was raised in `begin` or while the engine ran."""
             ...
 
         def close(self) -> None:
@@ -51,11 +59,27 @@ class NoRecorder:
         self.source = source
         self._deliver = deliver
 
-    def run(self, engine: Engine) -> Ending:
-        return engine.run(self._deliver)
+    def begin(self, engine: Engine) -> Deliver:
+        return self._deliver
+
+    def finish(self, ending: Ending) -> Ending:
+        return ending
+
+    def fail(self, error: BaseException) -> None:
+        """Do nothing: nothing was recorded."""
 
     def close(self) -> None:
         """Do nothing: nothing is open."""
+
+
+def run_recorded(engine: Engine, recorder: Recorder) -> Ending:
+    """Run the engine until every outcome that it found is delivered."""
+    try:
+        ending = engine.run(recorder.begin(engine))
+    except BaseException as error:
+        recorder.fail(error)
+        raise
+    return recorder.finish(ending)
 
 
 def make_list_recorder(call: MapCall, source: Source, deliver: Deliver, keep: Deliver) -> Recorder:

@@ -27,17 +27,20 @@ from ..options import make_call
 from .delivery import ReorderBuffer, announce
 from .ending import raise_failure
 from .list_map import POLL_INTERVAL
-from .recorder import make_stream_recorder
+from .recorder import make_stream_recorder, run_recorded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from typing import Any
 
+    from ..engine.direct_source import DirectSource
     from ..engine.ending import Ending
     from ..engine.outcome_batch import OutcomeBatch
     from ..options import MapCall, Workers
     from .recorder import Recorder
+
+    StreamInput = StreamSource | DirectSource
 
 # No wait is longer than this: outside Linux a signal may not end one.
 _LONGEST_WAIT = 0.1
@@ -62,7 +65,12 @@ class Stream:
         buffer_size: see `StreamSource`.
         total: how many items there are, if that is known.
         keep_times: whether batches are to have times.
+
+    Attributes:
+        runs_here: whether `batches` runs the tasks itself, so that nobody can wait for it.
     """
+
+    runs_here = False
 
     def __init__(
         self,
@@ -77,13 +85,7 @@ class Stream:
         self._call = call
         self._observers = make_observers(call, total)
         self._backend = make_backend(call, stream=True, keep_times=keep_times)
-        self._source = StreamSource(
-            items,
-            max_workers=call.workers.count,
-            chunk_size=call.options.chunk_size,
-            buffer_size=buffer_size,
-            wake=self._backend.wake,
-        )
+        self._source = self._make_source(items, buffer_size)
         self._context = contextvars.copy_context()
         # Both are made at the start. Written by the consumer, read by whoever closes.
         self._engine: Engine | None = None
@@ -94,6 +96,15 @@ class Stream:
         # Owned by the consumer:
         self._order = ReorderBuffer() if call.options.ordered else None
         self._delivered = 0
+
+    def _make_source(self, items: Iterable[Any], buffer_size: int | None) -> StreamInput:
+        return StreamSource(
+            items,
+            max_workers=self._call.workers.count,
+            chunk_size=self._call.options.chunk_size,
+            buffer_size=buffer_size,
+            wake=self._backend.wake,
+        )
 
     # The consumer's side
 
@@ -126,18 +137,7 @@ class Stream:
             ParallelError: if there are no threads for that, or the checkpoint can't be used.
         """
         caller = self._call.caller
-        recorder = make_stream_recorder(self._call, self._source, send)
-        engine = self._engine = Engine(
-            self._call,
-            recorder.source,
-            self._backend,
-            poll_interval=POLL_INTERVAL,
-            max_chunk=self._source.max_chunk,
-            observers=[*self._observers, *recorder.observers],
-            is_stream=True,
-        )
-        if self._is_aborted:  # it may not have seen the engine
-            engine.abort()
+        recorder, engine = self.make_engine(send)
         driver = threading.Thread(
             target=self._context.run,
             args=(self._drive, recorder, engine, send),
@@ -151,6 +151,22 @@ class Stream:
             recorder.close()
             raise
         self._driver = driver
+
+    def make_engine(self, send: Callable[[OutcomeBatch], object]) -> tuple[Recorder, Engine]:
+        """Return the engine, and the recorder that sends its outcomes."""
+        recorder = make_stream_recorder(self._call, self._source, send)
+        engine = self._engine = Engine(
+            self._call,
+            recorder.source,
+            self._backend,
+            poll_interval=POLL_INTERVAL,
+            max_chunk=self._source.max_chunk,
+            observers=[*self._observers, *recorder.observers],
+            is_stream=True,
+        )
+        if self._is_aborted:  # it may not have seen the engine
+            engine.abort()
+        return recorder, engine
 
     def take(self, batch: OutcomeBatch) -> Iterator[OutcomeBatch]:
         """Yield what can be delivered now that `batch` has arrived. Called by the consumer."""
@@ -237,7 +253,7 @@ class Stream:
         ending: Ending | None = None
         crash: BaseException | None = None
         try:
-            ending = recorder.run(engine)
+            ending = run_recorded(engine, recorder)
         except BaseException as error:
             crash = error
         finally:
@@ -258,8 +274,13 @@ def make_stream(
     **arguments: object,
 ) -> Stream:
     """Check the arguments of a lazy map and return it, not started; see `make_call`."""
-    call = make_call(caller, func, workers, options, **arguments)
+    call = make_call(caller, func, workers, options, **arguments).in_serial_mode()
     size = validate.optional_whole(caller, "buffer_size", buffer_size)
     total = len(items) if isinstance(items, Sized) else None
     items = validate.check_items(caller, items)
-    return Stream(call, items, size, total=total, keep_times=keep_times)
+    kind = Stream
+    if call.workers.kind == "serial":
+        from .serial_stream import SerialStream  # needed only by those who ask for it
+
+        kind = SerialStream
+    return kind(call, items, size, total=total, keep_times=keep_times)

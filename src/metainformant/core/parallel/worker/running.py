@@ -14,10 +14,23 @@ if TYPE_CHECKING:
 _here = threading.local()
 
 
-def set_describe(describe: Callable[[], CurrentTask] | None) -> None:
-    """Set what describes the task that this thread runs now; None if it runs none."""
-    _here.describe = describe
-    _here.generators = None
+# What a thread knows of the task that it runs.
+Running = tuple["Callable[[], CurrentTask] | None", "Generators | None"]
+
+
+def begin(describe: Callable[[], CurrentTask]) -> Running:
+    """Set what describes the task that this thread runs now; return what `end` restores.
+
+    There is something to restore if a task runs a map in its own thread.
+    """
+    outer = get_describe(), get_generators()
+    _here.describe, _here.generators = describe, None
+    return outer
+
+
+def end(outer: Running) -> None:
+    """Learn that the thread has run its tasks."""
+    _here.describe, _here.generators = outer
 
 
 def get_describe() -> Callable[[], CurrentTask] | None:

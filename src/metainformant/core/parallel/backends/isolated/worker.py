@@ -11,11 +11,11 @@ from typing import Any
 
 from ...describe import error_in_words
 from ...errors import FATAL, ParallelError
+from ...worker import running
 from ...worker.current_task import CurrentTask
 from ...worker.fork import ForkSign, leave_fork
 from ...worker.frames import own_frame
 from ...worker.interrupt import TaskEnded
-from ...worker.running import set_describe
 from ...worker.setup import Preparation
 from ..ipc.channel import Attachment, Channel
 from ..ipc.exceptions import pack, refused_module, unpicklable
@@ -131,7 +131,7 @@ class Worker:
             return
         if job.one_by_one:
             items, func = list(map(SealedItem, items)), opening(func)
-        set_describe(self._describe)
+        outer = running.begin(self._describe)
         try:
             try:
                 self._job = job
@@ -144,7 +144,7 @@ class Worker:
                 self._job = None
         except TaskEnded:
             self._job = None
-        set_describe(None)
+        running.end(outer)
         buffer.header_times[Header.ENDED] = monotonic()
         self._send(Done(job.number))
 

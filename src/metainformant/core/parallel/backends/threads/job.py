@@ -10,9 +10,9 @@ from time import monotonic
 from ...engine.backend import Finished
 from ...errors import FATAL
 from ...host.gil import HAS_GIL
+from ...worker import running
 from ...worker.frames import clear_locals, own_code, own_frame
 from ...worker.interrupt import Interruptible, TaskEnded
-from ...worker.running import set_describe
 from .items import truncatable_items
 
 TYPE_CHECKING = False
@@ -89,6 +89,11 @@ class ThreadJob:
 
     # The worker's side
 
+    @property
+    def fatal(self) -> tuple[type[BaseException], ...]:
+        """The exceptions after which nothing more is started."""
+        return FATAL
+
     def run(self, func: Callable[[Any], Any], fail_fast: bool, keeps_locals: bool = False) -> bool:
         """Run all items; return whether the whole map should be told at once.
 
@@ -96,7 +101,7 @@ class ThreadJob:
         """
         self.thread = threading.current_thread()
         self.started = monotonic()
-        set_describe(self.describe)
+        outer, outer_job = running.begin(self.describe), getattr(_here, "job", None)
         _here.job = self
         items = iter(self._items)
         urgent = False
@@ -116,17 +121,17 @@ class ThreadJob:
                 # Before the append: whoever sees the new length must find the failure here.
                 self.failed[len(self.out)] = error
                 self.out.append(error)
-                urgent = fail_fast or isinstance(error, FATAL)
+                urgent = fail_fast or isinstance(error, self.fatal)
         if self.is_fork:
             from ...worker.fork import leave_fork  # needed only by tasks that fork
 
             leave_fork(self.failed.get(len(self.out) - 1))
         self.ended = monotonic()
-        _here.job = None
-        set_describe(None)
+        _here.job = outer_job
+        running.end(outer)
         # The frames of a failed task lead back to this one for as long as its exception lives;
         # from here nothing may lead to the exception, or only the garbage collector frees it.
-        del self, items
+        del self, items, outer, outer_job
         return urgent
 
     def end_in_fork(self) -> None:
