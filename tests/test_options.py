@@ -20,9 +20,9 @@ OF_WORKERS = {name for name, option in OPTIONS.items() if option.of_workers}
 FOR_PROCESSES = {name for name, option in OPTIONS.items() if option.for_processes}
 # Parameters of their own in every signature: some may be passed by position, and the type of the
 # result depends on another.
-WRITTEN_OUT = {"star", "chunk_size", "timeout", "ordered", "on_error"}
+WRITTEN_OUT = {"star", "chunk_size", "timeout", "ordered", "on_error", "default"}
 # Those whose values choose the signature: some of a function's overloads have them, others not.
-CHOOSES_SIGNATURE = {"star"}
+CHOOSES_SIGNATURE = {"star", "default"}
 
 # What the maps do not take, since it would contradict their name or their result.
 SENSELESS = {
@@ -30,8 +30,8 @@ SENSELESS = {
     "Pool.batch": {"star"},
     "thread_map_unordered": {"ordered"},
     "process_map_unordered": {"ordered"},
-    "outcomes": {"on_error"},
-    "Pool.outcomes": {"on_error"},
+    "outcomes": {"on_error", "default"},
+    "Pool.outcomes": {"on_error", "default"},
 }
 # Maps that have a few parameters instead of options, for code that was written for others.
 WITHOUT_OPTIONS = {"rate_limited_map"}
@@ -39,6 +39,8 @@ WITHOUT_OPTIONS = {"rate_limited_map"}
 # Options of the command that are called differently.
 IN_COMMAND = {"ordered": "unordered"}
 NOT_IN_COMMAND = {
+    "default": "a failed record is told from the others by its row",
+    "skip_none": "rows say which record they belong to",
     "star": "a function of the module can take a record apart",
     "seed": "a function of the module can seed its own, by a name in the record",
     "kwargs": "a function of the module can pass constants on",

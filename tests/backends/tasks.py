@@ -528,3 +528,21 @@ def number_of_numpy(_: object) -> float:
 
 def nested_numbers(item: object) -> list[Any]:
     return parallel.thread_map(two_numbers, [item])
+
+
+# What is left out
+
+
+def fail_if_seven(batch: list[int]) -> list[int]:
+    if 7 in batch:
+        raise ValueError
+    return batch
+
+
+def none_for_thirds(number: int) -> int | None:
+    return number if number % 3 else None
+
+
+def none_or_failure(number: int) -> None:
+    if number % 2:
+        raise ValueError

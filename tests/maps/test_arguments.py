@@ -76,6 +76,7 @@ def nothing(_: object) -> list[int]:
         ("on_error", "ignore", ValueError, "on_error='ignore' must be 'return', 'raise' or"),
         ("on_error", [], ValueError, "on_error=[] must be 'return', 'raise' or 'skip'"),
         ("cancel", True, TypeError, "cancel=True must be a threading.Event"),
+        ("skip_none", 1, TypeError, "skip_none=1 must be True or False"),
         ("seed", -1, ValueError, "seed=-1 must be a whole number, 0 or more, or None"),
         ("seed", 1.5, TypeError, "seed=1.5 must be a whole number"),
         ("seed", True, TypeError, "seed=True must be a whole number"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from metainformant.core.parallel.engine.outcome_batch import OutcomeBatch
 from metainformant.core.parallel.engine.source import Chunk
-from metainformant.core.parallel.runner.delivery import SlotCollector
+from metainformant.core.parallel.runner.delivery import Selection, SlotCollector
 
 
 @given(data=st.data(), sizes=st.lists(st.integers(1, 6), max_size=12), may_keep=st.booleans())
@@ -19,7 +19,7 @@ def test_slots_in_any_order_of_batches(
     items = list(range(total))
     order = data.draw(st.permutations(range(len(sizes))))
     come = order[: data.draw(st.integers(0, len(sizes)))]
-    collector = SlotCollector(total, "return", may_keep=may_keep)
+    collector = SlotCollector(total, Selection(), may_keep=may_keep)
     expected: dict[int, object] = {}
     batches: list[OutcomeBatch] = []
     for at in come:

@@ -14,6 +14,7 @@ from metainformant.core.parallel.engine.assignment import Assignment
 from metainformant.core.parallel.engine.outcome_batch import OutcomeBatch
 from metainformant.core.parallel.engine.source import Chunk
 from metainformant.core.parallel.runner.completion_order import CompletionCollector
+from metainformant.core.parallel.runner.delivery import Selection
 
 # How long the items of some chunks took, one after the other.
 chunks = st.lists(st.lists(st.sampled_from([0.0, 1e-4, 0.003, 0.005, 0.1]), min_size=1), max_size=6)
@@ -21,7 +22,7 @@ chunks = st.lists(st.lists(st.sampled_from([0.0, 1e-4, 0.003, 0.005, 0.1]), min_
 
 @given(durations=chunks)
 def test_items_that_end_5_ms_apart_are_in_that_order(durations: list[list[float]]) -> None:
-    collector = CompletionCollector("return")
+    collector = CompletionCollector(Selection())
     ends: list[float] = []
     for seconds in durations:
         times = [0.0]
@@ -41,7 +42,7 @@ def test_items_that_end_5_ms_apart_are_in_that_order(durations: list[list[float]
 
 
 def test_failures_may_be_left_out_and_items_without_times_are_the_last() -> None:
-    collector = CompletionCollector("skip")
+    collector = CompletionCollector(Selection("skip"))
     chunk = Chunk(["a", "b", "c", "d"], 0, 0, 4)
     collector.add(OutcomeBatch(chunk, 3, ["never started"], {}))
     error = ValueError()

@@ -26,6 +26,10 @@ assert_type(parallel.thread_map(length, names, on_error="return"), list[int | Ba
 assert_type(parallel.thread_map(length, names, on_error="raise"), list[int])
 assert_type(parallel.thread_map(length, iter(names), on_error="skip", deadline=60), list[int])
 
+assert_type(parallel.thread_map(length, names, default=None), list[int | None])
+assert_type(parallel.parallel_batch(lengths, names, default="no"), list[int | str])
+assert_type(parallel.imap(length, names, default=0.5), parallel.Results[int | float])
+
 assert_type(parallel.thread_map_unordered(length, names), list[int | BaseException])
 assert_type(parallel.thread_map_unordered(length, names, 4, 1.0, on_error="skip"), list[int])
 

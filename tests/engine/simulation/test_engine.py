@@ -16,7 +16,7 @@ from metainformant.core.parallel.engine.source import ListSource
 from metainformant.core.parallel.errors import ParallelError, TaskCancelledError, TaskTimeoutError
 from metainformant.core.parallel.options import MapCall, choose_workers, make_call
 from metainformant.core.parallel.rate import RateLimit
-from metainformant.core.parallel.runner.delivery import SlotCollector
+from metainformant.core.parallel.runner.delivery import Selection, SlotCollector
 from metainformant.core.parallel.runner.ending import raise_failure, raise_stop
 from tests.support import examples
 
@@ -82,7 +82,7 @@ def run(
     batches: list[OutcomeBatch] = []
     ending = engine.run(batches.append)
     raise_failure(ending)
-    raise_stop(ending, call.options.on_error, [])
+    raise_stop(ending, call.options, [])
     return Result(batches, simulation, backend)
 
 
@@ -345,6 +345,6 @@ def test_the_first_failure_is_raised_if_asked_for(tasks: list[Behaviour], worker
             raise_failure(ending)
         assert backend.closed is False
     else:
-        collector = SlotCollector(len(tasks), "raise")
+        collector = SlotCollector(len(tasks), Selection("raise"))
         assert engine.run(collector.add).kind == "completed"
         assert collector.results() == list(range(len(tasks)))

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from . import validate
+from .describe import describe
 from .functions import check_function
 from .worker.context import is_serial
 from .worker.setup import Preparation
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
         kwargs: Mapping[str, Any] | None
         seed: int | None
+        skip_none: bool
         deadline: float | None
         cancel: threading.Event | None
         max_failures: float | None
@@ -84,6 +86,8 @@ class Options:
     timeout: float | None
     ordered: bool
     on_error: OnError
+    default: Any  # NO_DEFAULT if there is none
+    skip_none: bool
     deadline: float | None
     cancel: threading.Event | None
     max_failures: float | None  # an int is a count, a float a fraction
@@ -127,6 +131,11 @@ class Options:
     def fails_fast(self) -> bool:
         """Whether the first failure of a task ends the map."""
         return self.on_error == "raise" and self.max_failures is None and not self.retries
+
+    @property
+    def hides_failures(self) -> bool:
+        """Whether nothing stands for a failed item by which it could be known."""
+        return self.on_error != "return" or self.default is not NO_DEFAULT
 
     @property
     def preparation(self) -> Preparation:
@@ -217,6 +226,10 @@ def _arguments(caller: str, name: str, value: object) -> tuple[Any, ...]:
     raise TypeError(f"{caller}: {name}={value!r} must be a tuple of arguments for initializer")
 
 
+# The default of `default`, since None is a value that users want.
+NO_DEFAULT: Any = type("NoDefault", (), {"__repr__": lambda _: "NO_DEFAULT"})()
+
+
 class Option:
     """The default of an option, and the check of any other value."""
 
@@ -245,6 +258,8 @@ OPTIONS: dict[str, Option] = {
     "timeout": Option(None, validate.limit),
     "ordered": Option(True, validate.flag),
     "on_error": Option("return", validate.on_error),
+    "default": Option(NO_DEFAULT, validate.anything),
+    "skip_none": Option(False, validate.flag),
     "deadline": Option(None, validate.limit),
     "cancel": Option(None, validate.event),
     "max_failures": Option(None, validate.failures),
@@ -334,6 +349,11 @@ def make_call(
         if value is not default:
             chosen[name] = OPTIONS[name].check(caller, name, value)
     made = Options(chosen)
+    if made.on_error != "return" and made.default is not NO_DEFAULT:
+        raise ValueError(
+            f"{caller}: default={describe(made.default)} is for the slots of failed items, and "
+            f"on_error={made.on_error!r} leaves them none; pass one of the two only"
+        )
     has_state = made.worker_state is not None
     check_function(caller, func, star=made.star, kwargs=made.kwargs, has_state=has_state)
     func = made.bind(func)

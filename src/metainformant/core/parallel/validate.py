@@ -183,6 +183,10 @@ def seed(caller: str, name: str, value: Any) -> int:
     return number
 
 
+def anything(caller: str, name: str, value: Any) -> Any:
+    return value
+
+
 def retry_on(caller: str, name: str, value: object) -> RetryOn:
     if isinstance(value, type) and issubclass(value, BaseException):
         return (value,)

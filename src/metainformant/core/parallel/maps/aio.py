@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..runner.stream_map import Stream
     from ..validate import BackendOption, OnError
 
+    D = TypeVar("D")
     T = TypeVar("T")
     R = TypeVar("R")
 
@@ -57,6 +58,21 @@ def aimap(
 ) -> AsyncGenerator[R, None]: ...
 @overload
 def aimap(
+    func: Task[T, R],
+    items: Iterable[T],
+    *,
+    backend: BackendOption = "thread",
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    buffer_size: int | None = None,
+    default: D,
+    on_error: Literal["return"] = "return",
+    **options: Unpack[ProcessOptions],
+) -> AsyncGenerator[R | D, None]: ...
+@overload
+def aimap(
     func: Callable[..., Any],
     items: Iterable[Iterable[Any]],
     *,
@@ -68,6 +84,7 @@ def aimap(
     buffer_size: int | None = None,
     star: Literal[True],
     on_error: OnError = "return",
+    default: Any = ...,
     **options: Unpack[ProcessOptions],
 ) -> AsyncGenerator[Any, None]: ...
 @public
@@ -139,7 +156,7 @@ async def _values(stream: Stream) -> AsyncGenerator[Any, None]:
                     stream.finish(batch)
                     return
                 for ready in stream.take(batch):
-                    values = ready.successes() if stream.skips_failures else ready.values
+                    values = stream.selection.values(ready)
                     values.reverse()
                     while values:
                         yield values.pop()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ..options import MapOptions, Task
 
+    D = TypeVar("D")
     T = TypeVar("T")
     R = TypeVar("R")
 
@@ -47,6 +48,21 @@ def parallel_batch(
     ordered: bool = True,
     **options: Unpack[MapOptions],
 ) -> list[R]: ...
+@overload
+def parallel_batch(
+    func: Task[list[T], Iterable[R]],
+    items: Iterable[T],
+    batch_size: int = 10,
+    max_workers: int | None = 4,
+    *,
+    default: D,
+    on_error: Literal["return"] = "return",
+    strict: bool = False,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    **options: Unpack[MapOptions],
+) -> list[R | D]: ...
 
 
 @public

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..options import MapOptions, Task
     from ..validate import OnError
 
+    D = TypeVar("D")
     T = TypeVar("T")
     R = TypeVar("R")
 
@@ -46,6 +47,19 @@ def interpreter_map(
 ) -> list[R]: ...
 @overload
 def interpreter_map(
+    func: Task[T, R],
+    items: Iterable[T],
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    *,
+    default: D,
+    on_error: Literal["return"] = "return",
+    **options: Unpack[MapOptions],
+) -> list[R | D]: ...
+@overload
+def interpreter_map(
     func: Callable[..., Any],
     items: Iterable[Iterable[Any]],
     max_workers: int | None = None,
@@ -55,6 +69,7 @@ def interpreter_map(
     *,
     star: Literal[True],
     on_error: OnError = "return",
+    default: Any = ...,
     **options: Unpack[MapOptions],
 ) -> list[Any]: ...
 

@@ -6,7 +6,7 @@ import weakref
 
 from ..backends.registry import make_worker_pool, needs_pool
 from ..errors import ParallelError
-from ..options import OPTIONS, choose_workers, make_call
+from ..options import NO_DEFAULT, OPTIONS, choose_workers, make_call
 from ..public import overload, public
 from ..runner.batches import run_batches
 from ..runner.list_map import run_map
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..validate import BackendOption, OnError, StartMethod
     from .streams import Results
 
+    D = TypeVar("D")
     T = TypeVar("T")
     R = TypeVar("R")
 
@@ -131,6 +132,19 @@ class Pool:
     @overload
     def map(
         self,
+        func: Task[T, R],
+        items: Iterable[T],
+        chunk_size: int | None = None,
+        timeout: float | None = None,
+        ordered: bool = True,
+        *,
+        default: D,
+        on_error: Literal["return"] = "return",
+        **options: Unpack[PoolOptions],
+    ) -> list[R | D]: ...
+    @overload
+    def map(
+        self,
         func: Callable[..., Any],
         items: Iterable[Iterable[Any]],
         chunk_size: int | None = None,
@@ -139,6 +153,7 @@ class Pool:
         *,
         star: Literal[True],
         on_error: OnError = "return",
+        default: Any = ...,
         **options: Unpack[PoolOptions],
     ) -> list[Any]: ...
     def map(
@@ -193,11 +208,26 @@ class Pool:
     @overload
     def imap(
         self,
+        func: Task[T, R],
+        items: Iterable[T],
+        *,
+        default: D,
+        on_error: Literal["return"] = "return",
+        chunk_size: int | None = None,
+        timeout: float | None = None,
+        ordered: bool = True,
+        buffer_size: int | None = None,
+        **options: Unpack[PoolOptions],
+    ) -> Results[R | D]: ...
+    @overload
+    def imap(
+        self,
         func: Callable[..., Any],
         items: Iterable[Iterable[Any]],
         *,
         star: Literal[True],
         on_error: OnError = "return",
+        default: Any = ...,
         chunk_size: int | None = None,
         timeout: float | None = None,
         ordered: bool = True,
@@ -269,6 +299,7 @@ class Pool:
             buffer_size=buffer_size,
             keep_times=True,
             on_error="return",
+            default=NO_DEFAULT,
             **self._options,
         )
         return self._keep(outcomes_of(stream))
@@ -301,6 +332,21 @@ class Pool:
         ordered: bool = True,
         **options: Unpack[PoolOptions],
     ) -> list[R]: ...
+    @overload
+    def batch(
+        self,
+        func: Task[list[T], Iterable[R]],
+        items: Iterable[T],
+        batch_size: int = 10,
+        *,
+        default: D,
+        on_error: Literal["return"] = "return",
+        strict: bool = False,
+        chunk_size: int | None = None,
+        timeout: float | None = None,
+        ordered: bool = True,
+        **options: Unpack[PoolOptions],
+    ) -> list[R | D]: ...
     def batch(
         self,
         func: Callable[..., Iterable[Any]],

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..options import ProcessOptions, Task
     from ..validate import OnError
 
+    D = TypeVar("D")
     T = TypeVar("T")
     R = TypeVar("R")
 
@@ -44,6 +45,19 @@ def process_map(
 ) -> list[R]: ...
 @overload
 def process_map(
+    func: Task[T, R],
+    items: Iterable[T],
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    *,
+    default: D,
+    on_error: Literal["return"] = "return",
+    **options: Unpack[ProcessOptions],
+) -> list[R | D]: ...
+@overload
+def process_map(
     func: Callable[..., Any],
     items: Iterable[Iterable[Any]],
     max_workers: int | None = None,
@@ -53,6 +67,7 @@ def process_map(
     *,
     star: Literal[True],
     on_error: OnError = "return",
+    default: Any = ...,
     **options: Unpack[ProcessOptions],
 ) -> list[Any]: ...
 @public
@@ -155,6 +170,18 @@ def process_map_unordered(
 ) -> list[R]: ...
 @overload
 def process_map_unordered(
+    func: Task[T, R],
+    items: Iterable[T],
+    max_workers: int | None = None,
+    timeout: float | None = None,
+    *,
+    default: D,
+    on_error: Literal["return"] = "return",
+    chunk_size: int | None = None,
+    **options: Unpack[ProcessOptions],
+) -> list[R | D]: ...
+@overload
+def process_map_unordered(
     func: Callable[..., Any],
     items: Iterable[Iterable[Any]],
     max_workers: int | None = None,
@@ -162,6 +189,7 @@ def process_map_unordered(
     *,
     star: Literal[True],
     on_error: OnError = "return",
+    default: Any = ...,
     chunk_size: int | None = None,
     **options: Unpack[ProcessOptions],
 ) -> list[Any]: ...

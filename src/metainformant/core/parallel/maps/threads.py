@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..options import MapOptions, Task
     from ..validate import OnError
 
+    D = TypeVar("D")
     T = TypeVar("T")
     R = TypeVar("R")
 
@@ -44,6 +45,19 @@ def thread_map(
 ) -> list[R]: ...
 @overload
 def thread_map(
+    func: Task[T, R],
+    items: Iterable[T],
+    max_workers: int | None = 8,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    *,
+    default: D,
+    on_error: Literal["return"] = "return",
+    **options: Unpack[MapOptions],
+) -> list[R | D]: ...
+@overload
+def thread_map(
     func: Callable[..., Any],
     items: Iterable[Iterable[Any]],
     max_workers: int | None = 8,
@@ -53,6 +67,7 @@ def thread_map(
     *,
     star: Literal[True],
     on_error: OnError = "return",
+    default: Any = ...,
     **options: Unpack[MapOptions],
 ) -> list[Any]: ...
 @public
@@ -88,6 +103,9 @@ def thread_map(
         on_error: "return" as described; "raise" to raise the first failure at once, without
             waiting for the items in flight, and to start nothing more; "skip" to leave out
             failed items.
+        default: what stands in the slots of failed items instead of their exceptions, for example
+            `float("nan")`; only with `on_error="return"`.
+        skip_none: True to leave out results that are None.
         deadline: seconds that the whole call may take. Items that are not finished by then get a
             `TaskCancelledError`.
         cancel: a `threading.Event` that stops the map when it is set, within about 0.05 s; items
@@ -179,6 +197,18 @@ def thread_map_unordered(
 ) -> list[R]: ...
 @overload
 def thread_map_unordered(
+    func: Task[T, R],
+    items: Iterable[T],
+    max_workers: int | None = 8,
+    timeout: float | None = None,
+    *,
+    default: D,
+    on_error: Literal["return"] = "return",
+    chunk_size: int | None = None,
+    **options: Unpack[MapOptions],
+) -> list[R | D]: ...
+@overload
+def thread_map_unordered(
     func: Callable[..., Any],
     items: Iterable[Iterable[Any]],
     max_workers: int | None = 8,
@@ -186,6 +216,7 @@ def thread_map_unordered(
     *,
     star: Literal[True],
     on_error: OnError = "return",
+    default: Any = ...,
     chunk_size: int | None = None,
     **options: Unpack[MapOptions],
 ) -> list[Any]: ...

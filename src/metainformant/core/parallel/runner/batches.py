@@ -9,6 +9,7 @@ from .. import validate
 from ..describe import describe
 from ..functions import check_function
 from ..options import make_call
+from .delivery import make_selection
 from .list_map import run_list
 
 TYPE_CHECKING = False
@@ -80,7 +81,8 @@ class BatchCollector:
 
     def __init__(self, caller: str, options: Options) -> None:
         self._caller = caller
-        self._options = options
+        self._ordered = options.ordered
+        self._selection = make_selection(options)
         self._arrived: list[OutcomeBatch] = []
 
     def add(self, batch: OutcomeBatch) -> None:
@@ -90,24 +92,23 @@ class BatchCollector:
         """Do nothing: how many results a batch would have had is not known."""
 
     def results(self) -> list[Any]:
-        if self._options.ordered:
+        if self._ordered:
             self._arrived.sort(key=lambda batch: batch.start)
-        skips = self._options.on_error == "skip"
         results: list[Any] = []
         odd: tuple[Batch, int] | None = None  # the first batch with another number of results
         for arrived in self._arrived:
             for index, value in enumerate(arrived.values, arrived.start):
                 batch = arrived.chunk.item(index)
                 if index in arrived.failed:
-                    if not skips:
-                        results.extend([value] * len(batch.items))
+                    if not self._selection.skips_failures:
+                        results.extend([self._selection.slot(value)] * len(batch.items))
                     continue
                 results.extend(value)
                 if len(value) != len(batch.items) and (odd is None or batch.start < odd[0].start):
                     odd = batch, len(value)
         if odd is not None:
             self._warn(*odd)
-        return results
+        return self._selection.without_none(results)
 
     def _warn(self, batch: Batch, count: int) -> None:
         import logging  # slow to import, and needed only for this

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..engine.outcome_batch import OutcomeBatch
-    from ..validate import OnError
+    from .delivery import Selection
 
 # Items of one chunk stay together that were finished within so many seconds. Less than 5 ms, so
 # that of two items that end that far apart the first one belongs to a part that began earlier.
@@ -25,9 +25,9 @@ _TOGETHER_SECONDS = 0.004
 class CompletionCollector:
     """Results in the order of completion."""
 
-    def __init__(self, on_error: OnError) -> None:
+    def __init__(self, selection: Selection) -> None:
         self._batches: list[OutcomeBatch] = []
-        self._skips = on_error == "skip"
+        self._selection = selection
 
     def add(self, batch: OutcomeBatch) -> None:
         self._batches.append(batch)  # and no more, while workers want the GIL
@@ -38,11 +38,11 @@ class CompletionCollector:
     def results(self) -> list[Any]:
         parts = [part for batch in self._batches for part in self._parts(batch)]
         parts.sort(key=_time)
-        return [value for _, values in parts for value in values]
+        return self._selection.without_none([value for _, values in parts for value in values])
 
     def _parts(self, batch: OutcomeBatch) -> Iterator[tuple[float, list[Any]]]:
         """Yield values that stay together, with the time of the first."""
-        values, times = batch.values, batch.times
+        values, times = self._selection.slots(batch), batch.times
         begin = 0
         while begin < len(values):
             at, stop = math.inf, len(values)  # those that were never started are the last
@@ -50,7 +50,7 @@ class CompletionCollector:
                 at = times[begin + 1]  # when the item at `begin` was finished
                 stop = bisect_right(times, at + _TOGETHER_SECONDS, begin + 2) - 1
             part = values[begin:stop]
-            if self._skips and batch.failed:
+            if self._selection.skips_failures and batch.failed:
                 first = batch.start + begin
                 part = [
                     value for index, value in enumerate(part, first) if index not in batch.failed

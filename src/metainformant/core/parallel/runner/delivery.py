@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..describe import note_failure
+from ..options import NO_DEFAULT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from ..engine.outcome_batch import OutcomeBatch
+    from ..options import Options
     from ..validate import OnError
 
     OnComplete = Callable[[int, Any, Any], object]
@@ -25,6 +27,51 @@ if TYPE_CHECKING:
             """Put a failure, made of the index, into each slot that has no outcome."""
 
 
+class Selection:
+    """The choice which values the caller gets: see the options `on_error`, `default`, `skip_none`.
+
+    Attributes:
+        skips_failures: whether failed items are left out.
+        skips_none: whether results that are None are.
+    """
+
+    def __init__(
+        self,
+        on_error: OnError = "return",
+        default: Any = NO_DEFAULT,
+        skip_none: bool = False,
+    ) -> None:
+        self.skips_failures = on_error == "skip"
+        self.skips_none = skip_none
+        self._default = default
+
+    def slot(self, failure: BaseException) -> Any:
+        """Return what stands in the slot of a failed item that has one."""
+        return failure if self._default is NO_DEFAULT else self._default
+
+    def slots(self, batch: OutcomeBatch) -> list[Any]:
+        """Return a value for each item, also for those that are to be left out."""
+        if self._default is not NO_DEFAULT:
+            for index in batch.failed:
+                batch.values[index - batch.start] = self._default
+        return batch.values
+
+    def values(self, batch: OutcomeBatch) -> list[Any]:
+        """Return the values that a stream delivers."""
+        values = batch.successes() if self.skips_failures else self.slots(batch)
+        return self.without_none(values)
+
+    def without_none(self, values: list[Any]) -> list[Any]:
+        """Return the values without those that are to be left out since they are None."""
+        if not self.skips_none:
+            return values
+        return [value for value in values if value is not None]
+
+
+def make_selection(options: Options) -> Selection:
+    return Selection(options.on_error, options.default, options.skip_none)
+
+
 class SlotCollector:
     """Results in input order.
 
@@ -32,21 +79,22 @@ class SlotCollector:
 
     Args:
         total: how many items there are.
-        on_error: what becomes of failures.
+        selection: what the caller gets.
         may_keep: whether nobody else uses the values of batches, so that their lists may be taken.
     """
 
-    def __init__(self, total: int, on_error: OnError, *, may_keep: bool = False) -> None:
+    def __init__(self, total: int, selection: Selection, *, may_keep: bool = False) -> None:
         self._total = total
+        self._selection = selection
         self._may_keep = may_keep
         self._values: list[Any] = []
         self._early: dict[int, list[Any]] = {}  # by index of the first: what comes after a gap
-        self._skipped: set[int] | None = set() if on_error == "skip" else None
+        self._skipped: set[int] | None = set() if selection.skips_failures else None
 
     def add(self, batch: OutcomeBatch) -> None:
         if self._skipped is not None:
             self._skipped.update(batch.failed)
-        self._early[batch.start] = batch.values
+        self._early[batch.start] = self._selection.slots(batch)
         self._append_early()
 
     def _append_early(self) -> None:
@@ -61,7 +109,7 @@ class SlotCollector:
 
     def fill(self, failure: Callable[[int], BaseException]) -> None:
         while (index := len(self._values)) < self._total:
-            self._values.append(failure(index))
+            self._values.append(self._selection.slot(failure(index)))
             if self._skipped is not None:
                 self._skipped.add(index)
             self._append_early()
@@ -69,8 +117,9 @@ class SlotCollector:
     def results(self) -> list[Any]:
         if self._skipped:
             skipped = self._skipped
-            return [value for index, value in enumerate(self._values) if index not in skipped]
-        return self._values
+            values = [value for index, value in enumerate(self._values) if index not in skipped]
+            return self._selection.without_none(values)
+        return self._selection.without_none(self._values)
 
 
 class ReorderBuffer:

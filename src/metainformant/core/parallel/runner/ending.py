@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..engine.ending import Ending
-    from ..validate import OnError
+    from ..options import Options
 
 
 def raise_failure(ending: Ending, results: list[Any] | None = None) -> None:
@@ -33,13 +33,13 @@ def raise_failure(ending: Ending, results: list[Any] | None = None) -> None:
         del error  # its traceback leads to this frame: leave no cycle
 
 
-def raise_stop(ending: Ending, on_error: OnError, results: list[Any]) -> None:
+def raise_stop(ending: Ending, options: Options, results: list[Any]) -> None:
     """Raise the reason why a run of a list was stopped as a whole, if its results would hide it.
 
-    With `on_error="return"` they do not: each unfinished item has a failure in its slot.
+    They do not if each unfinished item has a failure in its slot.
     """
     stop = ending.stop
-    if stop is None or not (stop.always_raises or on_error != "return"):
+    if stop is None or not (stop.always_raises or options.hides_failures):
         return
     error = stop.error(ending.unfinished)
     if error is not None:

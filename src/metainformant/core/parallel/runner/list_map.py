@@ -9,7 +9,7 @@ from ..backends.registry import make_backend
 from ..engine.loop import Engine
 from ..engine.source import ListSource
 from ..observe.registry import make_observers
-from .delivery import SlotCollector, announce
+from .delivery import SlotCollector, announce, make_selection
 from .ending import raise_failure, raise_stop
 from .recorder import make_list_recorder, run_recorded
 
@@ -31,14 +31,14 @@ _COUNT_INTERVAL = 0.1
 
 def run_map(call: MapCall, items: Iterable[Any]) -> list[Any]:
     """Run a map over items that are read whole; return its results."""
-    on_error = call.options.on_error
+    selection = make_selection(call.options)
 
     def make_collector(total: int) -> Collector:
         if call.options.ordered:
-            return SlotCollector(total, on_error, may_keep=call.options.on_complete is None)
+            return SlotCollector(total, selection, may_keep=call.options.on_complete is None)
         from .completion_order import CompletionCollector  # needed only by those who ask for it
 
-        return CompletionCollector(on_error)
+        return CompletionCollector(selection)
 
     return run_list(call, validate.check_items(call.caller, items), make_collector)
 
@@ -86,7 +86,7 @@ def run_list(
         return collector.results()
     results = collector.results()
     raise_failure(ending, results)
-    raise_stop(ending, options.on_error, results)
+    raise_stop(ending, options, results)
     return results
 
 

@@ -24,7 +24,7 @@ from ..errors import ParallelError
 from ..host.threads import DAEMON, launch
 from ..observe.registry import make_observers
 from ..options import make_call
-from .delivery import ReorderBuffer, announce
+from .delivery import ReorderBuffer, announce, make_selection
 from .ending import raise_failure
 from .list_map import POLL_INTERVAL
 from .recorder import make_stream_recorder, run_recorded
@@ -67,6 +67,7 @@ class Stream:
         keep_times: whether batches are to have times.
 
     Attributes:
+        selection: which values of the batches the caller gets.
         runs_here: whether `batches` runs the tasks itself, so that nobody can wait for it.
     """
 
@@ -83,6 +84,7 @@ class Stream:
     ) -> None:
         self.owner: object = None  # kept alive as long as this is
         self._call = call
+        self.selection = make_selection(call.options)
         self._observers = make_observers(call, total)
         self._backend = make_backend(call, stream=True, keep_times=keep_times)
         self._source = self._make_source(items, buffer_size)
@@ -229,11 +231,6 @@ class Stream:
             return
         if not sys.is_finalizing():  # else the driver does not get to run any more
             driver.join(_LONGEST_CLOSE)
-
-    @property
-    def skips_failures(self) -> bool:
-        """Whether failures are left out of the values."""
-        return self._call.options.on_error == "skip"
 
     @property
     def has_checkpoint(self) -> bool:
