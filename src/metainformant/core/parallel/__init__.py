@@ -90,6 +90,8 @@ __all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
 _HINTS = {
     "map": "use thread_map for threads or process_map for processes",
     "starmap": "use thread_map(func, items, star=True) or process_map(func, items, star=True)",
+    "imap_unordered": "use imap(func, items, ordered=False)",
+    "process_imap": "use imap(func, items, backend='process')",
     "Parallel": "use thread_map(func, items) or process_map(func, items)",
     "delayed": "pass the function and its items to thread_map or process_map",
     "ThreadPoolExecutor": "use thread_map, or Pool for several maps",

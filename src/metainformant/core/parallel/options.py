@@ -73,7 +73,7 @@ if TYPE_CHECKING:
         start_method: StartMethod | None
         inner_threads: int | None
         max_tasks_per_worker: int | None
-        memory_limit: int | None
+        memory_limit: int | str | None
 
 
 class Options:
@@ -287,7 +287,7 @@ OPTIONS: dict[str, Option] = {
     "max_tasks_per_worker": Option(
         None, validate.optional_whole, of_workers=True, for_processes=True
     ),
-    "memory_limit": Option(None, validate.optional_whole, of_workers=True, for_processes=True),
+    "memory_limit": Option(None, validate.optional_size, of_workers=True, for_processes=True),
 }
 _DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 _MAX_THREADS = 8
@@ -307,11 +307,6 @@ def choose_workers(caller: str, max_workers: object, backend: object = "thread")
 
             own = getattr(executor, "_max_workers", None)
             max_workers = own if isinstance(own, int) and own > 0 else cpu_count()
-    if isinstance(max_workers, Iterable) and not isinstance(max_workers, (str, bytes)):
-        raise TypeError(
-            f"{caller}: max_workers={max_workers!r} must be a whole number. A map takes one "
-            "iterable; for several arguments pass zip(a, b) and star=True"
-        )
     count = validate.whole(caller, "max_workers", max_workers)
     return Workers(kind, 1 if kind == "serial" else count, executor)
 

@@ -51,6 +51,15 @@ def check_items(caller: str, items: Iterable[T]) -> Iterable[T]:
         ) from error
 
 
+_ONE_ITERABLE = "A map takes one iterable; for several arguments pass zip(a, b) and star=True"
+
+
+def one_iterable(caller: str, more: tuple[object, ...]) -> None:
+    """Raise TypeError if there are further arguments by position."""
+    if more:
+        raise TypeError(f"{caller}: {describe(more[0])} is one argument too many. {_ONE_ITERABLE}")
+
+
 def whole(caller: str, name: str, value: Any, least: int = 1, fix: str | None = None) -> int:
     """Return `value` as an int that is not below `least`."""
     fix = fix or f"{caller}: {name}={value!r} must be a whole number, at least {least}"
@@ -59,6 +68,8 @@ def whole(caller: str, name: str, value: Any, least: int = 1, fix: str | None = 
     try:
         number = operator.index(value)
     except TypeError:
+        if hasattr(value, "__iter__") and not isinstance(value, (str, bytes)):
+            fix = f"{fix}. {_ONE_ITERABLE}"
         raise TypeError(fix) from None
     if not least <= number <= sys.maxsize:
         raise ValueError(fix)
@@ -67,6 +78,29 @@ def whole(caller: str, name: str, value: Any, least: int = 1, fix: str | None = 
 
 def optional_whole(caller: str, name: str, value: object) -> int | None:
     return None if value is None else whole(caller, name, value)
+
+
+_UNITS = {
+    "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
+}  # fmt: skip
+
+
+def optional_size(caller: str, name: str, value: object) -> int | None:
+    """Return a number of bytes, or None."""
+    fix = (
+        f"{caller}: {name}={value!r} must be a whole number of bytes, at least 1, or a text "
+        "such as '2GB' or '512 MiB' (KB, MB, GB are powers of 1000, KiB, MiB, GiB of 1024)"
+    )
+    if not isinstance(value, str):
+        return None if value is None else whole(caller, name, value, fix=fix)
+    import re  # needed only by those who ask for it
+
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B)\s*", value, re.IGNORECASE)
+    unit = _UNITS.get(found[2].upper()) if found else None
+    if found is None or unit is None:
+        raise ValueError(fix)
+    return whole(caller, name, int(float(found[1]) * unit), fix=fix)
 
 
 def on_error(caller: str, name: str, value: object) -> OnError:

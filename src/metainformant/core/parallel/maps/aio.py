@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from time import monotonic
 
+from .. import validate
 from ..public import overload, public
 from ..runner.stream_map import End, make_stream
 from .streams import pop_workers, values_of
@@ -91,7 +92,7 @@ def aimap(
 def aimap(
     func: Callable[..., Any],
     items: Iterable[Any],
-    *,
+    *more: object,
     buffer_size: int | None = None,
     **options: Any,
 ) -> AsyncGenerator[Any, None]:
@@ -117,6 +118,7 @@ def aimap(
     3
     7
     """
+    validate.one_iterable("aimap", more)
     workers = pop_workers("aimap", options)
     stream = make_stream("aimap", func, items, workers, options, buffer_size=buffer_size)
     return _values_here(stream) if stream.runs_here else _values(stream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 
+from .. import validate
 from ..backends.registry import make_worker_pool, needs_pool
 from ..errors import ParallelError
 from ..options import NO_DEFAULT, OPTIONS, choose_workers, make_call
@@ -17,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
-    from typing import Any, Literal, TypeVar, Unpack
+    from typing import Any, Literal, Never, TypeVar, Unpack
 
     from ..options import PoolOptions, Task
     from ..outcome import Outcome
@@ -27,6 +28,26 @@ if TYPE_CHECKING:
     D = TypeVar("D")
     T = TypeVar("T")
     R = TypeVar("R")
+
+
+# What belongs to the workers, and so to the pool.
+_OF_WORKERS = [name for name, option in OPTIONS.items() if option.of_workers]
+
+# What people try who know other pools.
+_HINTS = {
+    "submit": "use pool.imap(func, items): a pool runs maps, no single calls",
+    "apply": "use pool.map(func, [item]): a pool runs maps, no single calls",
+    "apply_async": "use pool.imap(func, items) for results as they come",
+    "map_async": "use pool.imap(func, items) for results as they come",
+    "starmap": "use pool.map(func, items, star=True)",
+    "starmap_async": "use pool.imap(func, items, star=True)",
+    "imap_unordered": "use pool.imap(func, items, ordered=False)",
+    "map_unordered": "use pool.map(func, items, ordered=False)",
+    "parallel_batch": "use pool.batch(func, items)",
+    "shutdown": "use pool.close(), or a with block",
+    "terminate": "use pool.close(), which ends workers at once that are idle",
+    "join": "close() waits for the workers already",
+}
 
 
 @public
@@ -74,7 +95,8 @@ class Pool:
         start_method: StartMethod | None = None,
         inner_threads: int | None = None,
         max_tasks_per_worker: int | None = None,
-        memory_limit: int | None = None,
+        memory_limit: int | str | None = None,
+        **unknown: Never,
     ) -> None:
         given = {
             "start_method": start_method,
@@ -82,6 +104,11 @@ class Pool:
             "max_tasks_per_worker": max_tasks_per_worker,
             "memory_limit": memory_limit,
         }
+        for name in unknown:
+            if name in OPTIONS:
+                raise TypeError(f"Pool() takes no {name}: pass it to the methods of the pool")
+            known = ["backend", "max_workers", *_OF_WORKERS]
+            raise TypeError(validate.unknown("Pool", name, known))
         call = make_call(
             "Pool",
             _nothing,
@@ -93,11 +120,7 @@ class Pool:
         )
         self._workers = call.workers
         # What belongs to the workers, for the maps that start some of their own.
-        self._options: dict[str, Any] = {
-            name: getattr(call.options, name)
-            for name, option in OPTIONS.items()
-            if option.of_workers
-        }
+        self._options: dict[str, Any] = {name: getattr(call.options, name) for name in _OF_WORKERS}
         self._is_closed = False  # set once, by whoever closes the pool
         self._streams: weakref.WeakSet[Results[Any]] = weakref.WeakSet()
         if needs_pool(call):
@@ -238,11 +261,12 @@ class Pool:
         self,
         func: Callable[..., Any],
         items: Iterable[Any],
-        *,
+        *more: object,
         buffer_size: int | None = None,
         **options: Any,
     ) -> Results[Any]:
         """Call `func` with each item, and iterate over the results: see the function `imap`."""
+        validate.one_iterable("Pool.imap", more)
         self._check("imap", options)
         stream = make_stream(
             "Pool.imap",
@@ -284,11 +308,12 @@ class Pool:
         self,
         func: Callable[..., Any],
         items: Iterable[Any],
-        *,
+        *more: object,
         buffer_size: int | None = None,
         **options: Any,
     ) -> Results[Any]:
         """Call `func` with each item, and iterate over outcomes: see the function `outcomes`."""
+        validate.one_iterable("Pool.outcomes", more)
         self._check("outcomes", options)
         stream = make_stream(
             "Pool.outcomes",
@@ -396,6 +421,13 @@ class Pool:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    if not TYPE_CHECKING:  # for them it has no other attributes
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what to use instead of a method that pools of other libraries have."""
+            hint = f"; {_HINTS[name]}" if name in _HINTS else ""
+            raise AttributeError(f"'Pool' object has no attribute {name!r}{hint}")
 
     def _check(self, name: str, options: Mapping[str, object]) -> None:
         if self._is_closed:

@@ -108,9 +108,10 @@ def process_map(
             the worker sets this are limited only if threadpoolctl is installed (extra
             `[process]`).
         max_tasks_per_worker: after how many items a worker is replaced; None for never.
-        memory_limit: bytes that a worker may use. A worker that uses more is replaced after its
-            current item; one that uses more than one and a half times as much is killed at once,
-            and the slot of its item holds a `WorkerDiedError`.
+        memory_limit: bytes that a worker may use, as a number or a text such as "2GB". A worker
+            that uses more is replaced after its current item; one that uses more than one and a
+            half times as much is killed at once, and the slot of its item holds a
+            `WorkerDiedError`.
 
     The other options are those of `thread_map`.
 

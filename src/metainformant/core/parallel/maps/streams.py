@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Generic, TypeVar
 
+from .. import validate
 from ..options import NO_DEFAULT, choose_workers
 from ..public import overload, public
 from ..runner.stream_map import make_stream
@@ -140,7 +141,7 @@ def imap(
 def imap(
     func: Callable[..., Any],
     items: Iterable[Any],
-    *,
+    *more: object,
     buffer_size: int | None = None,
     **options: Any,
 ) -> Results[Any]:
@@ -189,6 +190,7 @@ def imap(
     6
     14
     """
+    validate.one_iterable("imap", more)
     workers = pop_workers("imap", options)
     return values_of(make_stream("imap", func, items, workers, options, buffer_size=buffer_size))
 
@@ -224,7 +226,7 @@ def outcomes(
 def outcomes(
     func: Callable[..., Any],
     items: Iterable[Any],
-    *,
+    *more: object,
     buffer_size: int | None = None,
     **options: Any,
 ) -> Results[Any]:
@@ -243,6 +245,7 @@ def outcomes(
     0 1 1
     1 two failed
     """
+    validate.one_iterable("outcomes", more)
     stream = make_stream(
         "outcomes",
         func,
