@@ -39,10 +39,18 @@ def _plain(caller: str, name: str, value: Any) -> Any:
     return value
 
 
-def check_items(caller: str, items: Iterable[T]) -> Iterable[T]:
-    """Return `items` if it is a list or tuple, or else its iterator, which is made only once."""
+def check_items(caller: str, items: Iterable[T], *, star: bool = False) -> Iterable[T]:
+    """Return `items` if it is a list or tuple, or else its iterator, which is made only once.
+
+    The items of a data frame are its rows, in the form that suits `star`.
+    """
     if isinstance(items, (list, tuple)):
         return items
+    if hasattr(items, "columns"):
+        from .frames import rows_of  # needed only by those who have some
+
+        rows = rows_of(caller, items, star=star)
+        items = items if rows is None else rows
     try:
         return iter(items)
     except TypeError as error:

@@ -40,7 +40,8 @@ def run_map(call: MapCall, items: Iterable[Any]) -> list[Any]:
 
         return CompletionCollector(selection)
 
-    return run_list(call, validate.check_items(call.caller, items), make_collector)
+    items = validate.check_items(call.caller, items, star=call.options.star)
+    return run_list(call, items, make_collector)
 
 
 def run_list(

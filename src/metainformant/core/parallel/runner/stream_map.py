@@ -274,7 +274,7 @@ def make_stream(
     call = make_call(caller, func, workers, options, **arguments).in_serial_mode()
     size = validate.optional_whole(caller, "buffer_size", buffer_size)
     total = len(items) if isinstance(items, Sized) else None
-    items = validate.check_items(caller, items)
+    items = validate.check_items(caller, items, star=call.options.star)
     kind = Stream
     if call.workers.kind == "serial":
         from .serial_stream import SerialStream  # needed only by those who ask for it
