@@ -37,10 +37,9 @@ SENSELESS = {
 WITHOUT_OPTIONS = {"rate_limited_map"}
 
 # Options of the command that are called differently.
-IN_COMMAND = {"ordered": "unordered"}
+IN_COMMAND = {"ordered": "unordered", "skip_none": "drop_none"}
 NOT_IN_COMMAND = {
     "default": "a failed record is told from the others by its row",
-    "skip_none": "rows say which record they belong to",
     "star": "a function of the module can take a record apart",
     "seed": "a function of the module can seed its own, by a name in the record",
     "kwargs": "a function of the module can pass constants on",

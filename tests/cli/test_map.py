@@ -181,7 +181,7 @@ def test_progress_only_in_a_terminal_unless_asked_for(run: Callable[..., Result]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-j", "0"], "0 is not in the range 1<=x<="),
+        (["-j", "0"], "'0' must be a count from 1 on, a share of the"),
         (["--retries", "9" * 30], "is not in the range 0<=x<="),
         (["--buffer", "9" * 30], "is not in the range 1<=x<="),
         (["--max-failures", "9" * 30], "must be a count, or a share between 0% and 100%"),

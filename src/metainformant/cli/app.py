@@ -13,10 +13,12 @@ from .dry_run import plan
 from .durability import Durability
 from .inputs import FORMATS, PATHS, resolve
 from .interrupt_handler import INTERRUPTED
+from .kept import Kept
 from .output import FORMATS as ROW_FORMATS
 from .output import STDOUT, output_format_of, rows_of
 from .run import OnError, Settings
 from .session import Arguments, Session
+from .workers import WorkerCount
 
 _MOST = 2**31 - 1  # more of anything is a slip of the keyboard
 _SECONDS = click.FloatRange(min=0, min_open=True)
@@ -86,8 +88,13 @@ def cli() -> None:
 @click.option(
     "-j",
     "--workers",
-    type=_COUNT,
-    help="Threads, 8 by default; or processes, by default one per processor.",
+    "--jobs",
+    "--threads",
+    "-p",
+    "workers",
+    type=WorkerCount(_MOST),
+    help="Threads, 8 by default, or processes, by default one per processor: a count, 50% of the "
+    "processors, or +2 more than those.",
 )
 @click.option("--timeout", type=_SECONDS, callback=_finite, help="Seconds that one call may take.")
 @click.option(
@@ -159,6 +166,12 @@ def cli() -> None:
     is_flag=True,
     help="Say what is in the checkpoint and what would be run, and run nothing.",
 )
+@click.option(
+    "--keep",
+    metavar="COLUMN,...",
+    help="Columns of the input that rows have too.",
+)
+@click.option("--drop-none", is_flag=True, help="Write no row where the result is None.")
 @click.option("-o", "--output", default=STDOUT, metavar="FILE", help="Instead of stdout.")
 @click.option(
     "--output-format",
@@ -197,6 +210,8 @@ def map_command(
     on_change: Literal["warn", "accept", "rerun"],
     keep_failures: bool,
     dry_run: bool,
+    keep: str | None,
+    drop_none: bool,
     output: str,
     output_format: str,
     progress: bool | None,
@@ -226,12 +241,22 @@ def map_command(
     if checkpoint is None and (dry_run or keep_failures):
         option = "--dry-run" if dry_run else "--keep-failures"
         raise click.UsageError(f"{option} needs --checkpoint FILE")
+    files = resolve(inputs, format_, quoting=quoting)
+    columns = [] if keep is None else list(dict.fromkeys(keep.split(",")))
     arguments = Arguments(
         function,
-        resolve(inputs, format_, quoting=quoting),
-        rows_of(output_format_of(output, output_format), quoting=quoting),
+        files,
+        rows_of(output_format_of(output, output_format), quoting=quoting, keep=columns),
         output,
-        Settings(options, batch_size, buffer, on_error, with_traceback),
+        Settings(
+            options,
+            batch_size,
+            buffer,
+            on_error,
+            with_traceback,
+            drop_none,
+            Kept(columns, files) if columns else None,
+        ),
         None if checkpoint is None else Durability(checkpoint, on_change, keep_failures),
         progress,
         quiet,

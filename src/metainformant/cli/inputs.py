@@ -16,14 +16,14 @@ _NAMES_OF_STDIN = (STDIN, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 PATHS = "paths"
 FORMATS = ("lines", "jsonl", "csv", "tsv", "fasta", "fastq")
 
-COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+COMPRESSED = (".gz", ".bgz", ".bz2", ".xz", ".zst")
 _SUFFIXES = {
     ".txt": "lines",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
     ".tsv": "tsv",
-    **dict.fromkeys((".fa", ".fasta", ".fna", ".faa", ".ffn", ".frn"), "fasta"),
+    **dict.fromkeys((".fa", ".fas", ".fasta", ".fna", ".faa", ".ffn", ".frn"), "fasta"),
     **dict.fromkeys((".fq", ".fastq"), "fastq"),
 }
 

@@ -6,7 +6,7 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,9 +19,9 @@ FORMATS = ("jsonl", "csv", "tsv")
 _SUFFIXES = {**{f".{name}": name for name in FORMATS}, ".ndjson": "jsonl"}
 # Suffixes of formats that other programs read: rows in such a file would be taken for damage.
 _OTHER_FORMATS = """
-    arrow avro bam bed bz2 cram db fa faa fasta fastq feather ffn fna fq frn gff gff3 gtf h5 h5ad
-    hdf5 htm html json md mtx npy npz ods orc parquet pdf pickle pkl py rds sam sqlite tar vcf xls
-    xlsx xml yaml yml zarr zip
+    arrow avro bam bed bz2 cram db fa faa fas fasta fastq feather ffn fna fq frn gff gff3 gtf h5
+    h5ad hdf5 htm html json md mtx npy npz ods orc parquet pdf pickle pkl py rds sam sqlite tar vcf
+    xls xlsx xml yaml yml zarr zip
 """.split()  # noqa: SIM905
 
 STDOUT = "-"
@@ -55,14 +55,20 @@ def output_format_of(output: str, chosen: str) -> str:
     return _SUFFIXES.get(suffix, "jsonl")
 
 
-def rows_of(format_: str, *, quoting: bool) -> Rows:
-    """Return the writer of a format; `quoting` is for TSV."""
+def rows_of(format_: str, *, quoting: bool, keep: Sequence[str] = ()) -> Rows:
+    """Return the writer of a format.
+
+    Args:
+        format_: one of `FORMATS`.
+        quoting: whether cells of TSV may stand in quotes.
+        keep: the columns of the input that rows have too.
+    """
     match format_:
         case "csv":
-            return Table(",")
+            return Table(",", keep=keep)
         case "tsv":
-            return Table("\t", quoting=quoting)
-    return JsonLines()
+            return Table("\t", quoting=quoting, keep=keep)
+    return JsonLines(keep)
 
 
 def refuse_overwriting(output: str, inputs: Iterable[Input]) -> None:

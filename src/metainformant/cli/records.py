@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from .inputs import PATHS, Input
+from .kept import Kept
 from .readers import read
 from .record import BrokenInputError, Record
 from .source import Source, size_of
@@ -17,6 +18,7 @@ class Records:
     Args:
         inputs: the files to read, in this order.
         stdin: the standard input, where an input names it.
+        kept: the columns that each table must have.
 
     Attributes:
         count: how many records were read so far.
@@ -24,7 +26,8 @@ class Records:
         broken: whether reading ended at an error.
     """
 
-    def __init__(self, inputs: Sequence[Input], stdin: BinaryIO) -> None:
+    def __init__(self, inputs: Sequence[Input], stdin: BinaryIO, kept: Kept | None = None) -> None:
+        self._kept = kept
         self.count = 0
         self.ended = False
         self.broken = False
@@ -40,7 +43,11 @@ class Records:
     def __iter__(self) -> Iterator[Record]:
         for entry, size in zip(self._inputs, self._sizes, strict=True):
             try:
+                is_first = True
                 for record in self._read(entry):
+                    if is_first and self._kept is not None:
+                        self._kept.check(entry, record.value)
+                    is_first = False
                     self.count += 1
                     yield record
             except BrokenInputError:

@@ -18,22 +18,39 @@ _FIXED = ("index", "name", "error", "message")
 class Rows(Protocol):
     """A format of output, whose methods return whole lines, or nothing for now."""
 
-    def success(self, index: int, name: str, value: Any) -> str: ...
+    # `kept` has the columns of the input that the row has too.
 
-    def failure(self, index: int, failure: Failure) -> str: ...
+    def success(self, index: int, name: str, value: Any, kept: Sequence[Any] = ()) -> str: ...
+
+    def failure(self, index: int, failure: Failure, kept: Sequence[Any] = ()) -> str: ...
 
     def end(self) -> str: ...
 
 
 class JsonLines:
-    """One object per line: index and name, and then value, or error, message and traceback."""
+    """One object per line: index and name, and then value, or error, message and traceback.
 
-    def success(self, index: int, name: str, value: Any) -> str:
-        return f'{{"index": {index}, "name": {to_json(name)}, "value": {to_json(value)}}}\n'
+    Args:
+        keep: the columns of the input that come after the name.
+    """
 
-    def failure(self, index: int, failure: Failure) -> str:
+    def __init__(self, keep: Sequence[str] = ()) -> None:
+        self._keep = [input_column(name, (*_FIXED, "value", "traceback")) for name in keep]
+
+    def success(self, index: int, name: str, value: Any, kept: Sequence[Any] = ()) -> str:
+        between = "".join(
+            f"{to_json(column)}: {to_json(cell)}, "
+            for column, cell in zip(self._keep, kept, strict=False)
+        )
+        return (
+            f'{{"index": {index}, "name": {to_json(name)}, {between}"value": {to_json(value)}}}\n'
+        )
+
+    def failure(self, index: int, failure: Failure, kept: Sequence[Any] = ()) -> str:
         name, error, message, traceback, _ = failure
-        fields = {"index": index, "name": name, "error": error, "message": message}
+        fields: dict[str, Any] = {"index": index, "name": name}
+        fields |= zip(self._keep, kept, strict=False)
+        fields |= {"error": error, "message": message}
         if traceback:
             fields["traceback"] = traceback
         return to_json(fields) + "\n"
@@ -53,9 +70,11 @@ class Table:
         delimiter: what stands between two cells.
         quoting: whether cells that hold it, quotes or line ends stand in quotes. Otherwise all text
             is written as it is, except tabs and line ends, which become escapes.
+        keep: the columns of the input that come after the name.
     """
 
-    def __init__(self, delimiter: str, *, quoting: bool = True) -> None:
+    def __init__(self, delimiter: str, *, quoting: bool = True, keep: Sequence[str] = ()) -> None:
+        self._keep = [input_column(name, _FIXED) for name in keep]
         self._lines: list[str] = []
         self._delimiter = delimiter
         writer = csv.writer(self, delimiter=delimiter, lineterminator="\n")
@@ -64,21 +83,21 @@ class Table:
         )
         self._settled = False
         self._keys: list[Any] | None = None  # None: there is the one column, `value`
-        self._held: list[tuple[int, Failure]] = []
+        self._held: list[tuple[int, Failure, Sequence[Any]]] = []
 
     def write(self, line: str) -> None:
         """Take a line from the csv module."""
         self._lines.append(line)
 
-    def success(self, index: int, name: str, value: Any) -> str:
+    def success(self, index: int, name: str, value: Any, kept: Sequence[Any] = ()) -> str:
         value = plain(value)
         if not self._settled:
             self._settle(list(value) if isinstance(value, dict) and value else None)
-        self._write_row([index, name, *self._cells(value), "", ""])
+        self._write_row([index, name, *map(_cell, kept), *self._cells(value), "", ""])
         return self._take()
 
-    def failure(self, index: int, failure: Failure) -> str:
-        self._held.append((index, failure))
+    def failure(self, index: int, failure: Failure, kept: Sequence[Any] = ()) -> str:
+        self._held.append((index, failure, kept))
         if self._settled:
             self._release()
         elif len(self._held) > _HELD:
@@ -93,14 +112,16 @@ class Table:
     def _settle(self, keys: list[Any] | None) -> None:
         self._settled, self._keys = True, keys
         names = ["value"] if keys is None else map(str, keys)
-        columns = [f"value.{name}" if name in _FIXED else name for name in names]
-        self._write_row(["index", "name", *columns, "error", "message"])
+        taken = (*_FIXED, *self._keep)
+        columns = [f"value.{name}" if name in taken else name for name in names]
+        self._write_row(["index", "name", *self._keep, *columns, "error", "message"])
         self._release()
 
     def _release(self) -> None:
         blank = [""] * (1 if self._keys is None else len(self._keys))
-        for index, failure in self._held:
-            self._write_row([index, failure.name, *blank, failure.error, failure.message])
+        for index, failure, kept in self._held:
+            cells = [*map(_cell, kept), *blank]
+            self._write_row([index, failure.name, *cells, failure.error, failure.message])
         self._held.clear()
 
     def _cells(self, value: Any) -> list[str]:
@@ -130,6 +151,11 @@ class Table:
         text = "".join(self._lines)
         self._lines.clear()
         return text
+
+
+def input_column(name: str, taken: Sequence[str]) -> str:
+    """Return the name that a column of the input has among those of a row."""
+    return f"input.{name}" if name in taken else name
 
 
 def _cell(value: Any) -> str:

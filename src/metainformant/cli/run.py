@@ -10,6 +10,7 @@ from metainformant.core import parallel
 from .calls import NotStartedError
 from .failures import failure_of, why_stopped
 from .interrupt_handler import INTERRUPTED, InterruptHandler
+from .kept import Kept
 from .record import BrokenInputError, Record
 from .row_writer import RowWriter
 from .rows import Rows
@@ -32,6 +33,8 @@ class Settings(NamedTuple):
     buffer: int | None  # in records
     on_error: OnError
     with_traceback: bool
+    drop_none: bool = False
+    kept: Kept | None = None
 
 
 class Run:
@@ -144,18 +147,23 @@ class Run:
         if outcome.recorded:
             self._tally.recorded += 1 if self._settings.batch_size is None else len(outcome.item)
         if self._settings.batch_size is None:
-            return self._one(outcome.index, outcome.item.name, outcome.value, outcome.error)
+            return self._one(outcome.index, outcome.item, outcome.value, outcome.error)
         first = outcome.index * self._settings.batch_size  # only the last batch is shorter
         good = True
         for position, record in enumerate(outcome.item):
             value = outcome.value[position] if outcome.ok else None
-            good &= self._one(first + position, record.name, value, outcome.error)
+            good &= self._one(first + position, record, value, outcome.error)
         return good
 
-    def _one(self, index: int, name: str, value: Any, error: BaseException | None) -> bool:
+    def _one(self, index: int, record: Record, value: Any, error: BaseException | None) -> bool:
+        kept = () if self._settings.kept is None else self._settings.kept.of(record.value)
         if error is None:
+            if value is None and self._settings.drop_none:
+                self._tally.ok += 1
+                self._tally.dropped += 1
+                return True
             try:
-                line = self._rows.success(index, name, value)
+                line = self._rows.success(index, record.name, value, kept)
             except Exception as unfit:  # values have their own repr() and conversions
                 error = unfit
             else:
@@ -165,10 +173,10 @@ class Run:
         elif _not_started(error):
             self._tally.not_started += 1
             return True
-        failure = failure_of(name, error, with_traceback=self._settings.with_traceback)
+        failure = failure_of(record.name, error, with_traceback=self._settings.with_traceback)
         self._tally.failure(error, failure)
         if self._settings.on_error != "skip":
-            self._output.write(self._rows.failure(index, failure))
+            self._output.write(self._rows.failure(index, failure, kept))
         return False
 
 

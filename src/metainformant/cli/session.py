@@ -83,7 +83,10 @@ class Session:
         self._output_file = None
         if not to_stdout:
             self._output_file = OutputFile(arguments.output, keeps_part=durability is None)
-        self._records, self._tally = Records(arguments.inputs, stdin), Tally()
+        self._records, self._tally = (
+            Records(arguments.inputs, stdin, arguments.settings.kept),
+            Tally(),
+        )
         self._display = display(self._tally, self._records, _print) if wants_display else None
         self._writer = RowWriter(
             self._output_file.file if self._output_file else stdout,

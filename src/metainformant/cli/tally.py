@@ -18,6 +18,7 @@ class Tally:
         self.timed_out = 0
         self.cancelled = 0
         self.not_started = 0
+        self.dropped = 0  # of those that are ok, how many have no row, by --drop-none
         self.recorded = 0  # of all these, how many come from a checkpoint
         self.failures = FailureGroups()
         self._since = monotonic()
@@ -55,7 +56,7 @@ class Tally:
 
     def in_words(self) -> str:
         """Return the counts in one line."""
-        counts = [f"{self.ok} ok"]
+        counts = [f"{self.ok} ok" + (f", {self.dropped} of them None" if self.dropped else "")]
         for count, word in (
             (self.failed, "failed"),
             (self.timed_out, "timed out"),
