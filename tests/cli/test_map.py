@@ -193,7 +193,7 @@ def test_progress_only_in_a_terminal_unless_asked_for(run: Callable[..., Result]
         (["--batch-size", "x"], "'x' is not a valid integer"),
         (["--on-error", "ignore"], "'ignore' is not one of"),
         (["-o", "absent/o.csv"], "'absent/o.csv' can't be written: No such file"),
-        (["-o", "o.csv.gz"], "pipe the rows into gzip"),
+        (["-o", "o.csv.bgz"], "pipe the rows into bgzip"),
         (["a.txt", "-o", "a.txt"], "'a.txt' is the input 'a.txt' too"),
         (["--no-such-option"], "No such option"),
     ],

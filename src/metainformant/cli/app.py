@@ -15,7 +15,7 @@ from .inputs import FORMATS, PATHS, resolve
 from .interrupt_handler import INTERRUPTED
 from .kept import Kept
 from .output import FORMATS as ROW_FORMATS
-from .output import STDOUT, output_format_of, rows_of
+from .output import SEQUENCES, STDOUT, output_format_of, rows_of
 from .run import OnError, Settings
 from .session import Arguments, Session
 from .workers import WorkerCount
@@ -242,11 +242,12 @@ def map_command(
         option = "--dry-run" if dry_run else "--keep-failures"
         raise click.UsageError(f"{option} needs --checkpoint FILE")
     files = resolve(inputs, format_, quoting=quoting)
+    row_format = output_format_of(output, output_format)
     columns = [] if keep is None else list(dict.fromkeys(keep.split(",")))
     arguments = Arguments(
         function,
         files,
-        rows_of(output_format_of(output, output_format), quoting=quoting, keep=columns),
+        rows_of(row_format, quoting=quoting, keep=columns),
         output,
         Settings(
             options,
@@ -254,7 +255,7 @@ def map_command(
             buffer,
             on_error,
             with_traceback,
-            drop_none,
+            drop_none or row_format in SEQUENCES,
             Kept(columns, files) if columns else None,
         ),
         None if checkpoint is None else Durability(checkpoint, on_change, keep_failures),

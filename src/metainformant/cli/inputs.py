@@ -17,14 +17,17 @@ PATHS = "paths"
 FORMATS = ("lines", "jsonl", "csv", "tsv", "fasta", "fastq")
 
 COMPRESSED = (".gz", ".bgz", ".bz2", ".xz", ".zst")
+SEQUENCE_SUFFIXES = {
+    **dict.fromkeys((".fa", ".fas", ".fasta", ".fna", ".faa", ".ffn", ".frn"), "fasta"),
+    **dict.fromkeys((".fq", ".fastq"), "fastq"),
+}
 _SUFFIXES = {
     ".txt": "lines",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".csv": "csv",
     ".tsv": "tsv",
-    **dict.fromkeys((".fa", ".fas", ".fasta", ".fna", ".faa", ".ffn", ".frn"), "fasta"),
-    **dict.fromkeys((".fq", ".fastq"), "fastq"),
+    **SEQUENCE_SUFFIXES,
 }
 
 

@@ -12,14 +12,22 @@ from pathlib import Path
 
 import click
 
-from .inputs import COMPRESSED, Input
+from .compression import WRITTEN
+from .inputs import COMPRESSED, SEQUENCE_SUFFIXES, Input
+from .records_out import Lines, Sequences
 from .rows import JsonLines, Rows, Table
 
-FORMATS = ("jsonl", "csv", "tsv")
-_SUFFIXES = {**{f".{name}": name for name in FORMATS}, ".ndjson": "jsonl"}
+TABLES = ("jsonl", "csv", "tsv")  # whose rows have an index, a name, and failures
+SEQUENCES = ("fasta", "fastq")
+FORMATS = (*TABLES, "text", *SEQUENCES)
+_SUFFIXES = {
+    **{f".{name}": name for name in TABLES},
+    ".ndjson": "jsonl",
+    **SEQUENCE_SUFFIXES,
+}
 # Suffixes of formats that other programs read: rows in such a file would be taken for damage.
 _OTHER_FORMATS = """
-    arrow avro bam bed bz2 cram db fa faa fas fasta fastq feather ffn fna fq frn gff gff3 gtf h5
+    arrow avro bam bed cram db feather gff gff3 gtf h5
     h5ad hdf5 htm html json md mtx npy npz ods orc parquet pdf pickle pkl py rds sam sqlite tar vcf
     xls xlsx xml yaml yml zarr zip
 """.split()  # noqa: SIM905
@@ -40,11 +48,15 @@ def output_format_of(output: str, chosen: str) -> str:
     Raises:
         click.UsageError: for a name that promises a format that cannot be written.
     """
-    suffix = Path(output).suffix.lower()
-    if suffix in COMPRESSED:
-        raise click.UsageError(
-            f"the output {output!r} can't be compressed; pipe the rows into gzip or the like"
-        )
+    path = Path(output.lower())
+    if path.suffix in COMPRESSED:
+        if path.suffix not in WRITTEN:
+            raise click.UsageError(
+                f"the output {output!r} can't be compressed so; name it {', '.join(WRITTEN)}, or "
+                "pipe the rows into bgzip"
+            )
+        path = path.with_suffix("")
+    suffix = path.suffix
     if chosen != "auto":
         return chosen
     if suffix[1:] in _OTHER_FORMATS:
@@ -62,12 +74,21 @@ def rows_of(format_: str, *, quoting: bool, keep: Sequence[str] = ()) -> Rows:
         format_: one of `FORMATS`.
         quoting: whether cells of TSV may stand in quotes.
         keep: the columns of the input that rows have too.
+
+    Raises:
+        click.UsageError: if they can't have them.
     """
+    if keep and format_ not in TABLES:
+        raise click.UsageError(f"--keep is for {', '.join(TABLES)}; {format_} has no columns")
     match format_:
         case "csv":
             return Table(",", keep=keep)
         case "tsv":
             return Table("\t", quoting=quoting, keep=keep)
+        case "text":
+            return Lines()
+        case "fasta" | "fastq":
+            return Sequences(with_qualities=format_ == "fastq")
     return JsonLines(keep)
 
 

@@ -11,6 +11,9 @@ from itertools import count
 
 import click
 
+from .compression import compressed_by_name
+from .row_writer import RawFile
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -18,14 +21,14 @@ except ImportError:  # Windows
 
 
 class OutputFile:
-    """The output of one run: a context manager; write to `file`, and call `close` at the end.
+    """The output of one run: a context manager; write to `rows`, and call `close` at the end.
 
     A regular file is written under another name in the same folder, NAME.part, and renamed at the
     end: until then an earlier file of that name is untouched, whatever ends the run. Pipes and
     devices are written in place.
 
     Args:
-        path: the file.
+        path: the file; rows are compressed if its name says so.
         keeps_part: whether the rows of a run that is not whole are kept. Where they can be had
             again, from a checkpoint, what a killed run has left is written anew.
 
@@ -42,6 +45,8 @@ class OutputFile:
             self.file = FileIO(path, "w") if _in_place(path) else self._create()
         except OSError as error:
             raise click.UsageError(f"{path!r} can't be written: {error.strerror}") from None
+        self._compressed = compressed_by_name(self.file, path)
+        self.rows: RawFile = self._compressed or self.file
 
     def __enter__(self) -> OutputFile:
         return self
@@ -77,6 +82,8 @@ class OutputFile:
             OSError: if the system could not write it all. It is not given its name then.
         """
         with self.file:
+            if self._compressed is not None:
+                self._compressed.finish(whole=whole)
             if self._part is None:
                 return
             if not whole:

@@ -93,7 +93,7 @@ class Table:
         value = plain(value)
         if not self._settled:
             self._settle(list(value) if isinstance(value, dict) and value else None)
-        self._write_row([index, name, *map(_cell, kept), *self._cells(value), "", ""])
+        self._write_row([index, name, *map(in_a_cell, kept), *self._cells(value), "", ""])
         return self._take()
 
     def failure(self, index: int, failure: Failure, kept: Sequence[Any] = ()) -> str:
@@ -120,13 +120,13 @@ class Table:
     def _release(self) -> None:
         blank = [""] * (1 if self._keys is None else len(self._keys))
         for index, failure, kept in self._held:
-            cells = [*map(_cell, kept), *blank]
+            cells = [*map(in_a_cell, kept), *blank]
             self._write_row([index, failure.name, *cells, failure.error, failure.message])
         self._held.clear()
 
     def _cells(self, value: Any) -> list[str]:
         if self._keys is None:
-            return [_cell(value)]
+            return [in_a_cell(value)]
         columns = ", ".join(map(str, self._keys))
         if not isinstance(value, dict):
             raise UnfitValueError(
@@ -138,7 +138,7 @@ class Table:
                 f"the key {unknown[0]!r} is not among those of the first result ({columns}); "
                 "return the same keys for every record, or write JSON Lines"
             )
-        return [_cell(value.get(key)) for key in self._keys]
+        return [in_a_cell(value.get(key)) for key in self._keys]
 
     def _write_unquoted(self, cells: Sequence[Any]) -> None:
         texts = list(map(str, cells))
@@ -158,7 +158,8 @@ def input_column(name: str, taken: Sequence[str]) -> str:
     return f"input.{name}" if name in taken else name
 
 
-def _cell(value: Any) -> str:
+def in_a_cell(value: Any) -> str:
+    """Return a value as a text: itself, or JSON; nothing for None."""
     value = plain(value)
     if value is None:
         return ""

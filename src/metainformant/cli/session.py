@@ -89,7 +89,7 @@ class Session:
         )
         self._display = display(self._tally, self._records, _print) if wants_display else None
         self._writer = RowWriter(
-            self._output_file.file if self._output_file else stdout,
+            self._output_file.rows if self._output_file else stdout,
             self._display.show if self._display and rows_in_terminal else None,
         )
         self._interrupts = InterruptHandler(self._is_idle, self._say, self._last_words)
