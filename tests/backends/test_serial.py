@@ -285,7 +285,8 @@ def test_pdb_works_in_the_function(tmp_path: Path) -> None:
         timeout=60,
         check=True,
     )
-    assert "return 2 * item" in done.stdout
+    assert "script.py(" in done.stdout
+    assert "double()" in done.stdout
     assert done.stdout.rstrip().endswith("[40, 4]")
 
 
