@@ -11,13 +11,14 @@ import click
 from .checkpoints import checkpoint_group
 from .dry_run import plan
 from .durability import Durability
-from .inputs import FORMATS, PATHS, resolve
+from .inputs import FORMATS, PATHS, format_for_command, resolve
 from .interrupt_handler import INTERRUPTED
 from .kept import Kept
 from .output import FORMATS as ROW_FORMATS
 from .output import SEQUENCES, STDOUT, output_format_of, rows_of
 from .run import OnError, Settings
 from .session import Arguments, Session
+from .shell_command import ShellCommand, shell_command
 from .workers import WorkerCount
 
 _MOST = 2**31 - 1  # more of anything is a slip of the keyboard
@@ -68,8 +69,13 @@ def cli() -> None:
 
 
 @cli.command("map")
-@click.argument("function")
+@click.argument("function", required=False)
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
+@click.option(
+    "--command",
+    metavar="TEXT",
+    help="Run a command of the shell for each record, in place of FUNCTION; {} is the record.",
+)
 @click.option(
     "--format",
     "format_",
@@ -188,8 +194,9 @@ def cli() -> None:
 @click.pass_context
 def map_command(
     context: click.Context,
-    function: str,
+    function: str | None,
     inputs: tuple[str, ...],
+    command: str | None,
     format_: str,
     quoting: bool,
     backend: Literal["thread", "process"],
@@ -241,11 +248,22 @@ def map_command(
     if checkpoint is None and (dry_run or keep_failures):
         option = "--dry-run" if dry_run else "--keep-failures"
         raise click.UsageError(f"{option} needs --checkpoint FILE")
+    called: str | ShellCommand
+    if command is not None:
+        if backend == "process" or batch_size is not None:
+            option = "--batch-size" if batch_size is not None else "--backend process"
+            raise click.UsageError(f"--command runs a program for each record; leave {option} out")
+        inputs = inputs if function is None else (function, *inputs)
+        called, format_ = shell_command(command), format_for_command(inputs, format_)
+    elif function is None:
+        raise click.UsageError("name a FUNCTION, or a command of the shell with --command")
+    else:
+        called = function
     files = resolve(inputs, format_, quoting=quoting)
     row_format = output_format_of(output, output_format)
     columns = [] if keep is None else list(dict.fromkeys(keep.split(",")))
     arguments = Arguments(
-        function,
+        called,
         files,
         rows_of(row_format, quoting=quoting, keep=columns),
         output,

@@ -8,7 +8,6 @@ import click
 
 from metainformant.core import parallel
 
-from .function import load_function
 from .record import BrokenInputError
 from .records import Records
 from .run import SOME_FAILED, batches
@@ -23,7 +22,7 @@ def plan(arguments: Arguments) -> int:
         click.UsageError: for a function that can't be loaded.
     """
     records = Records(arguments.inputs, take_stdin())
-    function = load_function(arguments.function)
+    function = arguments.load()
     checkpoint = arguments.checkpoint(function)
     assert checkpoint is not None  # noqa: S101  # the caller's duty
     size = arguments.settings.batch_size

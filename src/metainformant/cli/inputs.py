@@ -53,6 +53,11 @@ def is_compressed(path: str) -> bool:
     return os.path.splitext(path.lower())[1] in COMPRESSED
 
 
+def format_for_command(arguments: Sequence[str], chosen: str) -> str:
+    """Return the format for a command of the shell, which by default gets paths."""
+    return PATHS if chosen == "auto" and arguments and list(arguments) != [STDIN] else chosen
+
+
 def resolve(arguments: Sequence[str], chosen: str, *, quoting: bool) -> list[Input]:
     """Find the files and their formats.
 

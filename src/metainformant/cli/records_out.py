@@ -14,9 +14,16 @@ from .values import UnfitValueError
 
 
 class Lines:
-    """What the function returns, a line each. Text is written as it is, anything else as JSON."""
+    """What the function returns, a line each.
+
+    Text is written as it is, of a program that has ended (`subprocess.CompletedProcess`) its
+    output, and anything else as JSON.
+    """
 
     def success(self, index: int, name: str, value: Any, kept: Sequence[Any] = ()) -> str:
+        output = getattr(value, "stdout", None)
+        if isinstance(output, str):
+            return output
         text = in_a_cell(value)
         return text if text.endswith("\n") else f"{text}\n"
 

@@ -29,6 +29,7 @@ from .records import Records
 from .row_writer import RowWriter
 from .rows import Rows
 from .run import BROKEN_PIPE, SOME_FAILED, Run, Settings
+from .shell_command import ShellCommand
 from .standard_streams import take_stdin, take_stdout
 from .tally import Tally, rest
 from .ticker import Ticker
@@ -37,7 +38,7 @@ from .ticker import Ticker
 class Arguments(NamedTuple):
     """The arguments of `metainformant map`, checked one by one."""
 
-    function: str
+    function: str | ShellCommand
     inputs: list[Input]
     rows: Rows
     output: str
@@ -46,13 +47,23 @@ class Arguments(NamedTuple):
     progress: bool | None
     quiet: bool
 
+    def load(self) -> Any:
+        """Return the function, or what runs the command.
+
+        Raises:
+            click.UsageError: if there is no such function.
+        """
+        if isinstance(self.function, ShellCommand):
+            return self.function
+        return load_function(self.function)
+
     def checkpoint(self, function: Any) -> parallel.Checkpoint | None:
         """Return where outcomes of this function are kept."""
         if self.durability is None:
             return None
         return self.durability.checkpoint(
             function,
-            self.function,
+            str(self.function),
             are_paths=all(entry.format == PATHS for entry in self.inputs),
             in_batches=self.settings.batch_size is not None,
         )
@@ -77,7 +88,7 @@ class Session:
         wants_display = _wants_display(arguments.progress, arguments.inputs)
         rows_in_terminal = to_stdout and sys.stdout.isatty() and sys.stderr.isatty()
         stdin, stdout = take_stdin(), take_stdout()
-        function = load_function(arguments.function)  # for processes, to see that it is there
+        function = arguments.load()  # for processes, to see that it is there
         refuse_overwriting_code(arguments.output)
         arguments.settings.map_options["checkpoint"] = arguments.checkpoint(function)
         self._output_file = None
@@ -121,10 +132,13 @@ class Session:
     def _call(self, function: Any) -> Any:
         """Return what the map calls with records or batches."""
         settings = self._arguments.settings
+        if isinstance(function, ShellCommand):  # which takes the record, for its name
+            self._in_flight = InFlight(function, lambda: self._interrupts.stopping)
+            return self._in_flight
         per: Any = PerRecord if settings.batch_size is None else PerBatch
         if settings.map_options["backend"] == "process":
             settings.map_options["initializer"] = prepare_worker
-            return per(ImportedFunction(self._arguments.function))
+            return per(ImportedFunction(str(self._arguments.function)))
         self._in_flight = InFlight(per(function), lambda: self._interrupts.stopping)
         return self._in_flight
 
