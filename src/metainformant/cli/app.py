@@ -11,6 +11,7 @@ import click
 from .checkpoints import checkpoint_group
 from .dry_run import plan
 from .durability import Durability
+from .grouped_help import GroupedCommand
 from .inputs import FORMATS, PATHS, format_for_command, resolve
 from .interrupt_handler import INTERRUPTED
 from .kept import Kept
@@ -68,7 +69,7 @@ def cli() -> None:
     """Tools for people who process sequences, files and requests by the thousand."""
 
 
-@cli.command("map")
+@cli.command("map", cls=GroupedCommand, context_settings={"max_content_width": 100})
 @click.argument("function", required=False)
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 @click.option(
