@@ -65,6 +65,8 @@ class SerialBackend:
         self._has_worker = False
         self._prepared: PreparedWorker | None = None  # once it is, until it has cleaned up
         self._func: Callable[[Any], Any] | None = None  # once the worker is prepared
+        # What somebody ends the map by. Raised once the outcomes before it are delivered.
+        self._interrupt: BaseException | None = None
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()  # any thread adds to it
 
     def spawn(self) -> None:
@@ -83,6 +85,12 @@ class SerialBackend:
         pass  # `wait` returns after each job
 
     def wait(self, timeout: float | None) -> list[SerialJob]:
+        if self._interrupt is not None:
+            error, self._interrupt = self._interrupt, None
+            try:
+                raise error
+            finally:
+                del error  # its traceback leads to this frame: leave no cycle
         cancel = self._call.options.cancel
         if cancel is not None and cancel.is_set():
             return []  # before anything more is started
@@ -127,7 +135,7 @@ class SerialBackend:
     # The worker
 
     def _run(self, job: SerialJob) -> None:
-        """Run a job; raise what ends the map without being the failure of a task."""
+        """Run a job, as far as nobody interrupts it."""
         options = self._call.options
         if self._func is None:
             prepared = options.preparation.performed()
@@ -140,7 +148,8 @@ class SerialBackend:
         job.run(func, options.fails_fast, keeps_locals)
         error = job.failed.get(len(job.out) - 1)
         if isinstance(error, job.fatal) and _is_from_outside(error):
-            raise error
+            self._interrupt = job.failed.pop(len(job.out) - 1)
+            job.out.pop()  # the item has no outcome
 
 
 def _noting_timeouts(
