@@ -17,6 +17,14 @@ def same(item: Any) -> Any:
     return item
 
 
+_BLOB = bytes(range(250)) * 400
+
+
+def blob(item: int) -> bytes:
+    """Return 100 kB."""
+    return _BLOB
+
+
 def nap(item: Any) -> Any:
     time.sleep(0.001)
     return item

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import statistics
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -16,9 +19,11 @@ from ..harness.workload import Contender, Group, Unable, Workload
 from ..peers import ours
 from ..peers.checkpoints import CHECKPOINTS
 from ..peers.table import Adapter, Table, peers
-from ..tasks import nap, same
+from ..tasks import blob, nap, same
 
 _WORKERS = 8
+_LARGE_ITEMS = 10_000
+_SYNC_EVERY = 0.1  # seconds
 _MILLION = range(1_000_000)
 _NEEDS = "checkpoint="
 _WITHOUT = "the same `thread_map` without a checkpoint"
@@ -64,6 +69,51 @@ def _naps(stack: ExitStack) -> list[Contender]:
     return _writing(nap, list(range(16_000)), 1, stack)
 
 
+def _large(stack: ExitStack) -> list[Contender]:
+    root = _folder(stack)
+    items = range(_LARGE_ITEMS)
+
+    def append(folder: Path) -> None:
+        with (folder / "results").open("ab") as file:
+            synced = time.monotonic()
+            values: Any = parallel.imap(blob, items, max_workers=_WORKERS)
+            for value in values:
+                file.write(value)
+                if time.monotonic() - synced >= _SYNC_EVERY:
+                    file.flush()
+                    os.fsync(file.fileno())
+                    synced = time.monotonic()
+
+    def checkpointed(folder: Path) -> None:
+        for _ in parallel.imap(blob, items, max_workers=_WORKERS, checkpoint=folder / "results"):
+            pass
+
+    return [
+        Contender("raw bytes appended to a file", "limit", partial(_afresh, root, append)),
+        ours.ours(partial(_afresh, root, checkpointed)),
+    ]
+
+
+def _latency(rank: int, stack: ExitStack) -> list[Contender]:
+    """Contenders that measure a percentile of the time from a task's end to its delivery."""
+    root = _folder(stack)
+
+    def delays(**options: Any) -> float:
+        found = [
+            time.time() - ((outcome.started or 0.0) + (outcome.seconds or 0.0))
+            for outcome in parallel.outcomes(nap, range(4000), max_workers=_WORKERS, **options)
+        ]
+        return statistics.quantiles(found, n=100)[rank - 1]
+
+    def checkpointed(folder: Path) -> float:
+        return delays(checkpoint=folder / "results")
+
+    return [
+        Contender(f"{ours.NAME}, no checkpoint", "limit", delays),
+        ours.ours(partial(_afresh, root, checkpointed)),
+    ]
+
+
 def _resuming(stack: ExitStack) -> list[Contender]:
     items = list(_MILLION)
     mine, theirs = _folder(stack), _folder(stack)
@@ -103,6 +153,29 @@ GROUP = Group(
             seconds=30,
             limit=_WITHOUT,
             needs=_NEEDS,
+        ),
+        Workload(
+            "checkpoint-large",
+            f"{_LARGE_ITEMS:,} results of 100 kB, {_WORKERS} threads, a stream",
+            _large,
+            rounds=3,
+            seconds=60,
+            limit="the same stream, whose caller appends the bytes, with one fsync per 0.1 s",
+            needs=_NEEDS,
+        ),
+        *(
+            Workload(
+                f"checkpoint-{name}",
+                f"{which} of the time from a task's end to its delivery by a stream; "
+                f"sleep 1 ms, 4,000 items, {_WORKERS} threads",
+                partial(_latency, rank),
+                rounds=5,
+                seconds=15,
+                own=True,
+                limit="the same stream without a checkpoint",
+                needs=_NEEDS,
+            )
+            for name, which, rank in (("median", "Median", 50), ("p99", "99th percentile", 99))
         ),
         Workload(
             "checkpoint-resume",
