@@ -154,6 +154,8 @@ class SimBackend:
     has_queue = True
     can_watch = True
     share_gil = True
+    truncates_late = False
+    capacity: int | None = None
 
     def __init__(
         self,

@@ -130,6 +130,14 @@ class Backend(Protocol):
     # is cut just when one is free, by what is known of the speed then.
     has_queue: bool
     share_gil: bool  # whether workers take turns, as threads do that share the GIL
+    # Whether what `truncate` could not take back may be had a little later, since a worker far
+    # away has to be asked for it: then stealing from a job is tried again.
+    truncates_late: bool
+
+    @property
+    def capacity(self) -> int | None:
+        """How many workers there can be at most just now; None for any number."""
+        ...
 
     def spawn(self) -> None:
         """Add a worker; ParallelError if the system allows no more."""

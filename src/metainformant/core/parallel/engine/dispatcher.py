@@ -81,7 +81,7 @@ class Dispatcher:
                 return now if is_more else math.inf
             if owed and self._pace is not None:
                 return self._pace.next_wakeup(now)
-            if len(self.assignments) >= self._max_workers:
+            if len(self.assignments) >= self._limit:
                 self._fill_queue(now)
                 return math.inf
             if self._one_is_enough(now):
@@ -108,6 +108,18 @@ class Dispatcher:
         assignment.stop = stop
         self._truncated.add(assignment.job)
         return rest if rest.start < rest.stop else None
+
+    def recall(self, now: float) -> list[Chunk]:
+        """Take back and return all items that no worker has started."""
+        chunks = [*self.due, *self.again]
+        self.due.clear()
+        self.again.clear()
+        for assignment in self.assignments.values():
+            assignment.look(now)
+            rest = self.truncate(assignment, assignment.seen + 1)
+            if rest is not None:
+                chunks.append(rest)
+        return chunks
 
     def abandon(self, assignment: Assignment) -> bool:
         """Part with a run and its worker; False if it has ended in the meantime."""
@@ -140,14 +152,20 @@ class Dispatcher:
         """
         wanted = len(self.assignments)
         if owed and self._pace is not None:
-            missed = min(self._pace.missed(now), self._max_workers - wanted)
+            missed = min(self._pace.missed(now), self._limit - wanted)
             while len(self.due) + len(self.again) < missed:
                 chunk = self._source.take(1)
                 if chunk is None:
                     break
                 self.again.append(chunk)
             wanted += min(missed, len(self.due) + len(self.again))
-        return min(self._max_workers, wanted)
+        return min(self._limit, wanted)
+
+    @property
+    def _limit(self) -> int:
+        """The number of workers that there can be just now."""
+        capacity = self._backend.capacity
+        return self._max_workers if capacity is None else min(self._max_workers, capacity)
 
     def _start_worker(self) -> None:
         if self._is_last_wave():
@@ -175,10 +193,11 @@ class Dispatcher:
         """
         if self._pace is not None or not self._backend.has_queue:
             return
-        if self._backend.queued() >= self._max_workers:
+        limit = self._limit
+        if self._backend.queued() >= limit:
             return
         self._backend.remind()
-        for _ in range(self._max_workers):
+        for _ in range(limit):
             chunk = self._next_chunk()
             if chunk is None:
                 return
@@ -202,7 +221,8 @@ class Dispatcher:
         assignment, index = victim
         rest = self.truncate(assignment, index)
         if rest is None:  # nothing is left of it, or nothing can be taken from it
-            self._stealable.pop(assignment.job, None)
+            if not self._backend.truncates_late:
+                self._stealable.pop(assignment.job, None)
         elif rest.start < index:  # the victim was stopped at once, and gets its half again
             self.again.appendleft(rest.part(rest.start, index))
             rest = rest.part(index, rest.stop)

@@ -75,6 +75,8 @@ class Engine:
         self._rule = StopRule(options, began)
         self._completion = Completion(call, self._rule, clock)
         self._is_aborted = False  # whether nobody wants more; set by any thread, read by ours
+        # Who gets back what is not started; set by any thread, taken by ours.
+        self._give_back: Callable[[list[Chunk]], object] | None = None
         self._timeout = options.timeout if backend.can_watch else None
         self._chunking = Chunking(
             workers=call.workers.count,
@@ -153,6 +155,15 @@ class Engine:
         self._rule.broken = error
         self._backend.wake()
 
+    def recall(self, give_back: Callable[[list[Chunk]], object]) -> None:
+        """Take back soon what no worker has started, and call `give_back` with it.
+
+        Any thread may call this; `give_back` is called in the engine's thread. Outcomes are
+        delivered in order as always, so those of the items that stay come later.
+        """
+        self._give_back = give_back
+        self._backend.wake()
+
     def replay(self, chunk: Chunk, finished: Finished, worker: str) -> list[OutcomeBatch]:
         """Return what is to be delivered of a chunk whose outcomes an earlier run had.
 
@@ -171,6 +182,9 @@ class Engine:
         if self._completion.ending is not None:  # a failure of an earlier run has ended it
             return self._completion.ending
         now = self._clock()
+        if self._give_back is not None:
+            give_back, self._give_back = self._give_back, None
+            give_back(self._dispatcher.recall(now))
         self._take_due(now)
         next_wakeup = self._hand_out(now)
         if next_wakeup > now:

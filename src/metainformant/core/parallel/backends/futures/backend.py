@@ -129,6 +129,8 @@ class ExecutorBackend:
     has_queue = True
     can_watch = False
     share_gil = False
+    truncates_late = False
+    capacity: int | None = None
 
     def __init__(
         self,

@@ -48,6 +48,8 @@ class IsolatedBackend:
     has_queue = False
     can_watch = True
     share_gil = False
+    truncates_late = False
+    capacity: int | None = None
 
     def __init__(
         self,

@@ -46,6 +46,8 @@ class ThreadBackend:
     has_queue = True
     can_watch = True
     share_gil = HAS_GIL
+    truncates_late = False
+    capacity: int | None = None
 
     def __init__(
         self,
