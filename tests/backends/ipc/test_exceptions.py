@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 import threading
 from typing import Any
@@ -159,3 +160,12 @@ def test_an_exception_that_refers_to_itself() -> None:
     error.itself = [error]
     copy = sent(error)
     assert (type(copy), copy.status, copy.itself) == (Unavailable, 503, [None])
+
+
+def test_reducers_of_others_take_nothing_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that tblib registers forget what exceptions of C classes have apart from `args`."""
+    error = UnicodeDecodeError("utf-8", b"x", 0, 1, "bad")
+    monkeypatch.setitem(copyreg.dispatch_table, UnicodeDecodeError, lambda error: (ValueError, ()))
+    copy = unpack(pack(error), "worker")
+    assert type(copy) is UnicodeDecodeError
+    assert str(copy) == str(error)

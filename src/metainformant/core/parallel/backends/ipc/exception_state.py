@@ -7,6 +7,7 @@ adds to the message what is in it already. And it forgets what is in slots.
 from __future__ import annotations
 
 import contextlib
+import copyreg
 import pickle
 from functools import cache
 from types import GetSetDescriptorType, MemberDescriptorType
@@ -136,7 +137,7 @@ def _is_plain(kind: type[BaseException]) -> bool:
     """Return whether a class says nothing about pickling that the classes in C do not say."""
     built_in = _built_in(kind)
     if kind is built_in and not issubclass(kind, BaseExceptionGroup):
-        return False
+        return kind in copyreg.dispatch_table  # tblib puts a reducer there that forgets members
     names = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__")
     return all(getattr(kind, name) is getattr(built_in, name) for name in names)
 
