@@ -33,7 +33,13 @@ def _run(func: Any, backend_class: type[ThreadBackend], **options: Any) -> tuple
 
 def test_nothing_is_handed_out_before_there_is_a_worker() -> None:
     started: list[int] = []
-    engine, backend = _run(lambda _: started.append(backend.waits), Late)
+    waits: list[Any] = []
+
+    def start(_: int) -> None:
+        started.append(waits[0].waits)
+
+    engine, backend = _run(start, Late)
+    waits.append(backend)
     ending = engine.run(lambda batch: None)
     assert ending.kind == "completed"
     assert len(started) == 10
