@@ -33,6 +33,7 @@ SENSELESS = {
     "outcomes": {"on_error", "default"},
     "Pool.outcomes": {"on_error", "default"},
 }
+IN_THREADS = ("thread_map", "thread_map_unordered", "parallel_batch")
 # Maps that have a few parameters instead of options, for code that was written for others.
 WITHOUT_OPTIONS = {"rate_limited_map"}
 
@@ -118,7 +119,7 @@ def _taken_by(name: str) -> set[str]:
     taken = set(OPTIONS) - SENSELESS.get(name, set())
     if name.startswith("Pool."):
         return taken - OF_WORKERS
-    if name in ("thread_map", "thread_map_unordered", "parallel_batch", "interpreter_map"):
+    if name in (*IN_THREADS, "interpreter_map", "cluster_map"):
         return taken - FOR_PROCESSES
     return taken
 
@@ -152,7 +153,7 @@ def test_signatures_have_each_option(signature: Signature) -> None:
     typed = _typed_dicts()[signature.rest]
     assert not typed & signature.parameters
     of_its_own = {"self", "func", "items", "max_workers", "backend", "buffer_size", "batch_size"}
-    of_its_own |= {"strict"}
+    of_its_own |= {"strict", "cluster"}
     taken = (typed | signature.parameters) - of_its_own
     assert taken <= _taken_by(signature.name) <= taken | CHOOSES_SIGNATURE
 
@@ -173,7 +174,7 @@ def _call(name: str) -> Callable[..., Any]:
     return function
 
 
-@pytest.mark.parametrize("name", [name for name in MAPS if name != "interpreter_map"])
+@pytest.mark.parametrize("name", sorted({*MAPS} - {"interpreter_map", "cluster_map"}))
 def test_maps_take_each_option_and_no_other(name: str) -> None:
     call, taken = _call(name), _taken_by(name)
     call(len, [], **{option: OPTIONS[option].default for option in taken})

@@ -32,6 +32,7 @@ def test_public_names() -> None:
         "TooManyFailuresError",
         "WorkerDiedError",
         "aimap",
+        "cluster_map",
         "cpu_count",
         "current_task",
         "file_key",

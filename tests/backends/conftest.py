@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+import distributed
 import pytest
 
+from tests.backends.clusters.support import make_cluster
 from tests.backends.table import FORKS, KINDS, Kind
 
 
@@ -15,8 +17,15 @@ from tests.backends.table import FORKS, KINDS, Kind
 )
 def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
     """A kind of workers, whose executor is kept for all tests of a file, if it has one."""
-    with request.param.ready() as ready:
+    with request.param.ready(request.getfixturevalue) as ready:
         yield ready
+
+
+@pytest.fixture(scope="session")
+def dask_client() -> Iterator[distributed.Client]:
+    """A client of two workers with one thread each, that no test may harm for good."""
+    with make_cluster() as cluster, distributed.Client(cluster) as client:
+        yield client
 
 
 @pytest.fixture(autouse=True)

@@ -47,10 +47,15 @@ class Kind(NamedTuple):
     options: dict[str, Any] = {}  # noqa: RUF012  # for `list_map`
     stream_options: dict[str, Any] = {}  # noqa: RUF012  # for `imap`, `outcomes` and `aimap`
     make_executor: Callable[[], Executor] | None = None
+    needs: str | None = None  # the fixture that starts its workers, and keeps them
 
     @contextmanager
-    def ready(self) -> Iterator[Kind]:
+    def ready(self, get_fixture: Callable[[str], Any]) -> Iterator[Kind]:
         """The kind, with an executor if it needs one: as long as the tests of a file take."""
+        if self.needs is not None:
+            client = get_fixture(self.needs)
+            yield self._replace(options={"cluster": client}, stream_options={"backend": client})
+            return
         if self.make_executor is None:
             yield self
             return
@@ -60,7 +65,7 @@ class Kind(NamedTuple):
     def run(self, func: Callable[..., Any], items: Any, max_workers: int = 1, **more: Any) -> Any:
         """Map into a list: for an executor, a pool does that."""
         if self.list_map is not None:
-            return self.list_map(func, items, max_workers, **self.options, **more)
+            return self.list_map(func, items, max_workers=max_workers, **self.options, **more)
         with parallel.Pool(max_workers=max_workers, **self.stream_options) as pool:
             return pool.map(func, items, **more)
 
@@ -83,6 +88,7 @@ _COUNT = 3
 _THREADS = frozenset[str]() if HAS_GIL else frozenset({FRAMES})
 _EXECUTORS = _THREADS | {CONTEXT, KILL, NAMES, PARTS, PREPARE}
 _ISOLATED = _EXECUTORS | {IDENTITY, LOG}
+_DASK = frozenset({CONTEXT, IDENTITY, KILL, LOG, NAMES})
 
 KINDS = [
     Kind("threads", _THREADS | {COPIES, KILL, SEND}, parallel.thread_map),
@@ -97,6 +103,7 @@ KINDS = [
         _ISOLATED,
         make_executor=lambda: ProcessPoolExecutor(_COUNT, multiprocessing.get_context("spawn")),
     ),
+    Kind("dask", _DASK, parallel.cluster_map, needs="dask_client"),
     Kind("loky", _ISOLATED, make_executor=lambda: loky.ProcessPoolExecutor(_COUNT)),
 ]
 if sys.version_info >= (3, 14):

@@ -366,7 +366,7 @@ def test_what_belongs_to_workers_belongs_to_the_pool(pool: parallel.Pool) -> Non
         with pytest.raises(TypeError, match=rf"Pool\.map\(\) takes no {option}: that belongs"):
             pool.map(same, [1], **{option: None})  # type: ignore
     with pytest.raises(ValueError, match="Pool: backend='cluster' must be"):
-        parallel.Pool("cluster")  # type: ignore[arg-type]
+        parallel.Pool("cluster")
     with pytest.raises(TypeError, match="Pool: start_method is an option for processes"):
         parallel.Pool("thread", start_method="spawn")
 

@@ -315,7 +315,7 @@ def test_wrong_arguments() -> None:
         with pytest.raises(TypeError, match="start_method is an option for processes"):
             parallel.imap(tasks.square, [1], backend=executor, start_method="spawn")
     with pytest.raises(ValueError, match=r"or a concurrent\.futures\.Executor"):
-        parallel.imap(tasks.square, [1], backend=ThreadPoolExecutor)  # type: ignore[call-overload]
+        parallel.imap(tasks.square, [1], backend=ThreadPoolExecutor)
 
 
 def test_ctrl_c_gets_through() -> None:

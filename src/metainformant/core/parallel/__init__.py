@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .host.cpus import cpu_count as cpu_count
     from .maps.aio import aimap as aimap
     from .maps.batches import parallel_batch as parallel_batch
+    from .maps.clusters import cluster_map as cluster_map
     from .maps.compat import gather_results as gather_results
     from .maps.compat import rate_limited_map as rate_limited_map
     from .maps.compat import resource_aware_workers as resource_aware_workers
@@ -66,6 +67,7 @@ _HOMES = {
     "TooManyFailuresError": "errors",
     "WorkerDiedError": "errors",
     "aimap": "maps.aio",
+    "cluster_map": "maps.clusters",
     "cpu_count": "host.cpus",
     "current_task": "worker.current_task",
     "file_key": "checkpoint.keys",

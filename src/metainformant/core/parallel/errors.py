@@ -166,21 +166,36 @@ class WorkerDiedError(ParallelError):
         worker: name of the worker.
         pid: its process id.
         fate: how it ended, in words: "was killed by SIGSEGV", "exited with status 1".
+        may_have_run: whether the task may have had effects. That is so for every item that is
+            lost: of items that certainly were not started, none is.
+        is_certain: whether the task is known to have been running. With a cluster it is not: what
+            a worker did in its last tenth of a second is not known.
     """
 
-    def __init__(self, index: int, item: str, worker: str, pid: int, fate: str) -> None:
+    may_have_run = True
+
+    def __init__(
+        self, index: int, item: str, worker: str, pid: int, fate: str, is_certain: bool = True
+    ) -> None:
+        scope = (
+            "No other item is affected."
+            if is_certain
+            else "It may have been run or not; all that the worker had reported is kept."
+        )
         super().__init__(
             f"item {index} ({item}) was lost: its worker {worker!r} (pid {pid}) {fate}. "
-            "No other item is affected. Pass retries=1 to run it again."
+            f"{scope} Pass retries=1 to run it again."
         )
         self.index = index
         self.item = item
         self.worker = worker
         self.pid = pid
         self.fate = fate
+        self.is_certain = is_certain
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.index, self.item, self.worker, self.pid, self.fate), self.__dict__
+        fields = (self.index, self.item, self.worker, self.pid, self.fate, self.is_certain)
+        return type(self), fields, self.__dict__
 
 
 @public

@@ -150,17 +150,24 @@ class Workers:
         kind: the kind of workers.
         count: how many at most.
         executor: the executor whose workers are used, if they are an executor's.
+        client: the client of the cluster whose workers are used, if they are a cluster's.
         pool: the WorkerPool that keeps the workers, if they outlive the map.
     """
 
-    __slots__ = ("count", "executor", "kind", "pool")
+    __slots__ = ("client", "count", "executor", "kind", "pool")
 
     def __init__(
-        self, kind: BackendName, count: int, executor: Executor | None = None, pool: Any = None
+        self,
+        kind: BackendName,
+        count: int,
+        executor: Executor | None = None,
+        pool: Any = None,
+        client: Any = None,
     ) -> None:
         self.kind: BackendName = kind
         self.count = count
         self.executor = executor
+        self.client = client
         self.pool = pool
 
 
@@ -297,6 +304,12 @@ def choose_workers(caller: str, max_workers: object, backend: object = "thread")
     """Check `backend` and `max_workers`; None chooses the default of the kind of workers."""
     kind = validate.backend(caller, backend)
     executor: Any = backend if kind == "executor" else None
+    client: Any = None
+    if kind == "cluster":
+        from .host.dask import default_max_workers, find_client  # needed only by those who use it
+
+        client = find_client(caller, backend)
+        max_workers = default_max_workers(client) if max_workers is None else max_workers
     if max_workers is None:
         if kind == "serial":
             max_workers = 1
@@ -308,7 +321,7 @@ def choose_workers(caller: str, max_workers: object, backend: object = "thread")
             own = getattr(executor, "_max_workers", None)
             max_workers = own if isinstance(own, int) and own > 0 else cpu_count()
     count = validate.whole(caller, "max_workers", max_workers)
-    return Workers(kind, 1 if kind == "serial" else count, executor)
+    return Workers(kind, 1 if kind == "serial" else count, executor, client=client)
 
 
 def make_call(

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     OnError = Literal["return", "raise", "skip"]
-    BackendName = Literal["thread", "process", "interpreter", "serial", "executor"]
-    # What users pass as `backend`.
-    BackendOption = Literal["thread", "process", "interpreter", "serial"] | Executor
+    from distributed import Client
+
+    BackendName = Literal["thread", "process", "interpreter", "serial", "executor", "cluster"]
+    # What users pass as `cluster`, and as `backend`.
+    ClusterOption = Literal["dask"] | Client
+    BackendOption = Literal["thread", "process", "interpreter", "serial"] | Executor | ClusterOption
     StartMethod = Literal["spawn", "forkserver", "fork"]
     # Which failures are worth another attempt: exception classes, or a function that decides.
     RetryOn = tuple[type[BaseException], ...] | Callable[[BaseException], object]
@@ -122,6 +125,8 @@ def backend(caller: str, value: object) -> BackendName:
     for known in _BACKENDS:
         if value == known:
             return known
+    if is_cluster(value):
+        return "cluster"
     if not isinstance(value, str):
         from concurrent.futures import Executor  # slow to import
 
@@ -129,8 +134,25 @@ def backend(caller: str, value: object) -> BackendName:
             return "executor"
     raise ValueError(
         f"{caller}: backend={value!r} must be 'thread', 'process', 'interpreter', 'serial', "
-        "or a concurrent.futures.Executor"
+        "'dask', a concurrent.futures.Executor, or a distributed.Client"
     )
+
+
+def is_cluster(value: object) -> bool:
+    """Return whether that is a cluster, or names one."""
+    if isinstance(value, str):
+        return value == "dask"
+    distributed = sys.modules.get("distributed")  # whoever has a client has imported it
+    return distributed is not None and isinstance(value, distributed.Client)
+
+
+def cluster(caller: str, value: object) -> object:
+    if not is_cluster(value):
+        raise ValueError(
+            f"{caller}: cluster={value!r} must be a distributed.Client, or 'dask' for the current "
+            "one"
+        )
+    return value
 
 
 def start_method(caller: str, name: str, value: Any) -> StartMethod | None:

@@ -36,6 +36,12 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
         from .serial import SerialBackend  # needed only by those who ask for it
 
         return SerialBackend(call, keep_times=keep_times)
+    if workers.client is not None:
+        from .clusters.backend import ClusterBackend  # slow to import
+        from .clusters.dask import DaskCluster
+
+        cluster = DaskCluster(workers.client, call.caller)
+        return ClusterBackend(call, cluster, keep_times=keep_times)
     if needs_pool(call):
         from .isolated.backend import IsolatedBackend  # slow to import
 

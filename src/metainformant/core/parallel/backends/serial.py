@@ -55,6 +55,8 @@ class SerialBackend:
     has_queue = False
     can_watch = False
     share_gil = HAS_GIL
+    truncates_late = False
+    capacity: int | None = None
 
     def __init__(self, call: MapCall, *, keep_times: bool = False) -> None:
         self._call = call

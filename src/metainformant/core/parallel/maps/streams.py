@@ -161,10 +161,11 @@ def imap(
         items: any iterable. It is iterated in another thread than yours. If that raises, the
             results of what was read before are delivered first, then its exception is raised.
         backend: the kind of workers: "thread", "process", "interpreter" (Python 3.14 and later),
-            "serial" (your own thread, see `serial`), or a `concurrent.futures.Executor`, which is
-            used and not shut down.
+            "serial" (your own thread, see `serial`), a `concurrent.futures.Executor`, or the
+            workers of a cluster, see `cluster_map`: "dask" or a `distributed.Client`. Executors and
+            clients are used and not shut down.
         max_workers: how many workers at most; by default 8 threads, `cpu_count()` processes or
-            interpreters, or as many as the executor has.
+            interpreters, as many as the executor has, or what `cluster_map` has.
         chunk_size: how many consecutive items are handed over together; by default as many as the
             measured speed suggests.
         timeout: seconds that one item may take, counted from its own start.

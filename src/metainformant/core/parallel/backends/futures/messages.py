@@ -20,7 +20,7 @@ from ..ipc.items import Sealed, SealedItem, opening, seal
 from ..ipc.payload import dumps
 
 # Lists of these can be pickled and read for certain, so that is done in one go.
-_PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None)})
+PLAIN_TYPES = frozenset({int, float, complex, bool, str, bytes, type(None)})
 
 
 class ChunkRequest(NamedTuple):
@@ -174,4 +174,4 @@ def packed_func(caller: str, func: Callable[..., Any]) -> bytes:
 
 
 def _is_plain(values: Sequence[Any]) -> bool:
-    return _PLAIN.issuperset(map(type, values))
+    return PLAIN_TYPES.issuperset(map(type, values))

@@ -16,10 +16,10 @@ from .payload import dumps
 Sealed = bytes | str
 
 
-def seal(item: Any, *, handles: bool = False) -> Sealed:
-    """Pickle an item on its own; never fails. `handles` as for `dumps`."""
+def seal(item: Any, *, handles: bool = False, main_by_value: bool = False) -> Sealed:
+    """Pickle an item on its own; never fails. The options are those of `dumps`."""
     try:
-        return dumps(item, handles=handles)
+        return dumps(item, handles=handles, main_by_value=main_by_value)
     except Exception as error:
         return str(unpicklable(f"the item {describe(item)}", error))
 

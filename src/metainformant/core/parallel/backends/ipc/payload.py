@@ -221,8 +221,14 @@ def _by_value_pickler() -> Any:
 _FILES = (io.TextIOWrapper, io.BufferedReader, io.BufferedWriter, io.BufferedRandom, io.FileIO)
 
 
-def dumps(item: Any, *, handles: bool = False) -> bytes:
-    """Pickle everything in band; `handles` as for PayloadBuilder."""
+def dumps(item: Any, *, handles: bool = False, main_by_value: bool = False) -> bytes:
+    """Pickle everything in band.
+
+    Args:
+        item: what to pickle.
+        handles: as for PayloadBuilder.
+        main_by_value: whether whoever reads it has another `__main__`, as workers of clusters have.
+    """
     parts: list[Any] = []
     try:
         record = pickle.dumps(item, 5)
@@ -234,7 +240,8 @@ def dumps(item: Any, *, handles: bool = False) -> bytes:
         if not _dump_otherwise(item, parts, None, handles=handles):
             raise
         return b"".join(parts)
-    if main_is_ours_alone and _names_main(record) and by_value(item, _Writer(parts), None):
+    by_value_too = (main_by_value or main_is_ours_alone) and _names_main(record)
+    if by_value_too and by_value(item, _Writer(parts), None):
         return b"".join(parts)
     return record
 

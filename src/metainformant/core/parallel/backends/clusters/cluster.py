@@ -1,0 +1,84 @@
+"""The port to a kind of cluster: which workers there are, and how to talk to them.
+
+Everything that is called here returns at once. What happens is put into the map's queue of events
+by whatever thread the cluster's library uses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...errors import ParallelError
+
+
+class Link(Protocol):
+    """The connection of a map with its desk in one worker process.
+
+    Attributes:
+        worker: the name of the worker for messages: its address.
+        pid: of its process; 0 before it has answered.
+    """
+
+    worker: str
+    pid: int
+
+    def open_seat(self, number: int) -> None:
+        """Let a thread of the worker call `desk.run_seat` with this number, once it has one."""
+        ...
+
+    def post(self, orders: bytes) -> None:
+        """Send orders, after those that were sent before."""
+        ...
+
+
+class Workers(NamedTuple):
+    """The workers that there are now, and that can run the map: how many threads each has."""
+
+    threads: dict[str, int]
+
+
+class Received(NamedTuple):
+    """A worker has sent reports."""
+
+    link: Link
+    reports: list[bytes]
+
+
+class Lost(NamedTuple):
+    """A worker can't be reached any more. Nothing further comes from it."""
+
+    link: Link
+    why: str
+
+
+class Broken(NamedTuple):
+    """The map can't go on."""
+
+    error: ParallelError
+
+
+Event = Workers | Received | Lost | Broken
+
+
+class Cluster(Protocol):
+    """Workers that somebody else has started, for one map."""
+
+    def start(self, tell: Callable[[Event], object], limit: int) -> None:
+        """Look for workers, now and from time to time, and check those that the map may use.
+
+        Args:
+            tell: takes what happens: `Workers` when these change, and what links receive.
+            limit: how many threads of workers the map can use at most.
+        """
+        ...
+
+    def connect(self, worker: str, setup: bytes) -> Link:
+        """Make a desk in a worker. A `Received` or `Lost` tells of everything further."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything that the map has in the cluster, once all orders are sent."""
+        ...

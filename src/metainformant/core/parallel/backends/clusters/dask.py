@@ -1,0 +1,313 @@
+"""Dask as a cluster: a desk is an actor, and a seat a task that is pinned to its worker.
+
+All coroutines run in the event loop of the client. The scheduler may run a task again whatever one
+asks for; a seat that has been taken refuses it, see `desk.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pickle
+from typing import TYPE_CHECKING, Any
+
+from distributed import get_worker
+
+from ...describe import error_in_words
+from ...errors import ParallelError
+from . import handshake
+from .cluster import Broken, Lost, Received, Workers
+from .desk import Desk, run_seat
+from .messages import Hello
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from .cluster import Event
+
+# Seconds between two looks at which workers there are.
+_LOOK_SECONDS = 0.5
+# Seconds within which a scheduler that is there answers.
+_ANSWER_SECONDS = 2.0
+# Seconds that letting go may take, while workers end their seats.
+_CLOSE_SECONDS = 5.0
+
+
+class DaskDesk:
+    """The desk of a map in a worker process: what an actor runs in the worker's event loop."""
+
+    def __init__(self) -> None:
+        self._desk: Desk | None = None
+
+    async def open(self, setup: bytes) -> bytes:
+        worker = get_worker()
+        alone = worker.state.nthreads == 1 and worker.nanny is not None
+        self._desk = Desk(worker.address, can_end=alone)
+        return self._desk.open(setup)
+
+    async def post(self, token: str, orders: bytes) -> None:
+        self._opened().post(token, orders)
+
+    async def poll(self, token: str) -> list[bytes] | None:
+        return await self._opened().poll(token)
+
+    def _opened(self) -> Desk:
+        if self._desk is None:
+            raise ConnectionError("this is another process than the one that was meant")
+        return self._desk
+
+
+class DaskCluster:
+    """The workers of a Dask client."""
+
+    def __init__(self, client: Any, caller: str) -> None:
+        self.client = client
+        self._caller = caller
+        self._loop: asyncio.AbstractEventLoop = client.loop.asyncio_loop
+        self._tell: Callable[[Event], object] = _ignore
+        self._limit = 0
+        # Owned by the event loop:
+        self._links: list[DaskLink] = []
+        self._watching: asyncio.Task[None] | None = None
+        self._usable: dict[str, bool] = {}
+        self._is_closed = False
+
+    def start(self, tell: Callable[[Event], object], limit: int) -> None:
+        self._tell = tell
+        self._limit = limit
+        self.run(self._start())
+
+    def connect(self, worker: str, setup: bytes) -> DaskLink:
+        link = DaskLink(self, worker, setup)
+        self.run(self._add(link))
+        return link
+
+    def close(self) -> None:
+        self.run(self._close())
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Start a coroutine in the event loop; any thread may call this."""
+        try:
+            asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError:  # the client is closed
+            coroutine.close()
+            self._tell(Broken(self._gone("the client is closed")))
+
+    # The event loop
+
+    def tell(self, event: Event) -> None:
+        if not self._is_closed:
+            self._tell(event)
+
+    async def is_there(self) -> bool:
+        """Return whether the scheduler answers."""
+        if self.client.status != "running":
+            return False
+        try:
+            await asyncio.wait_for(self.client.nthreads(), _ANSWER_SECONDS)
+        except Exception:
+            return False
+        return bool(self.client.status == "running")
+
+    def tell_gone(self) -> None:
+        self.tell(Broken(self._gone("the scheduler can't be reached")))
+
+    def _gone(self, why: str) -> ParallelError:
+        return ParallelError(
+            f"{self._caller}: {why}: {self.client!r}. What was finished before is in `results`; "
+            "with checkpoint= the same call goes on with the rest"
+        )
+
+    async def _start(self) -> None:
+        self._watching = asyncio.create_task(self._watch())
+
+    async def _add(self, link: DaskLink) -> None:
+        self._links.append(link)
+        link.task = asyncio.create_task(link.talk())
+
+    async def _close(self) -> None:
+        self._is_closed = True
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._links:
+            await asyncio.wait([asyncio.create_task(link.close()) for link in self._links])
+        self._links.clear()
+
+    async def _watch(self) -> None:
+        """Tell from time to time which workers there are, until the map is over."""
+        told: dict[str, int] | None = None
+        while True:
+            look = asyncio.create_task(self._look(is_first=told is None))
+            while not look.done():
+                await asyncio.wait([look], timeout=_LOOK_SECONDS)
+                if self.client.status != "running":
+                    look.cancel()
+                    self.tell_gone()
+                    return
+            try:
+                threads = look.result()
+            except ParallelError as error:
+                self.tell(Broken(error))
+                return
+            except Exception:
+                if not await self.is_there():
+                    self.tell_gone()
+                    return
+                threads = told or {}
+            told = threads
+            self.tell(Workers(threads))
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _look(self, *, is_first: bool) -> dict[str, int]:
+        """Return the workers that can be used; check those that are new."""
+        threads: dict[str, int] = await self.client.nthreads()
+        known = [worker for worker in threads if self._usable.get(worker)]
+        new = [worker for worker in threads if worker not in self._usable]
+        new = new[: max(0, self._limit - len(known))]
+        if new:
+            answers = await self.client.run(
+                eval, handshake.QUESTION, workers=new, on_error="return"
+            )
+            for worker, answer in answers.items():
+                if isinstance(answer, OSError):
+                    continue  # it is gone, or will be asked again
+                wrong = (
+                    f"the worker {worker} can't be asked for its versions: {error_in_words(answer)}"
+                    if isinstance(answer, BaseException)
+                    else handshake.mismatch(worker, answer)
+                )
+                if wrong is not None and is_first:
+                    raise ParallelError(f"{self._caller}: {wrong}")
+                if wrong is not None:
+                    _logger().warning("%s: not used: %s", self._caller, wrong)
+                self._usable[worker] = wrong is None
+        return {worker: count for worker, count in threads.items() if self._usable.get(worker)}
+
+
+class DaskLink:
+    """The desk of a map in one worker, as an actor. Owned by the event loop, except `post`."""
+
+    def __init__(self, cluster: DaskCluster, worker: str, setup: bytes) -> None:
+        self.worker = worker
+        self.pid = 0
+        self.task: asyncio.Task[None] | None = None
+        self._cluster = cluster
+        self._setup = setup
+        self._token = ""
+        self._actor: Any = None
+        self._desk: Any = None
+        self._numbers: list[int] = []  # of seats that wait for the desk
+        self._seats: list[Any] = []  # futures of the pinned tasks
+        self._posts: list[bytes] = []
+        self._is_posting = False
+        self._is_over = False
+
+    # The map's thread
+
+    def open_seat(self, number: int) -> None:
+        self._cluster.run(self._open_seat(number))
+
+    def post(self, orders: bytes) -> None:
+        self._cluster.run(self._post(orders))
+
+    # The event loop
+
+    async def talk(self) -> None:
+        """Make the desk, and pass on what it reports, until all is over."""
+        cluster = self._cluster
+        try:
+            await self._open()
+            while not self._is_over:
+                reports = await self._desk.poll(self._token)
+                if reports is None:
+                    break
+                cluster.tell(Received(self, reports))
+        except asyncio.CancelledError:
+            raise
+        except ParallelError as error:
+            cluster.tell(Broken(error))
+        except Exception as error:
+            await self._lose(error)
+        self._is_over = True
+
+    async def close(self) -> None:
+        """Let go of the worker, once it has been told and its seats have ended."""
+        if self.task is not None and self._token:
+            await asyncio.wait([self.task], timeout=_CLOSE_SECONDS)
+        self._is_over = True
+        if self.task is not None:
+            self.task.cancel()
+        futures = [future for future in [*self._seats, self._actor] if future is not None]
+        self._seats.clear()
+        self._actor = self._desk = None
+        try:  # releasing them is not enough: the actor has a future of its own
+            await self._cluster.client.cancel(futures)
+        except Exception:
+            return  # the scheduler is gone, and with it all that was there
+
+    async def _open(self) -> None:
+        cluster = self._cluster
+        self._actor = self._pinned(DaskDesk, actor=True)
+        with cluster.client.as_current():  # an actor belongs to the client that is current
+            self._desk = await self._actor
+        hello: Hello = pickle.loads(await self._desk.open(self._setup))
+        if hello.problem:
+            raise ParallelError(f"{hello.problem} (worker {self.worker})")
+        self._token, self.pid = hello.token, hello.pid
+        await self._send_posts()
+        for number in self._numbers:
+            await self._open_seat(number)
+
+    async def _open_seat(self, number: int) -> None:
+        if self._is_over:
+            return
+        if not self._token:
+            self._numbers.append(number)
+            return
+        self._seats.append(self._pinned(run_seat, self._token, number))
+
+    async def _post(self, orders: bytes) -> None:
+        self._posts.append(orders)
+        if self._token and not self._is_posting:
+            await self._send_posts()
+
+    async def _send_posts(self) -> None:
+        """Send what there is, one after the other: two calls may overtake each other."""
+        self._is_posting = True
+        try:
+            while self._posts and not self._is_over:
+                posts, self._posts = self._posts, []
+                for orders in posts:
+                    await self._desk.post(self._token, orders)
+        except Exception as error:
+            await self._lose(error)
+        finally:
+            self._is_posting = False
+
+    async def _lose(self, error: Exception) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        if await self._cluster.is_there():
+            self._cluster.tell(Lost(self, f"was lost: {error_in_words(error)}"))
+        else:
+            self._cluster.tell_gone()
+
+    def _pinned(self, func: Any, *arguments: Any, actor: bool = False) -> Any:
+        return self._cluster.client.submit(
+            func,
+            *arguments,
+            workers=[self.worker],
+            allow_other_workers=False,
+            pure=False,
+            retries=0,
+            actor=actor,
+        )
+
+
+def _ignore(event: Event) -> None:
+    pass
+
+
+def _logger() -> logging.Logger:
+    return logging.getLogger("metainformant.parallel")

@@ -1,0 +1,202 @@
+"""What is sent between a map and the workers of a cluster.
+
+Both sides have the same version of this package, which the handshake has made sure of. What the
+user has made is pickled on its own, so that it can fail on its own.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ...describe import error_in_words
+from ...errors import ParallelError
+from ...options import MapCall
+from ...worker.frames import own_frame
+from ...worker.setup import Preparation
+from ..futures.messages import PLAIN_TYPES, ChunkResult
+from ..ipc.exceptions import unpicklable
+from ..ipc.items import Sealed, SealedItem, seal
+from ..ipc.payload import dumps
+
+
+class Setup(NamedTuple):
+    """What a desk needs to know of its map."""
+
+    caller: str
+    func: bytes
+    preparation: tuple[bytes, ...]  # the fields of a Preparation
+    timeout: float | None
+    slow_after: float | None
+    max_abandoned: int
+    keep_times: bool
+    keep_locals: bool
+    fails_fast: bool
+    interval: float = 0.0  # seconds between two reports
+
+
+# Orders: from the map to a desk. Positions count from the first item of the chunk.
+
+
+class RunChunk(NamedTuple):
+    """Items that a seat is going to be permitted to run."""
+
+    seat: int
+    number: int  # of the chunk
+    first: int  # index of the first item in the input
+    attempt: int
+    items: bytes | list[Sealed]
+
+
+class Permit(NamedTuple):
+    """Items before the position `stop` may be started."""
+
+    seat: int
+    number: int
+    stop: int
+
+
+class Recall(NamedTuple):
+    """Nothing that has not been started may be started, until it is permitted again."""
+
+    seat: int
+
+
+class Forget(NamedTuple):
+    """What is not permitted of a chunk is none of the seat's business any more."""
+
+    seat: int
+    number: int
+
+
+class Finish(NamedTuple):
+    """Nothing more will come: seats clean up and end."""
+
+
+class Stop(NamedTuple):
+    """The map is over: nothing is started any more, and running calls are given up."""
+
+
+class EndProcess(NamedTuple):
+    """The process has a call that can't be ended: it ends itself."""
+
+
+Order = RunChunk | Permit | Recall | Forget | Finish | Stop | EndProcess
+
+
+# Reports: from a desk to the map. Times are those of the worker's monotonic clock.
+
+
+class SeatOpened(NamedTuple):
+    """A thread of the cluster's worker is the seat's, and is prepared."""
+
+    seat: int
+
+
+class Began(NamedTuple):
+    """The first item of a chunk is about to be started."""
+
+    number: int
+    at: float
+
+
+class Finished(NamedTuple):
+    """Items of a chunk have their outcomes, in order."""
+
+    seat: int
+    number: int
+    at: float  # when the last of them was seen to be finished
+    seconds: float  # since the outcomes before these, or since these items were taken
+    result: ChunkResult
+
+
+class Kept(NamedTuple):
+    """The answer to a Recall: how far each chunk of a seat may be run without a new Permit."""
+
+    seat: int
+    stops: dict[int, int]
+
+
+class SeatEnded(NamedTuple):
+    """A seat runs nothing more."""
+
+    seat: int
+    broken: ChunkResult | None = None  # which has an error that stops the map
+    is_stuck: bool = False  # whether a call can't be ended, so that the process should
+
+
+Report = SeatOpened | Began | Finished | Kept | SeatEnded
+
+
+class Hello(NamedTuple):
+    """The answer of a desk to its Setup."""
+
+    token: str  # of this desk, in this process
+    pid: int
+    problem: str  # why it can run nothing; or nothing
+
+
+def make_setup(call: MapCall, *, keep_times: bool) -> Setup:
+    """Pickle what is the same for the whole map; ParallelError if that fails."""
+    options = call.options
+    preparation = options.preparation
+    fields = {name: getattr(preparation, name) for name in Preparation.FIELDS}
+    return Setup(
+        call.caller,
+        _pickled(f"{call.caller}: func={call.func!r}", call.func),
+        tuple(
+            _pickled(f"{call.caller}: {name}={value!r}", value) for name, value in fields.items()
+        ),
+        options.timeout,
+        options.slow_after,
+        options.max_abandoned,
+        keep_times,
+        options.keep_locals or options.on_error == "raise",
+        options.fails_fast,
+    )
+
+
+def _pickled(what: str, value: Any) -> bytes:
+    try:
+        return dumps(value, main_by_value=True)
+    except Exception as error:
+        raise unpicklable(what, error) from error
+
+
+def opened(setup: Setup) -> tuple[Callable[..., Any], Preparation]:
+    """Read the function and the preparation in a worker; ParallelError if that fails."""
+    names = ("func", *Preparation.FIELDS)
+    values = []
+    for name, pickled in zip(names, (setup.func, *setup.preparation), strict=True):
+        try:
+            values.append(pickle.loads(pickled))
+        except Exception as error:
+            raise ParallelError(
+                f"{setup.caller}: {name} can't be read in a worker: {error_in_words(error)}. "
+                "Workers import modules from their own disks: install the module there, or send "
+                "it with client.upload_file('module.py') before the map"
+            ) from error
+    return values[0], Preparation(*values[1:])
+
+
+def pack_items(items: list[Any]) -> bytes | list[Sealed]:
+    """Pickle items, together if that surely works; never fails."""
+    if PLAIN_TYPES.issuperset(map(type, items)):
+        return pickle.dumps(items, 5)
+    return [seal(item, main_by_value=True) for item in items]
+
+
+def unpack_items(packed: bytes | list[Sealed]) -> list[Any]:
+    """Return the items, or SealedItems that are read when their tasks begin."""
+    return pickle.loads(packed) if isinstance(packed, bytes) else list(map(SealedItem, packed))
+
+
+def reading_items(func: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function so that it takes what `unpack_items` returns."""
+
+    @own_frame
+    def call_with_item(item: Any, *state: Any) -> Any:
+        return func(item.open() if type(item) is SealedItem else item, *state)
+
+    return call_with_item

@@ -1,0 +1,312 @@
+"""One thread of a cluster's worker, which runs what its desk permits.
+
+It is the engine again, with one thread to run items in. So timeouts, slow items, interrupts, the
+preparation of workers and what counts as stuck mean here what they mean everywhere.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ...engine.loop import Engine
+from ...engine.source import Chunk
+from ...errors import TaskCancelledError, TaskTimeoutError
+from ...observe.registry import make_observers
+from ...options import Workers, make_call
+from ..futures.messages import ChunkResult
+from ..threads.backend import ThreadBackend
+from .messages import Began, Finished, Kept, RunChunk, SeatEnded, SeatOpened, Setup, unpack_items
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...engine.ending import Ending
+    from ...engine.outcome_batch import OutcomeBatch
+    from ...worker.setup import Preparation
+    from .messages import Report
+
+    # Takes a report; and whether it should be sent at once.
+    Send = Callable[[Report, bool], object]
+
+
+class SentChunk(list[Any]):
+    """The items of a chunk that was sent, and how far they may be run."""
+
+    def __init__(self, order: RunChunk) -> None:
+        super().__init__(unpack_items(order.items))
+        self.number = order.number
+        self.first = order.first
+        self.attempt = order.attempt
+        self.permitted = 0  # items before this position may be started
+        self.taken = 0  # items before this position were handed to the engine
+        self.finished = 0  # items before this position have their outcomes
+
+
+class SeatSource:
+    """The source of a seat's engine: what is permitted and not yet taken.
+
+    The desk's thread adds and permits; the engine's takes and gives back. The lock guards
+    everything.
+    """
+
+    def __init__(self, number: int, send: Send, flush: Callable[[], object]) -> None:
+        self._number = number
+        self._send = send
+        self._flush = flush
+        self.last_take = 0.0  # when the engine took something; owned by its thread
+        self._lock = threading.Lock()
+        self._chunks: dict[int, SentChunk] = {}  # in the order in which they are run
+        self._is_closed = False
+
+    # The desk's thread
+
+    def add(self, order: RunChunk) -> None:
+        with self._lock:
+            self._chunks[order.number] = SentChunk(order)
+
+    def permit(self, number: int, stop: int) -> None:
+        with self._lock:
+            chunk = self._chunks.get(number)
+            if chunk is not None:
+                chunk.permitted = max(chunk.permitted, stop)
+
+    def withdraw(self) -> None:
+        """Permit nothing beyond what was taken."""
+        with self._lock:
+            for chunk in self._chunks.values():
+                chunk.permitted = chunk.taken
+
+    def forget(self, number: int) -> None:
+        with self._lock:
+            self._chunks.pop(number, None)
+
+    def finish(self) -> None:
+        """Let the engine end, since nothing more comes."""
+        with self._lock:
+            self._is_closed = True
+
+    # The engine's thread, see `engine/source.py`
+
+    @property
+    def left(self) -> int | None:
+        return 0 if self._is_closed else None
+
+    def take(self, size: int) -> Chunk | None:
+        chunk: SentChunk | None
+        begins, start, stop = False, 0, 0
+        with self._lock:
+            for chunk in self._chunks.values():
+                if chunk.taken < chunk.permitted:
+                    begins, start, stop = chunk.taken == 0, chunk.taken, chunk.permitted
+                    chunk.taken = stop
+                    break
+                if chunk.taken < len(chunk):
+                    chunk = None  # those behind it have to wait
+                    break
+            else:
+                chunk = None
+        if chunk is None:
+            self._flush()  # nothing more may be run before the map has heard of what was
+            return None
+        self.last_take = monotonic()
+        if begins:
+            self._send(Began(chunk.number, self.last_take), False)
+        first = chunk.first
+        return Chunk(chunk, first, first + start, first + stop, chunk.attempt)
+
+    def finished(self, chunk: SentChunk, count: int) -> None:
+        """Learn that the next `count` items of a chunk have their outcomes."""
+        with self._lock:
+            chunk.finished += count
+            if chunk.finished == len(chunk):
+                self._chunks.pop(chunk.number, None)
+
+    def settle(self) -> None:
+        """Take back everything that has no outcome: the engine has ended and runs nothing more."""
+        with self._lock:
+            for chunk in self._chunks.values():
+                chunk.taken = chunk.finished
+        self.give_back([])
+
+    def give_back(self, chunks: list[Chunk]) -> None:
+        """Take back what the engine has not started, and tell how far each chunk may be run."""
+        with self._lock:
+            for chunk in chunks:
+                sent: Any = chunk.base
+                sent.taken = min(sent.taken, chunk.start - sent.first)
+            for sent in self._chunks.values():
+                sent.permitted = sent.taken
+            stops = {sent.number: sent.permitted for sent in self._chunks.values()}
+        self._send(Kept(self._number, stops), True)
+
+    def next_wakeup(self, now: float) -> float:
+        return float("inf")
+
+    def close(self) -> None:
+        self.finish()
+
+    def rest(self) -> Chunk | None:
+        return None  # the map has it
+
+    def waiting(self, count: int) -> None:
+        pass
+
+
+class Seat:
+    """Runs chunks for a desk, in the thread that calls `run`.
+
+    Args:
+        number: of this seat.
+        setup: what there is to do.
+        func: takes what `unpack_items` returns.
+        preparation: what comes before the first item.
+        worker: the name of the worker for messages: its address.
+        max_abandoned: how many calls that can't be ended may be left behind.
+        send: takes reports.
+        flush: lets all reports be sent at once.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        setup: Setup,
+        func: Callable[..., Any],
+        preparation: Preparation,
+        worker: str,
+        max_abandoned: int,
+        send: Send,
+        flush: Callable[[], object],
+    ) -> None:
+        self._number = number
+        self._worker = worker
+        self._send = send
+        self._cancel = threading.Event()
+        self._ends_process = max_abandoned < setup.max_abandoned
+        self._last = 0.0  # when the last outcomes came; owned by the engine's thread
+        self.source = SeatSource(number, send, flush)
+        call = make_call(
+            setup.caller,
+            func,
+            Workers("thread", 1),
+            {},
+            chunk_size=sys.maxsize,
+            timeout=setup.timeout,
+            slow_after=setup.slow_after,
+            keep_locals=setup.keep_locals,
+            on_error="raise" if setup.fails_fast else "return",
+            cancel=self._cancel,
+            **_telling(preparation, self._tell_opened),
+        )
+        call = call.with_options(call.options.replace(max_abandoned=max_abandoned))
+        backend = ThreadBackend(call, eager=True, keep_times=setup.keep_times)
+        backend.has_queue = False  # so that outcomes come in order
+        self._backend = backend
+        self._engine = Engine(
+            call,
+            self.source,
+            backend,
+            observers=make_observers(call, None),
+            poll_interval=setup.interval,
+        )
+
+    def run(self) -> None:
+        """Run what comes, until the desk ends it."""
+        try:
+            self._backend.spawn()  # which prepares itself before anything is sent
+            self._tell_end(self._engine.run(self._deliver))
+        except BaseException as error:  # ours, or a worker's that broke
+            self._send(SeatEnded(self._number, broken_by(error, self._worker)), True)
+
+    # The desk's thread
+
+    def wake(self) -> None:
+        self._engine.wake()
+
+    def recall(self) -> None:
+        self.source.withdraw()
+        self._engine.recall(self.source.give_back)
+
+    def stop(self) -> None:
+        self._cancel.set()
+        self.source.withdraw()
+        self._engine.wake()
+
+    # The engine's thread
+
+    def _tell_opened(self) -> None:
+        self._send(SeatOpened(self._number), True)
+
+    def _deliver(self, batch: OutcomeBatch) -> None:
+        if batch.names_items and type(batch.values[0]) is TaskCancelledError:
+            return  # what was not run is the map's
+        sent: Any = batch.chunk.base
+        start = batch.start
+        failed = {index - start: error for index, error in batch.failed.items()}
+        for error in failed.values():
+            if isinstance(error, TaskTimeoutError):
+                error.worker = self._worker  # its thread is nothing that users could find
+        self._report(sent, batch.values, failed, batch.times)
+
+    def _report(
+        self,
+        chunk: SentChunk,
+        values: list[Any],
+        failed: dict[int, BaseException],
+        times: list[float],
+    ) -> None:
+        now = monotonic()
+        result = ChunkResult(values, failed, times, 0.0, self._worker)
+        seconds, self._last = now - max(self._last, self.source.last_take), now
+        self._send(Finished(self._number, chunk.number, now, seconds, result), False)
+        self.source.finished(chunk, len(values))
+
+    def _tell_end(self, ending: Ending) -> None:
+        broken = None
+        is_stuck = False
+        chunk = ending.chunk
+        error = ending.take_error()
+        if error is not None and chunk is not None:  # a task's, which ends the map
+            sent: Any = chunk.base
+            if isinstance(error, TaskTimeoutError):
+                error.worker = self._worker
+            now = monotonic()
+            self._report(sent, [error], {0: error}, [self._last, now])
+        elif error is not None:
+            broken = broken_by(error, self._worker)
+        elif ending.stop is not None and not self._cancel.is_set():
+            is_stuck = self._ends_process and self._backend.abandoned() > 0
+            if not is_stuck:
+                broken = broken_by(ending.stop.error(None), self._worker)
+        self.source.settle()
+        self._send(SeatEnded(self._number, broken, is_stuck), True)
+
+
+def _telling(preparation: Preparation, tell: Callable[[], object]) -> dict[str, Any]:
+    """Return the options of a preparation, and call `tell` when that is done."""
+    initializer, make_state = preparation.initializer, preparation.worker_state
+
+    def initialize(*arguments: Any) -> None:
+        if initializer is not None:
+            initializer(*arguments)
+        if make_state is None:
+            tell()
+
+    def make_state_and_tell() -> Any:
+        assert make_state is not None  # noqa: S101  # else nobody calls this
+        state = make_state()
+        tell()
+        return state
+
+    return {
+        "initializer": initialize,
+        "initargs": preparation.initargs,
+        "worker_state": None if make_state is None else make_state_and_tell,
+    }
+
+
+def broken_by(error: Any, worker: str) -> ChunkResult:
+    """Return an error in the form in which it survives the journey."""
+    return ChunkResult([], {}, [], 0.0, worker, broken=error)

@@ -1,0 +1,14 @@
+"""Clusters for tests: real ones, whose workers are processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import distributed
+
+
+def make_cluster(**options: Any) -> distributed.LocalCluster:
+    """Start a scheduler in this process, and two worker processes with a thread each."""
+    chosen = {"n_workers": 2, "threads_per_worker": 1, "processes": True, **options}
+    # Any port: with None it is the same for all clusters of the machine.
+    return distributed.LocalCluster(dashboard_address=":0", silence_logs=50, **chosen)

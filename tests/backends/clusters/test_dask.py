@@ -1,0 +1,348 @@
+"""What can happen to a map whose workers are those of a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import distributed
+import pytest
+
+from metainformant.core import parallel
+from metainformant.core.parallel.backends.clusters import backend as cluster_backend
+from metainformant.core.parallel.backends.clusters import desk, handshake
+from tests.backends import tasks as common
+from tests.support import ROOT, wait_until
+
+from . import tasks
+from .support import make_cluster
+
+
+@pytest.fixture
+def own_client() -> Iterator[distributed.Client]:
+    """A client of a cluster that the test may harm."""
+    with make_cluster() as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[str]:
+    path = tmp_path / "gate"
+    yield str(path)
+    common.open_gate(path)
+
+
+def scheduler_tasks(client: distributed.Client) -> list[str]:
+    names: list[str] = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks))
+    return names
+
+
+class TestDeaths:
+    def test_a_worker_that_dies_costs_the_items_of_its_last_moment(
+        self, own_client: distributed.Client, tmp_path: Path
+    ) -> None:
+        path = str(tmp_path / "runs")
+        items = [(path, number, 300) for number in range(600)]
+        results = parallel.cluster_map(tasks.dies_at, items, own_client)
+        lost = [n for n, result in enumerate(results) if isinstance(result, Exception)]
+        assert 300 in lost
+        for number in lost:
+            error = results[number]
+            assert isinstance(error, parallel.WorkerDiedError)
+            assert error.may_have_run
+            assert error.index == number
+            assert error.worker.startswith("tcp://")
+            assert error.pid
+            assert "It may have been run or not" in str(error)
+        assert [r for r in results if not isinstance(r, Exception)] == [
+            number for number in range(600) if number not in lost
+        ]
+        started = [int(note) for note in common.notes(path)]
+        assert len(started) == len(set(started))
+        assert set(range(600)) - set(lost) <= set(started)
+
+    def test_of_long_items_exactly_one_is_lost(
+        self, own_client: distributed.Client, tmp_path: Path
+    ) -> None:
+        path = str(tmp_path / "runs")
+        items = [(path, number, 0.15) for number in range(12)]
+
+        def kill(index: int, _item: object, _result: object) -> None:
+            if index == 4:  # somebody is in the middle of another by now
+                os.kill(int(common.notes(f"{path}-pids")[-1]), signal.SIGKILL)
+
+        results = parallel.cluster_map(tasks.sleeps, items, own_client, on_complete=kill)
+        lost = [n for n, result in enumerate(results) if isinstance(result, Exception)]
+        assert len(lost) == 1
+        assert isinstance(results[lost[0]], parallel.WorkerDiedError)
+        assert sorted(map(int, common.notes(path))) == list(range(12))
+
+    def test_retries_run_what_was_lost(
+        self, own_client: distributed.Client, tmp_path: Path
+    ) -> None:
+        items = [(str(tmp_path / "runs"), number, 5) for number in range(20)]
+        results = parallel.cluster_map(tasks.dies_at, items, own_client, retries=1, backoff=0)
+        assert results == list(range(20))
+
+    def test_what_the_scheduler_runs_again_does_nothing(
+        self, dask_client: distributed.Client
+    ) -> None:
+        """A seat that has been taken, or whose desk is in a process of before, is refused."""
+        worker = next(iter(dask_client.nthreads()))
+        submit = dask_client.submit(desk.run_seat, "no such desk", 1, workers=[worker])
+        assert submit.result() is None
+
+
+class TestCallsThatCannotBeEnded:
+    def test_a_worker_with_one_thread_and_a_nanny_is_replaced(
+        self, own_client: distributed.Client, gate: str
+    ) -> None:
+        items = [(gate, number) for number in range(6)]
+        results = parallel.cluster_map(tasks.swallows, items, own_client, timeout=0.3)
+        error = results[1]
+        assert isinstance(error, parallel.TaskTimeoutError)
+        assert error.worker.startswith("tcp://")
+        assert all(type(result) is int for n, result in enumerate(results) if n != 1)
+        pids = own_client.run(os.getpid)
+        wait_until(lambda: len(own_client.nthreads()) == 2)
+        assert len(pids) <= 2
+
+    def test_others_leave_it_behind(self, gate: str) -> None:
+        with (
+            make_cluster(n_workers=1, threads_per_worker=2) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            before = client.run(os.getpid)
+            items = [(gate, number) for number in range(6)]
+            results = parallel.cluster_map(tasks.swallows, items, client, timeout=0.3)
+            error = results[1]
+            assert isinstance(error, parallel.TaskTimeoutError)
+            assert "still runs on 'tcp://" in str(error) or error.running
+            assert client.run(os.getpid) == before
+
+
+class TestWorkersThatComeAndGo:
+    def test_workers_that_join_are_used(self, tmp_path: Path, gate: str) -> None:
+        path = str(tmp_path / "runs")
+        with make_cluster(n_workers=1) as cluster, distributed.Client(cluster) as client:
+            items = [(path, gate, number) for number in range(2)]
+
+            def grow() -> None:
+                wait_until(lambda: common.notes(path))
+                cluster.scale(2)
+                wait_until(lambda: len(common.notes(path)) == 2)  # both run at the same time
+                common.open_gate(gate)
+
+            thread = threading.Thread(target=grow)
+            thread.start()
+            results = parallel.cluster_map(tasks.waits, items, client, chunk_size=1)
+            thread.join()
+        assert results == [0, 1]
+
+    def test_no_worker_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(cluster_backend, "NO_WORKERS_SECONDS", 0.2)
+        with (
+            make_cluster(n_workers=0) as cluster,
+            distributed.Client(cluster) as client,
+            pytest.raises(parallel.ParallelError, match=r"has had no worker for 0\.2 s") as caught,
+        ):
+            parallel.cluster_map(abs, [1], client)
+        assert isinstance(caught.value.results[0], parallel.TaskCancelledError)  # type: ignore[index]
+
+
+@contextmanager
+def cluster_process() -> Iterator[tuple[str, int]]:
+    """A scheduler and its workers in another process: its address and its process id."""
+    code = (
+        "from tests.backends.clusters.support import make_cluster\n"
+        "if __name__ == '__main__':\n"
+        "    with make_cluster() as cluster:\n"
+        "        print(cluster.scheduler_address, flush=True)\n"
+        "        input()\n"
+    )
+    script = ROOT / ".cache" / f"cluster-{os.getpid()}.py"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(code)
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip(), process.pid
+    finally:
+        process.kill()
+        process.wait()
+        script.unlink()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+def test_a_scheduler_that_is_gone_is_an_error_with_the_results(tmp_path: Path, gate: str) -> None:
+    path = str(tmp_path / "runs")
+    with cluster_process() as (address, pid), distributed.Client(address, timeout=3) as client:
+        items = [("", "", 0), (path, gate, 1), (path, gate, 2)]
+        killed: list[float] = []
+
+        def kill() -> None:
+            wait_until(lambda: len(common.notes(path)) == 2)
+            killed.append(time.monotonic())
+            os.kill(pid, signal.SIGKILL)
+
+        thread = threading.Thread(target=kill)
+        thread.start()
+        with pytest.raises(parallel.ParallelError, match="scheduler can't be reached") as caught:
+            parallel.cluster_map(tasks.waits_if, items, client, chunk_size=1)
+        assert time.monotonic() - killed[0] < 5
+        thread.join()
+    results: Any = caught.value.results
+    assert results[0] == 0
+    assert all(isinstance(result, parallel.ParallelError) for result in results[1:])
+
+
+class TestHandshake:
+    def test_other_versions_are_refused_before_anything_runs(
+        self, dask_client: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ours = {**handshake.versions(), "cloudpickle": "0.9"}
+        monkeypatch.setattr(handshake, "versions", lambda: ours)
+        path = str(tmp_path / "runs")
+        with pytest.raises(parallel.ParallelError, match=r"tcp://.* has cloudpickle .*0\.9"):
+            parallel.cluster_map(common.noted, [(path, 1)], dask_client)
+        assert not common.notes(path)
+
+    @pytest.mark.parametrize(
+        ("theirs", "message"),
+        [
+            ({"python": "3.1"}, "w runs Python 3.1, and this process"),
+            ({"metainformant": None}, "w has no metainformant, and this process has"),
+            ({"metainformant": "9"}, "w has metainformant 9, and this process"),
+            ({}, None),
+        ],
+    )
+    def test_what_is_compared(self, theirs: dict[str, str | None], message: str | None) -> None:
+        wrong = handshake.mismatch("w", {**handshake.versions(), **theirs})
+        assert (wrong is None) == (message is None)
+        assert message is None or message in str(wrong)
+
+    def test_a_function_that_workers_cannot_import_is_named(
+        self, dask_client: distributed.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "only_here.py").write_text("def twice(x):\n    return 2 * x\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        import only_here  # type: ignore[import-not-found]
+
+        with pytest.raises(parallel.ParallelError, match=r"func can't be read.*only_here") as info:
+            parallel.cluster_map(only_here.twice, [1], dask_client)
+        assert "client.upload_file('module.py')" in str(info.value)
+        dask_client.upload_file(str(tmp_path / "only_here.py"))
+        assert parallel.cluster_map(only_here.twice, [1], dask_client) == [2]
+
+
+class TestNothingIsLeft:
+    def test_on_the_scheduler_after_many_maps(self, dask_client: distributed.Client) -> None:
+        for number in range(20):
+            options: dict[str, Any] = {"on_error": "raise"} if number % 2 else {}
+            with pytest.raises(ValueError, match="odd") if number % 2 else _nothing():
+                parallel.cluster_map(common.fail_on_odd, range(10), dask_client, **options)
+        wait_until(lambda: not scheduler_tasks(dask_client))
+
+    def test_a_map_that_is_left_starts_nothing_more(
+        self, dask_client: distributed.Client, tmp_path: Path
+    ) -> None:
+        path = str(tmp_path / "runs")
+        items = ((path, number) for number in range(10**9))
+        with parallel.imap(common.noted, items, backend=dask_client) as results:
+            assert next(results) == 0
+        wait_until(lambda: not scheduler_tasks(dask_client))
+        started = common.notes(path)
+        assert dask_client.submit(abs, -1, pure=False).result() == 1  # the seats are free again
+        assert common.notes(path) == started
+        assert len(started) == len(set(started))
+
+    def test_a_deadline_frees_the_workers(
+        self, dask_client: distributed.Client, tmp_path: Path, gate: str
+    ) -> None:
+        items = [(str(tmp_path / "runs"), gate, number) for number in range(4)]
+        results = parallel.cluster_map(tasks.waits, items, dask_client, deadline=0.5, chunk_size=1)
+        assert all(isinstance(result, parallel.TaskCancelledError) for result in results)
+        assert dask_client.submit(abs, -1, pure=False).result() == 1
+
+
+class TestArguments:
+    def test_what_is_no_cluster(self) -> None:
+        for wrong in ("ray", "process", 3, None):
+            with pytest.raises(ValueError, match=r"must be a distributed\.Client"):
+                parallel.cluster_map(abs, [1], wrong)
+
+    def test_the_current_client(self, dask_client: distributed.Client) -> None:
+        with dask_client.as_current():
+            assert parallel.cluster_map(abs, [-1], "dask") == [1]
+
+    def test_no_current_client(self) -> None:
+        code = (
+            "from metainformant.core import parallel\n"
+            "try:\n    parallel.cluster_map(abs, [1], 'dask')\n"
+            "except ValueError as error:\n    print(error)\n"
+        )
+        text = subprocess.check_output([sys.executable, "-c", code], text=True)
+        assert "there is none; make one with distributed.Client" in text
+
+    def test_a_client_that_is_closed(self, own_client: distributed.Client) -> None:
+        own_client.close()
+        with pytest.raises(ValueError, match="is closed; pass a client that is running"):
+            parallel.cluster_map(abs, [1], own_client)
+
+    def test_two_clients_in_one_process(
+        self, dask_client: distributed.Client, own_client: distributed.Client
+    ) -> None:
+        assert parallel.cluster_map(abs, [-1], dask_client) == [1]
+        assert parallel.cluster_map(abs, [-1], own_client) == [1]
+
+
+def test_a_map_resumes(dask_client: distributed.Client, tmp_path: Path) -> None:
+    runs, path = str(tmp_path / "runs"), tmp_path / "map.db"
+    items = [(runs, number) for number in range(50)]
+    for _ in range(2):
+        results = parallel.cluster_map(common.noted, items, dask_client, checkpoint=path)
+        assert results == list(range(50))
+    assert sorted(map(int, common.notes(runs))) == list(range(50))
+
+
+def test_what_a_script_defines_is_sent(dask_client: distributed.Client) -> None:
+    code = f"""
+import distributed
+from metainformant.core import parallel
+
+class Thing:
+    def __init__(self, number):
+        self.number = number
+
+def twice(thing):
+    return Thing(2 * thing.number)
+
+with distributed.Client({dask_client.scheduler.address!r}) as client:
+    things = parallel.cluster_map(twice, [Thing(1), Thing(2)], client, on_error="raise")
+    print([thing.number for thing in things], type(things[0]) is Thing)
+"""
+    text = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert text == "[2, 4] True\n"
+
+
+def _nothing() -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext()
