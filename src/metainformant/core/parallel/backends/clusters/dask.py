@@ -69,7 +69,8 @@ class DaskCluster:
         # Owned by the event loop:
         self._links: list[DaskLink] = []
         self._watching: asyncio.Task[None] | None = None
-        self._usable: dict[str, bool] = {}
+        self._usable: dict[str, bool] = {}  # of the workers that were asked for their versions
+        self._refusal: ParallelError | None = None  # why nothing may be run
         self._is_closed = False
 
     def start(self, tell: Callable[[Event], object], limit: int) -> None:
@@ -161,27 +162,33 @@ class DaskCluster:
     async def _look(self, *, is_first: bool) -> dict[str, int]:
         """Return the workers that can be used; check those that are new."""
         threads: dict[str, int] = await self.client.nthreads()
-        known = [worker for worker in threads if self._usable.get(worker)]
+        known = sum(worker in threads for worker in self._usable)
         new = [worker for worker in threads if worker not in self._usable]
-        new = new[: max(0, self._limit - len(known))]
-        if new:
-            answers = await self.client.run(
-                eval, handshake.QUESTION, workers=new, on_error="return"
-            )
-            for worker, answer in answers.items():
-                if isinstance(answer, OSError):
-                    continue  # it is gone, or will be asked again
-                wrong = (
-                    f"the worker {worker} can't be asked for its versions: {error_in_words(answer)}"
-                    if isinstance(answer, BaseException)
-                    else handshake.mismatch(worker, answer)
-                )
-                if wrong is not None and is_first:
-                    raise ParallelError(f"{self._caller}: {wrong}")
-                if wrong is not None:
-                    _logger().warning("%s: not used: %s", self._caller, wrong)
-                self._usable[worker] = wrong is None
+        checks = []
+        for worker in new[: max(0, self._limit - known)]:
+            self._usable[worker] = False  # until it has answered
+            checks.append(asyncio.create_task(self._check(worker, is_first=is_first)))
+        if checks:  # one that has just died answers late, and keeps nobody waiting
+            await asyncio.wait(checks, timeout=_ANSWER_SECONDS)
+        if self._refusal is not None:
+            raise self._refusal
         return {worker: count for worker, count in threads.items() if self._usable.get(worker)}
+
+    async def _check(self, worker: str, *, is_first: bool) -> None:
+        """Find out whether a worker can be used."""
+        try:
+            answers = await self.client.run(eval, handshake.QUESTION, workers=[worker])
+            wrong = handshake.mismatch(worker, answers[worker])
+        except OSError:  # it is gone, or will be asked again
+            self._usable.pop(worker, None)
+            return
+        except Exception as error:
+            wrong = f"the worker {worker} can't be asked for versions: {error_in_words(error)}"
+        self._usable[worker] = wrong is None
+        if wrong is not None and is_first:
+            self._refusal = ParallelError(f"{self._caller}: {wrong}")
+        elif wrong is not None:
+            _logger().warning("%s: not used: %s", self._caller, wrong)
 
 
 class DaskLink:
