@@ -30,6 +30,11 @@ def nap(item: Any) -> Any:
     return item
 
 
+def nap_longer(item: Any) -> Any:
+    time.sleep(0.005)
+    return item
+
+
 def spin(seconds: float) -> None:
     """Occupy the interpreter for so long."""
     until = time.perf_counter() + seconds

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..harness.workload import Entry, Group
 from . import (
     checkpoints,
+    clusters,
     command_line,
     failures,
     latency,
@@ -32,6 +33,7 @@ GROUPS: list[Group] = [
     services.GROUP,
     processes.GROUP,
     checkpoints.GROUP,
+    clusters.GROUP,
     command_line.GROUP,
 ]
 QUICK = quick.WORKLOADS
