@@ -24,6 +24,8 @@ _MODULES = {
     "pebble": "pebble",
     "tqdm thread_map": "tqdm.contrib.concurrent",
     "joblib.Memory": "joblib",
+    "joblib, Dask": "joblib",
+    "client.map, Dask": "distributed",
     "diskcache": "diskcache",
     "shelve": "shelve",
     "JSON Lines": "json",

@@ -60,7 +60,7 @@ GROUP = Group(
             f"Sleep 5 ms, {_NAPS:,} items, {_WORKERS} workers of a Dask cluster",
             partial(_on_cluster, nap_longer, _NAPS),
             rounds=3,
-            seconds=30,
+            seconds=120,
             limit="sleeping alone",
             ideal=_NAPS * _NAP_SECONDS / _WORKERS,
             needs=_NEEDS,

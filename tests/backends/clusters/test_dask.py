@@ -20,7 +20,7 @@ from metainformant.core import parallel
 from metainformant.core.parallel.backends.clusters import backend as cluster_backend
 from metainformant.core.parallel.backends.clusters import desk, handshake
 from tests.backends import tasks as common
-from tests.support import ROOT, wait_until
+from tests.support import ROOT, wait_until, without_coverage
 
 from . import tasks
 from .support import make_cluster
@@ -272,6 +272,39 @@ class TestNothingIsLeft:
         assert dask_client.submit(abs, -1, pure=False).result() == 1  # the seats are free again
         assert common.notes(path) == started
         assert len(started) == len(set(started))
+
+    def test_after_ctrl_c(self, dask_client: distributed.Client, tmp_path: Path, gate: str) -> None:
+        path = str(tmp_path / "runs")
+        code = f"""
+import distributed
+from metainformant.core import parallel
+from tests.backends.clusters import tasks
+
+with distributed.Client({dask_client.scheduler.address!r}) as client:
+    try:
+        parallel.cluster_map(tasks.waits, [({path!r}, {gate!r}, n) for n in range(9)], client)
+    except KeyboardInterrupt as interrupt:
+        print("interrupted", flush=True)
+        input()
+"""
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=without_coverage(),
+        )
+        with process:
+            wait_until(lambda: len(common.notes(path)) == 2)
+            process.send_signal(signal.SIGINT)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "interrupted\n"
+            common.open_gate(gate)
+            wait_until(lambda: not scheduler_tasks(dask_client))  # its client is still there
+            assert dask_client.submit(abs, -1, pure=False).result() == 1
+            assert len(common.notes(path)) == 2
+            process.communicate("\n")
 
     def test_a_deadline_frees_the_workers(
         self, dask_client: distributed.Client, tmp_path: Path, gate: str

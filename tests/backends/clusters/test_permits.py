@@ -11,24 +11,24 @@ SECONDS = st.floats(1e-7, 100)
 
 
 def test_an_item_whose_length_is_unknown_goes_alone() -> None:
-    assert Permits(0.02).ahead() == 1
+    assert Permits(0.03).ahead() == 1
 
 
 @given(SECONDS, st.integers(1, 10**6))
 def test_what_may_be_lost_is_an_item_or_three_reports_of_work(seconds: float, count: int) -> None:
-    permits = Permits(0.02)
+    permits = Permits(0.03)
     permits.reported(count, seconds * count)
     ahead = permits.ahead()
     assert ahead >= 1
-    assert ahead == 1 or ahead * seconds <= 0.06 * 1.001
+    assert ahead == 1 or ahead * seconds <= 0.09 * 1.001
 
 
 def test_after_a_slow_item_little_is_permitted() -> None:
-    permits = Permits(0.02)
+    permits = Permits(0.03)
     permits.reported(1000, 0.001)
     assert permits.ahead() > 1000
     permits.reported(1, 5.0)
-    assert permits.ahead() < 20
+    assert permits.ahead() < 30
     permits.reported(1, 5.0)
     assert permits.ahead() < 10
 
@@ -36,5 +36,5 @@ def test_after_a_slow_item_little_is_permitted() -> None:
 @given(st.integers(1, 1000), st.integers(1, 10_000))
 def test_all_processes_together_report_so_often_at_most(processes: int, seats: int) -> None:
     interval = report_interval(processes, seats)
-    assert interval >= 0.02
+    assert interval >= 0.03
     assert processes / interval <= 1 / 0.006 * 1.001

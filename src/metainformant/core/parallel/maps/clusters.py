@@ -116,7 +116,7 @@ def cluster_map(
     The other options are those of `thread_map`; `max_abandoned` counts for each thread of a worker.
 
     Costs: about 50 ms for the first map, an item about 1 us if it is small, and a few milliseconds
-    between two items that take longer than 60 ms. See docs/clusters.md.
+    between two items that take longer than 0.1 s. See docs/clusters.md.
 
     Raises:
         TypeError, ValueError: for a wrong argument, before anything is started.

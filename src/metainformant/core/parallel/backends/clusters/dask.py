@@ -226,7 +226,8 @@ class DaskLink:
             await self._open()
             while not self._is_over:
                 reports = await self._desk.poll(self._token)
-                if reports is None:
+                if reports is None:  # the map has asked for that, or was not heard of for long
+                    cluster.tell(Lost(self, "has ended all that it did for this map"))
                     break
                 cluster.tell(Received(self, reports))
         except asyncio.CancelledError:

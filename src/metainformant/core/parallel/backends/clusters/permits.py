@@ -8,7 +8,7 @@ from __future__ import annotations
 
 # Seconds between two reports of a worker process that is getting on, at least. All processes and
 # all seats together send so many reports per second at most that one client can read them.
-_MIN_INTERVAL = 0.02
+_MIN_INTERVAL = 0.03
 _SECONDS_PER_PROCESS = 0.006
 _SECONDS_PER_SEAT = 0.0012
 # Reports within which permitted work should last.
