@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metainformant.core.parallel.backends.clusters.messages import pack_items, unpack_items
 from metainformant.core.parallel.backends.clusters.permits import Permits, report_interval
 
 SECONDS = st.floats(1e-7, 100)
@@ -38,3 +41,16 @@ def test_all_processes_together_report_so_often_at_most(processes: int, seats: i
     interval = report_interval(processes, seats)
     assert interval >= 0.03
     assert processes / interval <= 1 / 0.006 * 1.001
+
+
+def test_a_message_has_no_more_items_than_fit() -> None:
+    large = [bytes([number]) * 3 * 2**20 for number in range(5)]
+    cases: list[tuple[list[Any], int]] = [
+        (large, 1),
+        (list(map(bytearray, large)), 2),
+        (list(range(1000)), 1000),
+    ]
+    for items, expected in cases:
+        packed, count = pack_items(items)
+        assert count == expected
+        assert len(unpack_items(packed)) == count

@@ -20,6 +20,9 @@ from ..ipc.exceptions import unpicklable
 from ..ipc.items import Sealed, SealedItem, seal
 from ..ipc.payload import dumps
 
+# Bytes of items from which on a message gets no more: so the next can be on its way meanwhile.
+_ENOUGH = 4 * 2**20
+
 
 class Setup(NamedTuple):
     """What a desk needs to know of its map."""
@@ -180,11 +183,24 @@ def opened(setup: Setup) -> tuple[Callable[..., Any], Preparation]:
     return values[0], Preparation(*values[1:])
 
 
-def pack_items(items: list[Any]) -> bytes | list[Sealed]:
-    """Pickle items, together if that surely works; never fails."""
+def pack_items(items: list[Any]) -> tuple[bytes | list[Sealed], int]:
+    """Pickle items, together if that surely works; never fails.
+
+    Return how many they are too: no more than fit into one message, but at least one.
+    """
     if PLAIN_TYPES.issuperset(map(type, items)):
-        return pickle.dumps(items, 5)
-    return [seal(item, main_by_value=True) for item in items]
+        packed = pickle.dumps(items, 5)
+        if len(packed) < _ENOUGH or len(items) == 1:
+            return packed, len(items)
+        return pack_items(items[: len(items) // 2])
+    sealed: list[Sealed] = []
+    size = 0
+    for item in items:
+        sealed.append(seal(item, main_by_value=True))
+        size += len(sealed[-1])
+        if size >= _ENOUGH:
+            break
+    return sealed, len(sealed)
 
 
 def unpack_items(packed: bytes | list[Sealed]) -> list[Any]:

@@ -224,13 +224,14 @@ class SeatGroup:
             self.queue.insert(at, job)
 
     def _give(self, job: ClusterJob, seat: SeatView) -> None:
-        items = job.items[: job.stop]
+        packed, count = pack_items(job.items[: job.stop])
+        job.stop = count  # what does not fit is the engine's when the job ends
         if not seat.jobs:
             seat.last_report = monotonic()
         job.seat = seat
         self._jobs[job.number] = job
         seat.jobs.append(job)
-        order = RunChunk(seat.number, job.number, job.first, job.attempt, pack_items(items))
+        order = RunChunk(seat.number, job.number, job.first, job.attempt, packed)
         self._send(seat.link, order)
 
     def _permit(self, seat: SeatView, now: float) -> None:
