@@ -69,7 +69,7 @@ class TestDeaths:
         assert len(started) == len(set(started))
         assert set(range(600)) - set(lost) <= set(started)
 
-    def test_of_long_items_exactly_one_is_lost(
+    def test_of_long_items_at_most_one_is_lost(
         self, own_client: distributed.Client, tmp_path: Path
     ) -> None:
         path = str(tmp_path / "runs")
@@ -81,9 +81,11 @@ class TestDeaths:
 
         results = parallel.cluster_map(tasks.sleeps, items, own_client, on_complete=kill)
         lost = [n for n, result in enumerate(results) if isinstance(result, Exception)]
-        assert len(lost) == 1
-        assert isinstance(results[lost[0]], parallel.WorkerDiedError)
-        assert sorted(map(int, common.notes(path))) == list(range(12))
+        assert len(lost) <= 1  # none, if it was killed just between two items
+        assert all(isinstance(results[number], parallel.WorkerDiedError) for number in lost)
+        started = sorted(map(int, common.notes(path)))
+        assert len(started) == len(set(started))
+        assert {*started, *lost} == set(range(12))
 
     def test_retries_run_what_was_lost(
         self, own_client: distributed.Client, tmp_path: Path

@@ -314,7 +314,7 @@ def test_wrong_arguments() -> None:
                 parallel.imap(tasks.square, [1], backend=executor, **{option: value})  # type: ignore[call-overload]
         with pytest.raises(TypeError, match="start_method is an option for processes"):
             parallel.imap(tasks.square, [1], backend=executor, start_method="spawn")
-    with pytest.raises(ValueError, match=r"or a concurrent\.futures\.Executor"):
+    with pytest.raises(ValueError, match=r"a concurrent\.futures\.Executor, or a"):
         parallel.imap(tasks.square, [1], backend=ThreadPoolExecutor)
 
 
