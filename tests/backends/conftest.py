@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import distributed
 import pytest
 
-from tests.backends.clusters.support import make_cluster
 from tests.backends.table import FORKS, KINDS, Kind
+
+if TYPE_CHECKING:
+    import distributed
 
 
 @pytest.fixture(
@@ -24,6 +26,10 @@ def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
 @pytest.fixture(scope="session")
 def dask_client() -> Iterator[distributed.Client]:
     """A client of two workers with one thread each, that no test may harm for good."""
+    import distributed  # not there for all builds
+
+    from tests.backends.clusters.support import make_cluster
+
     with make_cluster() as cluster, distributed.Client(cluster) as client:
         yield client
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import loky
@@ -103,9 +104,10 @@ KINDS = [
         _ISOLATED,
         make_executor=lambda: ProcessPoolExecutor(_COUNT, multiprocessing.get_context("spawn")),
     ),
-    Kind("dask", _DASK, parallel.cluster_map, needs="dask_client"),
     Kind("loky", _ISOLATED, make_executor=lambda: loky.ProcessPoolExecutor(_COUNT)),
 ]
+if find_spec("distributed") is not None:
+    KINDS.append(Kind("dask", _DASK, parallel.cluster_map, needs="dask_client"))
 if sys.version_info >= (3, 14):
     from concurrent.futures import InterpreterPoolExecutor
 

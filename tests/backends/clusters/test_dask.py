@@ -11,9 +11,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import distributed
 import pytest
 
 from metainformant.core import parallel
@@ -23,6 +22,11 @@ from tests.backends import tasks as common
 from tests.support import ROOT, wait_until, without_coverage
 
 from . import tasks
+
+if not TYPE_CHECKING:
+    pytest.importorskip("distributed", reason="not there for builds without the GIL")
+import distributed
+
 from .support import make_cluster
 
 
