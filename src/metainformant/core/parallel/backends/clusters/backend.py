@@ -58,6 +58,7 @@ class ClusterBackend:
         self._links: dict[str, Link] = {}  # by worker
         self._offsets: dict[Link, float] = {}  # what turns the time of a worker into ours
         self._threads: dict[str, int] = {}  # of the workers that there are
+        self._dying: set[Link] = set()  # whose processes were told to end, and may still be there
         self._gone: dict[str, float] = {}  # workers that were lost, and until when to avoid them
         self._setup: Setup | None = None
         self._wanted = 0  # how many seats the engine counts on
@@ -121,6 +122,9 @@ class ClusterBackend:
                 self._take_events(_LAST_TICK)
                 # Those that no thread was free for have nothing to clean up.
                 self._group.seats = [seat for seat in self._group.seats if seat.is_open]
+            until = monotonic() + _GONE_SECONDS  # or the next map would lose items with them
+            while self._dying and monotonic() < until and not is_over():
+                self._take_events(_LAST_TICK)
             if self._group.broken is not None:
                 raise self._group.broken
         finally:
@@ -160,6 +164,7 @@ class ClusterBackend:
             case Received():
                 self._receive(event.link, event.reports)
             case Lost():
+                self._dying.discard(event.link)
                 self._lose(event.link, event.why)
             case Broken():
                 self._group.broken = event.error
@@ -216,6 +221,7 @@ class ClusterBackend:
                 link.post(pickle.dumps(some))
                 if any(isinstance(order, EndProcess) for order in some):
                     self._lose(link, "ended itself, to end a call")
+                    self._dying.add(link)
 
     def _connect(self, worker: str) -> Link:
         assert self._setup is not None  # noqa: S101  # the map has started
