@@ -127,6 +127,7 @@ class SeatEnded(NamedTuple):
     seat: int
     broken: ChunkResult | None = None  # which has an error that stops the map
     is_stuck: bool = False  # whether a call can't be ended, so that the process should
+    is_settled: bool = False  # whether nothing was started that has not been reported
 
 
 Report = SeatOpened | Began | Finished | Kept | SeatEnded

@@ -124,13 +124,6 @@ class SeatSource:
             if chunk.finished == len(chunk):
                 self._chunks.pop(chunk.number, None)
 
-    def settle(self) -> None:
-        """Take back everything that has no outcome: the engine has ended and runs nothing more."""
-        with self._lock:
-            for chunk in self._chunks.values():
-                chunk.taken = chunk.finished
-        self.give_back([])
-
     def give_back(self, chunks: list[Chunk]) -> None:
         """Take back what the engine has not started, and tell how far each chunk may be run."""
         with self._lock:
@@ -184,6 +177,8 @@ class Seat:
         self._worker = worker
         self._send = send
         self._cancel = threading.Event()
+        # Whether a call was begun and given up without an outcome; owned by the engine's thread.
+        self._is_cut_short = False
         self._ends_process = max_abandoned < setup.max_abandoned
         self._last = 0.0  # when the last outcomes came; owned by the engine's thread
         self.source = SeatSource(number, send, flush)
@@ -241,6 +236,7 @@ class Seat:
 
     def _deliver(self, batch: OutcomeBatch) -> None:
         if batch.names_items and type(batch.values[0]) is TaskCancelledError:
+            self._is_cut_short |= any(error.started for error in batch.failed.values())  # type: ignore[attr-defined]
             return  # what was not run is the map's
         sent: Any = batch.chunk.base
         start = batch.start
@@ -280,8 +276,7 @@ class Seat:
             is_stuck = self._ends_process and self._backend.abandoned() > 0
             if not is_stuck:
                 broken = broken_by(ending.stop.error(None), self._worker)
-        self.source.settle()
-        self._send(SeatEnded(self._number, broken, is_stuck), True)
+        self._send(SeatEnded(self._number, broken, is_stuck, not self._is_cut_short), True)
 
 
 def _telling(preparation: Preparation, tell: Callable[[], object]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class SeatGroup:
     def _remove(self, seat: SeatView, why: str) -> None:
         self.seats.remove(seat)
         for job in reversed(seat.jobs):
-            if job.permitted or job.is_abandoned:
+            if job.permitted or job.completed() or job.is_abandoned:
                 lost = self._losses(job, seat.link, why)
                 job.add(lost, dict(enumerate(lost)), [])
                 self._end(job)
@@ -172,6 +172,8 @@ class SeatGroup:
             case SeatEnded():
                 if report.broken is not None:
                     self.broken = report.broken.opened().broken
+                for job in seat.jobs if report.is_settled else ():
+                    job.permitted = job.completed()  # what was permitted since came too late
                 self._remove(seat, "ended")
                 if report.is_stuck:
                     self._send(seat.link, EndProcess())
