@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.clusters import agent, handshake
 from metainformant.core.parallel.backends.clusters import backend as cluster_backend
-from metainformant.core.parallel.backends.clusters import desk, handshake
 from tests.backends import tasks as common
 from tests.support import ROOT, wait_until, without_coverage
 
@@ -101,9 +101,9 @@ class TestDeaths:
     def test_what_the_scheduler_runs_again_does_nothing(
         self, dask_client: distributed.Client
     ) -> None:
-        """A seat that has been taken, or whose desk is in a process of before, is refused."""
+        """A seat that has been taken, or whose agent is in a process of before, is refused."""
         worker = next(iter(dask_client.nthreads()))
-        submit = dask_client.submit(desk.run_seat, "no such desk", 1, workers=[worker])
+        submit = dask_client.submit(agent.run_seat, "no such agent", 1, workers=[worker])
         assert submit.result() is None
 
 

@@ -137,9 +137,9 @@ class ClusterBackend:
             self._broadcast(Stop())
             self._cluster.close()
 
-    def _broadcast(self, order: Finish | Stop) -> None:
+    def _broadcast(self, command: Finish | Stop) -> None:
         for link in self._links.values():
-            link.post(pickle.dumps([order]))
+            link.post(pickle.dumps([command]))
 
     # In `wait`
 
@@ -215,11 +215,11 @@ class ClusterBackend:
         """Ask for the seats that are missing, and send what is to be sent."""
         if not self._is_over:
             self._open_seats()
-            self._group.give_orders()
-            orders, self._group.orders = self._group.orders, {}
-            for link, some in orders.items():
+            self._group.send_commands()
+            commands, self._group.commands = self._group.commands, {}
+            for link, some in commands.items():
                 link.post(pickle.dumps(some))
-                if any(isinstance(order, EndProcess) for order in some):
+                if any(isinstance(command, EndProcess) for command in some):
                     self._lose(link, "ended itself, to end a call")
                     self._dying.add(link)
 

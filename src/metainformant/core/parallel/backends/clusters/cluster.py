@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Link(Protocol):
-    """The connection of a map with its desk in one worker process.
+    """The connection of a map with its agent in one worker process.
 
     Attributes:
         worker: the name of the worker for messages: its address.
@@ -26,11 +26,11 @@ class Link(Protocol):
     pid: int
 
     def open_seat(self, number: int) -> None:
-        """Let a thread of the worker call `desk.run_seat` with this number, once it has one."""
+        """Let a thread of the worker call `agent.run_seat` with this number, once it has one."""
         ...
 
-    def post(self, orders: bytes) -> None:
-        """Send orders, after those that were sent before."""
+    def post(self, commands: bytes) -> None:
+        """Send commands, after those that were sent before."""
         ...
 
 
@@ -76,9 +76,9 @@ class Cluster(Protocol):
         ...
 
     def connect(self, worker: str, setup: bytes) -> Link:
-        """Make a desk in a worker. A `Received` or `Lost` tells of everything further."""
+        """Make an agent in a worker. A `Received` or `Lost` tells of everything further."""
         ...
 
     def close(self) -> None:
-        """Let go of everything that the map has in the cluster, once all orders are sent."""
+        """Let go of everything that the map has in the cluster, once all commands are sent."""
         ...

@@ -1,7 +1,7 @@
-"""Dask as a cluster: a desk is an actor, and a seat a task that is pinned to its worker.
+"""Dask as a cluster: an agent is an actor, and a seat a task that is pinned to its worker.
 
 All coroutines run in the event loop of the client. The scheduler may run a task again whatever one
-asks for; a seat that has been taken refuses it, see `desk.py`.
+asks for; a seat that has been taken refuses it, see `agent.py`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from distributed import get_worker
 from ...describe import error_in_words
 from ...errors import ParallelError
 from . import handshake
+from .agent import Agent, run_seat
 from .cluster import Broken, Lost, Received, Workers
-from .desk import Desk, run_seat
 from .messages import Hello
 
 if TYPE_CHECKING:
@@ -33,28 +33,28 @@ _ANSWER_SECONDS = 2.0
 _CLOSE_SECONDS = 5.0
 
 
-class DaskDesk:
-    """The desk of a map in a worker process: what an actor runs in the worker's event loop."""
+class DaskAgent:
+    """The agent of a map in a worker process: what an actor runs in the worker's event loop."""
 
     def __init__(self) -> None:
-        self._desk: Desk | None = None
+        self._agent: Agent | None = None
 
     async def open(self, setup: bytes) -> bytes:
         worker = get_worker()
         alone = worker.state.nthreads == 1 and worker.nanny is not None
-        self._desk = Desk(worker.address, can_end=alone)
-        return self._desk.open(setup)
+        self._agent = Agent(worker.address, can_end=alone)
+        return self._agent.open(setup)
 
-    async def post(self, token: str, orders: bytes) -> None:
-        self._opened().post(token, orders)
+    async def post(self, token: str, commands: bytes) -> None:
+        self._opened().post(token, commands)
 
     async def poll(self, token: str) -> list[bytes] | None:
         return await self._opened().poll(token)
 
-    def _opened(self) -> Desk:
-        if self._desk is None:
+    def _opened(self) -> Agent:
+        if self._agent is None:
             raise ConnectionError("this is another process than the one that was meant")
-        return self._desk
+        return self._agent
 
 
 class DaskCluster:
@@ -192,7 +192,7 @@ class DaskCluster:
 
 
 class DaskLink:
-    """The desk of a map in one worker, as an actor. Owned by the event loop, except `post`."""
+    """The agent of a map in one worker, as an actor. Owned by the event loop, except `post`."""
 
     def __init__(self, cluster: DaskCluster, worker: str, setup: bytes) -> None:
         self.worker = worker
@@ -202,8 +202,8 @@ class DaskLink:
         self._setup = setup
         self._token = ""
         self._actor: Any = None
-        self._desk: Any = None
-        self._numbers: list[int] = []  # of seats that wait for the desk
+        self._agent: Any = None
+        self._numbers: list[int] = []  # of seats that wait for the agent
         self._seats: list[Any] = []  # futures of the pinned tasks
         self._posts: list[bytes] = []
         self._is_posting = False
@@ -214,18 +214,18 @@ class DaskLink:
     def open_seat(self, number: int) -> None:
         self._cluster.run(self._open_seat(number))
 
-    def post(self, orders: bytes) -> None:
-        self._cluster.run(self._post(orders))
+    def post(self, commands: bytes) -> None:
+        self._cluster.run(self._post(commands))
 
     # The event loop
 
     async def talk(self) -> None:
-        """Make the desk, and pass on what it reports, until all is over."""
+        """Make the agent, and pass on what it reports, until all is over."""
         cluster = self._cluster
         try:
             await self._open()
             while not self._is_over:
-                reports = await self._desk.poll(self._token)
+                reports = await self._agent.poll(self._token)
                 if reports is None:  # the map has asked for that, or was not heard of for long
                     cluster.tell(Lost(self, "has ended all that it did for this map"))
                     break
@@ -247,7 +247,7 @@ class DaskLink:
             self.task.cancel()
         futures = [future for future in [*self._seats, self._actor] if future is not None]
         self._seats.clear()
-        self._actor = self._desk = None
+        self._actor = self._agent = None
         try:  # releasing them is not enough: the actor has a future of its own
             await self._cluster.client.cancel(futures)
         except Exception:
@@ -255,10 +255,10 @@ class DaskLink:
 
     async def _open(self) -> None:
         cluster = self._cluster
-        self._actor = self._pinned(DaskDesk, actor=True)
+        self._actor = self._pinned(DaskAgent, actor=True)
         with cluster.client.as_current():  # an actor belongs to the client that is current
-            self._desk = await self._actor
-        hello: Hello = pickle.loads(await self._desk.open(self._setup))
+            self._agent = await self._actor
+        hello: Hello = pickle.loads(await self._agent.open(self._setup))
         if hello.problem:
             raise ParallelError(f"{hello.problem} (worker {self.worker})")
         self._token, self.pid = hello.token, hello.pid
@@ -274,8 +274,8 @@ class DaskLink:
             return
         self._seats.append(self._pinned(run_seat, self._token, number))
 
-    async def _post(self, orders: bytes) -> None:
-        self._posts.append(orders)
+    async def _post(self, commands: bytes) -> None:
+        self._posts.append(commands)
         if self._token and not self._is_posting:
             await self._send_posts()
 
@@ -285,8 +285,8 @@ class DaskLink:
         try:
             while self._posts and not self._is_over:
                 posts, self._posts = self._posts, []
-                for orders in posts:
-                    await self._desk.post(self._token, orders)
+                for commands in posts:
+                    await self._agent.post(self._token, commands)
         except Exception as error:
             await self._lose(error)
         finally:

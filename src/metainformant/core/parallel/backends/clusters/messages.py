@@ -25,7 +25,7 @@ _ENOUGH = 4 * 2**20
 
 
 class Setup(NamedTuple):
-    """What a desk needs to know of its map."""
+    """What an agent needs to know of its map."""
 
     caller: str
     func: bytes
@@ -39,7 +39,7 @@ class Setup(NamedTuple):
     interval: float = 0.0  # seconds between two reports
 
 
-# Orders: from the map to a desk. Positions count from the first item of the chunk.
+# Commands: from the map to an agent. Positions count from the first item of the chunk.
 
 
 class RunChunk(NamedTuple):
@@ -85,10 +85,10 @@ class EndProcess(NamedTuple):
     """The process has a call that can't be ended: it ends itself."""
 
 
-Order = RunChunk | Permit | Recall | Forget | Finish | Stop | EndProcess
+Command = RunChunk | Permit | Recall | Forget | Finish | Stop | EndProcess
 
 
-# Reports: from a desk to the map. Times are those of the worker's monotonic clock.
+# Reports: from an agent to the map. Times are those of the worker's monotonic clock.
 
 
 class SeatOpened(NamedTuple):
@@ -134,9 +134,9 @@ Report = SeatOpened | Began | Finished | Kept | SeatEnded
 
 
 class Hello(NamedTuple):
-    """The answer of a desk to its Setup."""
+    """The answer of an agent to its Setup."""
 
-    token: str  # of this desk, in this process
+    token: str  # of this agent, in this process
     pid: int
     problem: str  # why it can run nothing; or nothing
 

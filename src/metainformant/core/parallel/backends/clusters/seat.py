@@ -1,4 +1,4 @@
-"""One thread of a cluster's worker, which runs what its desk permits.
+"""One thread of a cluster's worker, which runs what its agent permits.
 
 It is the engine again, with one thread to run items in. So timeouts, slow items, interrupts, the
 preparation of workers and what counts as stuck mean here what they mean everywhere.
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 class SentChunk(list[Any]):
     """The items of a chunk that was sent, and how far they may be run."""
 
-    def __init__(self, order: RunChunk) -> None:
-        super().__init__(unpack_items(order.items))
-        self.number = order.number
-        self.first = order.first
-        self.attempt = order.attempt
+    def __init__(self, command: RunChunk) -> None:
+        super().__init__(unpack_items(command.items))
+        self.number = command.number
+        self.first = command.first
+        self.attempt = command.attempt
         self.permitted = 0  # items before this position may be started
         self.taken = 0  # items before this position were handed to the engine
         self.finished = 0  # items before this position have their outcomes
@@ -48,7 +48,7 @@ class SentChunk(list[Any]):
 class SeatSource:
     """The source of a seat's engine: what is permitted and not yet taken.
 
-    The desk's thread adds and permits; the engine's takes and gives back. The lock guards
+    The agent's thread adds and permits; the engine's takes and gives back. The lock guards
     everything.
     """
 
@@ -61,11 +61,11 @@ class SeatSource:
         self._chunks: dict[int, SentChunk] = {}  # in the order in which they are run
         self._is_closed = False
 
-    # The desk's thread
+    # The agent's thread
 
-    def add(self, order: RunChunk) -> None:
+    def add(self, command: RunChunk) -> None:
         with self._lock:
-            self._chunks[order.number] = SentChunk(order)
+            self._chunks[command.number] = SentChunk(command)
 
     def permit(self, number: int, stop: int) -> None:
         with self._lock:
@@ -149,7 +149,7 @@ class SeatSource:
 
 
 class Seat:
-    """Runs chunks for a desk, in the thread that calls `run`.
+    """Runs chunks for an agent, in the thread that calls `run`.
 
     Args:
         number: of this seat.
@@ -208,14 +208,14 @@ class Seat:
         )
 
     def run(self) -> None:
-        """Run what comes, until the desk ends it."""
+        """Run what comes, until the agent ends it."""
         try:
             self._backend.spawn()  # which prepares itself before anything is sent
             self._tell_end(self._engine.run(self._deliver))
         except BaseException as error:  # ours, or a worker's that broke
             self._send(SeatEnded(self._number, broken_by(error, self._worker)), True)
 
-    # The desk's thread
+    # The agent's thread
 
     def wake(self) -> None:
         self._engine.wake()

@@ -1,6 +1,6 @@
 """The seats of one map and its jobs: who has what, and how far each may run.
 
-Pure bookkeeping: reports go in, orders come out. Owned by the engine's thread.
+Pure bookkeeping: reports go in, commands come out. Owned by the engine's thread.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .permits import Permits
 if TYPE_CHECKING:
     from ...engine.source import Chunk
     from .cluster import Link
-    from .messages import Order, Report
+    from .messages import Command, Report
 
 # Chunks that a seat has: one that it runs, and one that is there when that ends.
 _CHUNKS_PER_SEAT = 2
@@ -48,13 +48,13 @@ class SeatView:
         self.is_recalling = False  # whether it was asked for what it has not started
         self.last_report = 0.0
 
-    def stands(self, now: float) -> bool:
+    def is_stalled(self, now: float) -> bool:
         """Return whether its item in flight takes longer than a seat should be silent."""
         return bool(self.jobs) and self.permits.is_long(now - self.last_report)
 
     def is_quick(self, now: float) -> bool:
         """Return whether it should have a chunk ready: else that can come with the permission."""
-        return self.permits.ahead() > 1 and not self.stands(now)
+        return self.permits.ahead() > 1 and not self.is_stalled(now)
 
 
 class SeatGroup:
@@ -64,7 +64,7 @@ class SeatGroup:
         seats: those that have not ended, in the order in which they were asked for.
         queue: the jobs that no seat has.
         ended: jobs that ended and that the engine has not been told of.
-        orders: what is to be sent, by link.
+        commands: what is to be sent, by link.
         broken: the error that stops the map; None if there is none.
         interval: seconds between two reports of a worker, for seats that are added from now on.
     """
@@ -74,7 +74,7 @@ class SeatGroup:
         self.seats: list[SeatView] = []
         self.queue: deque[ClusterJob] = deque()
         self.ended: list[ClusterJob] = []
-        self.orders: dict[Link, list[Order]] = {}
+        self.commands: dict[Link, list[Command]] = {}
         self.broken: BaseException | None = None
         self._jobs: dict[int, ClusterJob] = {}  # those that seats have, by number
         self._count = 0
@@ -110,7 +110,7 @@ class SeatGroup:
         """A worker process is gone, with all its seats."""
         for seat in [seat for seat in self.seats if seat.link is link]:
             self._remove(seat, why)
-        self.orders.pop(link, None)
+        self.commands.pop(link, None)
 
     def _remove(self, seat: SeatView, why: str) -> None:
         self.seats.remove(seat)
@@ -178,9 +178,9 @@ class SeatGroup:
                 if report.is_stuck:
                     self._send(seat.link, EndProcess())
 
-    # Orders
+    # Commands
 
-    def give_orders(self) -> None:
+    def send_commands(self) -> None:
         """Give chunks to seats, and permission to run them."""
         now = monotonic()
         for job in [job for job in self.queue if job.is_done]:
@@ -210,7 +210,7 @@ class SeatGroup:
             is_next = idle > 0 and (
                 len(self.queue) < idle or job.number < self.queue[idle - 1].number
             )
-            if is_next or seat.stands(now):
+            if is_next or seat.is_stalled(now):
                 seat.jobs.pop()
                 self._send(seat.link, Forget(seat.number, job.number))
                 self._queue_again(job)
@@ -233,14 +233,14 @@ class SeatGroup:
         job.seat = seat
         self._jobs[job.number] = job
         seat.jobs.append(job)
-        order = RunChunk(seat.number, job.number, job.first, job.attempt, packed)
-        self._send(seat.link, order)
+        command = RunChunk(seat.number, job.number, job.first, job.attempt, packed)
+        self._send(seat.link, command)
 
     def _permit(self, seat: SeatView, now: float) -> None:
         if seat.is_recalling:
             return
         outstanding = sum(job.outstanding for job in seat.jobs)
-        if outstanding > 1 and seat.stands(now):
+        if outstanding > 1 and seat.is_stalled(now):
             self._recall(seat)
             return
         left = seat.permits.ahead() - outstanding
@@ -258,8 +258,8 @@ class SeatGroup:
             seat.is_recalling = True
             self._send(seat.link, Recall(seat.number))
 
-    def _send(self, link: Link, order: Order) -> None:
-        self.orders.setdefault(link, []).append(order)
+    def _send(self, link: Link, command: Command) -> None:
+        self.commands.setdefault(link, []).append(command)
 
     def _end(self, job: ClusterJob, at: float | None = None) -> None:
         seat = job.seat

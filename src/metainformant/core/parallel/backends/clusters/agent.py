@@ -1,7 +1,7 @@
 """The seats of one worker process, and the messages that go to and from them.
 
-A desk belongs to one map. Its coroutines are called in the event loop of the cluster's worker; its
-seats run in threads of that worker.
+An agent belongs to one map. Its coroutines are called in the event loop of the cluster's worker;
+its seats run in threads of that worker.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from .seat import Seat, broken_by
 
 if TYPE_CHECKING:
     from ...worker.setup import Preparation
-    from .messages import Order, Report
+    from .messages import Command, Report
 
 # Seconds after which a poll is answered in any case, as a sign of life.
 _LONGEST_POLL = 1.0
 # Seconds without a poll after which the map is taken to be gone.
 _ABANDONED_SECONDS = 30.0
 
-# The desks of this process that are open, by token. Added to and removed from in the event loop;
+# The agents of this process that are open, by token. Added to and removed from in the event loop;
 # looked up by seats. Each operation is atomic.
-_open: dict[str, Desk] = {}
+_open: dict[str, Agent] = {}
 
 
-class Desk:
-    """Gives orders to seats, and answers polls with their reports.
+class Agent:
+    """Gives commands to seats, and answers polls with their reports.
 
     Args:
         worker: the name of the worker for messages.
@@ -70,7 +70,7 @@ class Desk:
         self._reports: list[bytes] = []
         self._is_urgent = False
         self._seats: dict[int, Seat | None] = {}  # None: it has ended, and is never run again
-        self._waiting: dict[int, list[Order]] = {}
+        self._waiting: dict[int, list[Command]] = {}
         self._is_closed = False
 
     # The event loop of the worker
@@ -91,13 +91,13 @@ class Desk:
         return pickle.dumps(Hello(self._token, os.getpid(), problem))
 
     def post(self, token: str, pickled: bytes) -> None:
-        """Take orders. Those for a desk that was in a process of before are refused."""
+        """Take commands. Those for an agent that was in a process of before are refused."""
         if token != self._token:
             raise ConnectionError("this is another process than the one that was meant")
-        orders: list[Order] = pickle.loads(pickled)
+        commands: list[Command] = pickle.loads(pickled)
         seats: set[Seat] = set()
-        for order in orders:
-            self._obey(order, seats)
+        for command in commands:
+            self._obey(command, seats)
         for seat in seats:
             seat.wake()
 
@@ -136,34 +136,34 @@ class Desk:
         else:
             self._loop.call_later(_LONGEST_POLL, self._watch_polls)
 
-    def _obey(self, order: Order, seats: set[Seat]) -> None:
-        if isinstance(order, Finish | Stop):
-            self._close(order)
+    def _obey(self, command: Command, seats: set[Seat]) -> None:
+        if isinstance(command, Finish | Stop):
+            self._close(command)
             return
-        if isinstance(order, EndProcess):
+        if isinstance(command, EndProcess):
             os._exit(1)
-        seat = self._seats.get(order.seat)
+        seat = self._seats.get(command.seat)
         if seat is None:
             return  # it has ended, which the map learns from its reports
-        match order:
+        match command:
             case RunChunk():
-                seat.source.add(order)
+                seat.source.add(command)
             case Permit():
-                seat.source.permit(order.number, order.stop)
+                seat.source.permit(command.number, command.stop)
                 seats.add(seat)
             case Forget():
-                seat.source.forget(order.number)
+                seat.source.forget(command.number)
                 seats.add(seat)
             case Recall():
                 seat.recall()
 
-    def _close(self, order: Finish | Stop) -> None:
+    def _close(self, command: Finish | Stop) -> None:
         with self._lock:
             self._is_closed = True
             seats = [seat for seat in self._seats.values() if seat is not None]
         _open.pop(self._token, None)
         for seat in seats:
-            if isinstance(order, Finish):
+            if isinstance(command, Finish):
                 seat.source.finish()
                 seat.wake()
             else:
@@ -222,7 +222,7 @@ class Desk:
 
 
 def run_seat(token: str, number: int) -> None:
-    """Be a seat of a desk in this process; do nothing if there is no such desk any more."""
-    desk = _open.get(token)
-    if desk is not None:
-        desk.run_seat(number)
+    """Be a seat of an agent in this process; do nothing if there is no such agent any more."""
+    agent = _open.get(token)
+    if agent is not None:
+        agent.run_seat(number)
