@@ -210,7 +210,7 @@ def test_a_file_for_the_messages_is_not_replaced(start: Start) -> None:
     assert "'out.txt' has the messages" in Path("out.txt").read_text()
 
 
-@pytest.mark.parametrize("name", ["out.parquet", "out.bam", "out.JSON", "out.xlsx"])
+@pytest.mark.parametrize("name", ["out.arrow", "out.bam", "out.JSON", "out.xlsx"])
 def test_a_name_that_promises_another_format_is_refused(run: Run, name: str) -> None:
     result = run("functions:same", "-o", name, input="a\n")
     assert result.exit_code == 2

@@ -16,7 +16,7 @@ from .inputs import FORMATS, PATHS, format_for_command, resolve
 from .interrupt_handler import INTERRUPTED
 from .kept import Kept
 from .output import FORMATS as ROW_FORMATS
-from .output import SEQUENCES, STDOUT, output_format_of, rows_of
+from .output import SEQUENCES, STDOUT, format_named, output_format_of
 from .run import OnError, Settings
 from .session import Arguments, Session
 from .shell_command import ShellCommand, shell_command
@@ -266,7 +266,7 @@ def map_command(
     arguments = Arguments(
         called,
         files,
-        rows_of(row_format, quoting=quoting, keep=columns),
+        format_named(row_format, quoting=quoting, keep=columns),
         output,
         Settings(
             options,

@@ -6,29 +6,35 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
 
 from .compression import WRITTEN
 from .inputs import COMPRESSED, SEQUENCE_SUFFIXES, Input
 from .records_out import Lines, Sequences
+from .row_writer import RowFile
 from .rows import JsonLines, Rows, Table
 
-TABLES = ("jsonl", "csv", "tsv")  # whose rows have an index, a name, and failures
+# Those whose rows have an index, a name, and failures; the others have results only.
+TABLES = ("jsonl", "csv", "tsv", "sqlite")
 SEQUENCES = ("fasta", "fastq")
 FORMATS = (*TABLES, "text", *SEQUENCES)
+_TEXT = ("jsonl", "csv", "tsv", "text", *SEQUENCES)
 _SUFFIXES = {
     **{f".{name}": name for name in TABLES},
     ".ndjson": "jsonl",
+    **dict.fromkeys((".db", ".sqlite3"), "sqlite"),
     **SEQUENCE_SUFFIXES,
 }
 # Suffixes of formats that other programs read: rows in such a file would be taken for damage.
 _OTHER_FORMATS = """
-    arrow avro bam bed cram db feather gff gff3 gtf h5
-    h5ad hdf5 htm html json md mtx npy npz ods orc parquet pdf pickle pkl py rds sam sqlite tar vcf
+    arrow avro bam bed cram feather gff gff3 gtf h5
+    h5ad hdf5 htm html json md mtx npy npz ods orc parquet pdf pickle pkl py rds sam tar vcf
     xls xlsx xml yaml yml zarr zip
 """.split()  # noqa: SIM905
 
@@ -42,6 +48,20 @@ def is_stdout(path: str) -> bool:
     return path in _NAMES_OF_STDOUT
 
 
+class OutputFormat(NamedTuple):
+    """How results are written.
+
+    Attributes:
+        name: one of `FORMATS`.
+        rows: what makes rows of results.
+        row_file: what makes of an empty file one of such rows; None if they are text.
+    """
+
+    name: str
+    rows: Rows[Any]
+    row_file: Callable[[FileIO], RowFile] | None = None
+
+
 def output_format_of(output: str, chosen: str) -> str:
     """Return the format of the rows. `chosen` is a format or "auto", which goes by the name.
 
@@ -49,7 +69,8 @@ def output_format_of(output: str, chosen: str) -> str:
         click.UsageError: for a name that promises a format that cannot be written.
     """
     path = Path(output.lower())
-    if path.suffix in COMPRESSED:
+    is_compressed = path.suffix in COMPRESSED
+    if is_compressed:
         if path.suffix not in WRITTEN:
             raise click.UsageError(
                 f"the output {output!r} can't be compressed so; name it {', '.join(WRITTEN)}, or "
@@ -57,8 +78,15 @@ def output_format_of(output: str, chosen: str) -> str:
             )
         path = path.with_suffix("")
     suffix = path.suffix
-    if chosen != "auto":
-        return chosen
+    if chosen == "auto":
+        chosen = _format_by(suffix, output)
+    if chosen not in _TEXT and (is_compressed or is_stdout(output)):
+        where = "in a compressed file" if is_compressed else "on standard output"
+        raise click.UsageError(f"{chosen} can't be written {where}; name a file with -o FILE")
+    return chosen
+
+
+def _format_by(suffix: str, output: str) -> str:
     if suffix[1:] in _OTHER_FORMATS:
         raise click.UsageError(
             f"the output {output!r} would not be a {suffix} file: rows are written as "
@@ -67,20 +95,28 @@ def output_format_of(output: str, chosen: str) -> str:
     return _SUFFIXES.get(suffix, "jsonl")
 
 
-def rows_of(format_: str, *, quoting: bool, keep: Sequence[str] = ()) -> Rows:
-    """Return the writer of a format.
+def format_named(name: str, *, quoting: bool, keep: Sequence[str] = ()) -> OutputFormat:
+    """Return how a format is written.
 
     Args:
-        format_: one of `FORMATS`.
+        name: one of `FORMATS`.
         quoting: whether cells of TSV may stand in quotes.
         keep: the columns of the input that rows have too.
 
     Raises:
         click.UsageError: if they can't have them.
     """
-    if keep and format_ not in TABLES:
-        raise click.UsageError(f"--keep is for {', '.join(TABLES)}; {format_} has no columns")
-    match format_:
+    if keep and name not in TABLES:
+        raise click.UsageError(f"--keep is for {', '.join(TABLES)}; {name} has no columns")
+    if name == "sqlite":
+        from .database import DatabaseFile, DatabaseRows  # here, because most runs need no SQLite
+
+        return OutputFormat(name, DatabaseRows(keep), DatabaseFile)
+    return OutputFormat(name, _lines_of(name, quoting=quoting, keep=keep))
+
+
+def _lines_of(name: str, *, quoting: bool, keep: Sequence[str]) -> Rows[str]:
+    match name:
         case "csv":
             return Table(",", keep=keep)
         case "tsv":
@@ -88,7 +124,7 @@ def rows_of(format_: str, *, quoting: bool, keep: Sequence[str] = ()) -> Rows:
         case "text":
             return Lines()
         case "fasta" | "fastq":
-            return Sequences(with_qualities=format_ == "fastq")
+            return Sequences(with_qualities=name == "fastq")
     return JsonLines(keep)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
 from itertools import count
+from typing import Any
 
 import click
 
-from .compression import compressed_by_name
-from .row_writer import RawFile
+from .compression import CompressedFile, compressed_by_name
+from .row_writer import CellWriter, RawFile, RowFile, RowWriter, Writer
 
 try:
     import fcntl
@@ -21,7 +23,7 @@ except ImportError:  # Windows
 
 
 class OutputFile:
-    """The output of one run: a context manager; write to `rows`, and call `close` at the end.
+    """The output of one run: a context manager; write to `writer`, and call `close` at the end.
 
     A regular file is written under another name in the same folder, NAME.part, and renamed at the
     end: until then an earlier file of that name is untouched, whatever ends the run. Pipes and
@@ -31,22 +33,32 @@ class OutputFile:
         path: the file; rows are compressed if its name says so.
         keeps_part: whether the rows of a run that is not whole are kept. Where they can be had
             again, from a checkpoint, what a killed run has left is written anew.
+        row_file: makes of the file one of rows that are not text.
 
     Raises:
         click.UsageError: if it can't be written.
     """
 
-    def __init__(self, path: str, *, keeps_part: bool = True) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        keeps_part: bool = True,
+        row_file: Callable[[FileIO], RowFile] | None = None,
+    ) -> None:
         self._path = path
         self._keeps_part = keeps_part
         self._target = os.path.realpath(path)  # a link stays a link
         self._part: str | None = None
+        if row_file is not None and _in_place(path):
+            raise click.UsageError(
+                f"{path!r} is a pipe or a device, where only text can be written; name a file"
+            )
         try:
             self.file = FileIO(path, "w") if _in_place(path) else self._create()
+            self._open(row_file)
         except OSError as error:
             raise click.UsageError(f"{path!r} can't be written: {error.strerror}") from None
-        self._compressed = compressed_by_name(self.file, path)
-        self.rows: RawFile = self._compressed or self.file
 
     def __enter__(self) -> OutputFile:
         return self
@@ -55,6 +67,18 @@ class OutputFile:
         if not self.file.closed:  # by an exception that nobody expected
             with suppress(OSError):
                 self.close(whole=False)
+
+    def _open(self, row_file: Callable[[FileIO], RowFile] | None) -> None:
+        # What has to write an end, after which the file can be read.
+        self._encoder: RowFile | CompressedFile | None
+        self.writer: Writer[Any]
+        if row_file is not None:
+            rows = self._encoder = row_file(self.file)
+            self.writer = CellWriter(rows)
+        else:
+            self._encoder = compressed = compressed_by_name(self.file, self._path)
+            raw: RawFile = compressed or self.file
+            self.writer = RowWriter(raw)
 
     def _create(self) -> FileIO:
         existing = _mode(self._target)
@@ -82,8 +106,8 @@ class OutputFile:
             OSError: if the system could not write it all. It is not given its name then.
         """
         with self.file:
-            if self._compressed is not None:
-                self._compressed.finish(whole=whole)
+            if self._encoder is not None:
+                self._encoder.finish(whole=whole)
             if self._part is None:
                 return
             if not whole:

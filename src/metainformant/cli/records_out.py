@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .columns import in_a_cell
 from .failures import Failure
-from .rows import in_a_cell
 from .values import UnfitValueError
 
 

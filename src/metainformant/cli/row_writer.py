@@ -1,13 +1,20 @@
-"""Whole lines on their way to a file, which any thread may flush."""
+"""Rows on their way to a file, which any thread may flush."""
 
 from __future__ import annotations
 
 import select
 import threading
-from collections.abc import Callable
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sized
+from itertools import chain
+from typing import Generic, Protocol, TypeVar
 
-_BUFFER = 64 * 1024
+from .columns import Row
+
+_BUFFERED_CHARACTERS = 64 * 1024
+_BUFFERED_ROWS = 1000
+
+T = TypeVar("T", bound=Sized)
 
 
 class RawFile(Protocol):
@@ -18,31 +25,36 @@ class RawFile(Protocol):
     def fileno(self) -> int: ...
 
 
-class RowWriter:
-    """A buffer of whole lines before a file, which any thread may flush.
+class RowFile(Protocol):
+    """A file of rows that are not text. The first of all has the names of the columns."""
+
+    def write(self, rows: list[Row], /) -> None: ...
+
+    def finish(self, *, whole: bool) -> None: ...
+
+
+class Writer(ABC, Generic[T]):
+    """A buffer of whole rows before a file, which any thread may flush.
 
     An error in writing is raised by the call that meets it and by every later one.
 
     Args:
-        file: unbuffered, because `io.BufferedWriter` loses data when a signal comes while it waits
-            for a slow pipe.
-        show: what prints text instead, where rows share a terminal with the progress bar.
+        limit: how much is buffered at most, in what `len` counts.
     """
 
-    def __init__(self, file: RawFile, show: Callable[[str], None] | None = None) -> None:
-        self._file = file
-        self._show = show
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._lock = threading.Lock()
-        self._lines: list[str] = []
+        self._buffer: list[T] = []
         self._size = 0
         self._error: OSError | None = None
 
-    def write(self, lines: str) -> None:
-        """Add whole lines."""
+    def write(self, rows: T) -> None:
+        """Add whole rows."""
         with self._lock:
-            self._lines.append(lines)
-            self._size += len(lines)
-        if self._size >= _BUFFER or self._error is not None:
+            self._buffer.append(rows)
+            self._size += len(rows)
+        if self._size >= self._limit or self._error is not None:
             self.flush()
 
     def flush(self, *, wait: bool = True) -> None:
@@ -52,18 +64,36 @@ class RowWriter:
         try:
             if self._error is not None:
                 raise self._error
-            text = "".join(self._lines)
-            self._lines.clear()
-            self._size = 0
-            if text:
-                self._write(text)
+            buffer, self._buffer = self._buffer, []
+            size, self._size = self._size, 0
+            if size:
+                self._write(buffer)
         except OSError as error:
             self._error = error
             raise
         finally:
             self._lock.release()
 
-    def _write(self, text: str) -> None:
+    @abstractmethod
+    def _write(self, buffer: list[T]) -> None: ...
+
+
+class RowWriter(Writer[str]):
+    """A buffer of lines of text.
+
+    Args:
+        file: unbuffered, because `io.BufferedWriter` loses data when a signal comes while it waits
+            for a slow pipe.
+        show: what prints text instead, where rows share a terminal with the progress bar.
+    """
+
+    def __init__(self, file: RawFile, show: Callable[[str], None] | None = None) -> None:
+        super().__init__(_BUFFERED_CHARACTERS)
+        self._file = file
+        self._show = show
+
+    def _write(self, buffer: list[str]) -> None:
+        text = "".join(buffer)
         if self._show is not None:
             self._show(text)
             return
@@ -75,3 +105,14 @@ class RowWriter:
                 select.select([], [self._file], [])
             else:
                 data = data[written:]
+
+
+class CellWriter(Writer[list[Row]]):
+    """A buffer of rows of cells, for formats that are not text."""
+
+    def __init__(self, file: RowFile) -> None:
+        super().__init__(_BUFFERED_ROWS)
+        self._file = file
+
+    def _write(self, buffer: list[list[Row]]) -> None:
+        self._file.write(list(chain.from_iterable(buffer)))

@@ -12,7 +12,7 @@ from .failures import failure_of, why_stopped
 from .interrupt_handler import INTERRUPTED, InterruptHandler
 from .kept import Kept
 from .record import BrokenInputError, Record
-from .row_writer import RowWriter
+from .row_writer import Writer
 from .rows import Rows
 from .tally import Tally
 
@@ -58,8 +58,8 @@ class Run:
         call: Callable[[Any], Any],
         records: Iterable[Record],
         settings: Settings,
-        rows: Rows,
-        output: RowWriter,
+        rows: Rows[Any],
+        output: Writer[Any],
         tally: Tally,
         say: Callable[[str], None],
     ) -> None:

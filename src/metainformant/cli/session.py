@@ -18,6 +18,7 @@ from .hints import is_bound_by_the_gil, use_processes
 from .inputs import PATHS, Input
 from .interrupt_handler import InterruptHandler
 from .output import (
+    OutputFormat,
     is_stdout,
     refuse_overwriting,
     refuse_overwriting_checkpoint,
@@ -26,8 +27,7 @@ from .output import (
 from .output_file import OutputFile
 from .progress import display
 from .records import Records
-from .row_writer import RowWriter
-from .rows import Rows
+from .row_writer import RowWriter, Writer
 from .run import BROKEN_PIPE, SOME_FAILED, Run, Settings
 from .shell_command import ShellCommand
 from .standard_streams import take_stdin, take_stdout
@@ -40,7 +40,7 @@ class Arguments(NamedTuple):
 
     function: str | ShellCommand
     inputs: list[Input]
-    rows: Rows
+    format: OutputFormat
     output: str
     settings: Settings
     durability: Durability | None
@@ -93,16 +93,22 @@ class Session:
         arguments.settings.map_options["checkpoint"] = arguments.checkpoint(function)
         self._output_file = None
         if not to_stdout:
-            self._output_file = OutputFile(arguments.output, keeps_part=durability is None)
+            self._output_file = OutputFile(
+                arguments.output,
+                keeps_part=durability is None,
+                row_file=arguments.format.row_file,
+            )
         self._records, self._tally = (
             Records(arguments.inputs, stdin, arguments.settings.kept),
             Tally(),
         )
         self._display = display(self._tally, self._records, _print) if wants_display else None
-        self._writer = RowWriter(
-            self._output_file.rows if self._output_file else stdout,
-            self._display.show if self._display and rows_in_terminal else None,
-        )
+        self._writer: Writer[Any]
+        if self._output_file:
+            self._writer = self._output_file.writer
+        else:
+            show = self._display.show if self._display and rows_in_terminal else None
+            self._writer = RowWriter(stdout, show)
         self._interrupts = InterruptHandler(self._is_idle, self._say, self._last_words)
         self._in_flight: InFlight | None = None
         call = self._call(function)
@@ -110,7 +116,7 @@ class Session:
             call,
             self._records,
             arguments.settings,
-            arguments.rows,
+            arguments.format.rows,
             self._writer,
             self._tally,
             self._say,

@@ -92,6 +92,22 @@ def plain(value: Any) -> Any:
     return repr(value)
 
 
+def scalar(value: Any) -> bool | int | float | str | bytes | None:
+    """Return a value as a cell that has a type: itself if it is a scalar or bytes, else JSON.
+
+    Text is such that UTF-8 can hold it: odd bytes in file names arrive as lone surrogates.
+    """
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    value = plain(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return int(value) if isinstance(value, int) else float(value)
+    text = str.__str__(value) if isinstance(value, str) else to_json(value)
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+
+
 def _number(value: Any) -> Any:
     """Return what only calls itself a number, as NumPy's scalars do, as a real one, else text."""
     if getattr(getattr(value, "dtype", None), "kind", None) in ("m", "M"):
