@@ -55,6 +55,7 @@ class DatabaseFile:
             )
             self._database.execute("PRAGMA synchronous = OFF")
         self._insert = ""
+        self.is_readable = True
 
     def write(self, rows: list[Row], /) -> None:
         """Add rows; the first of all has the names of the columns."""

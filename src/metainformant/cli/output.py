@@ -21,7 +21,7 @@ from .row_writer import RowFile
 from .rows import JsonLines, Rows, Table
 
 # Those whose rows have an index, a name, and failures; the others have results only.
-TABLES = ("jsonl", "csv", "tsv", "sqlite")
+TABLES = ("jsonl", "csv", "tsv", "sqlite", "parquet")
 SEQUENCES = ("fasta", "fastq")
 FORMATS = (*TABLES, "text", *SEQUENCES)
 _TEXT = ("jsonl", "csv", "tsv", "text", *SEQUENCES)
@@ -34,7 +34,7 @@ _SUFFIXES = {
 # Suffixes of formats that other programs read: rows in such a file would be taken for damage.
 _OTHER_FORMATS = """
     arrow avro bam bed cram feather gff gff3 gtf h5
-    h5ad hdf5 htm html json md mtx npy npz ods orc parquet pdf pickle pkl py rds sam tar vcf
+    h5ad hdf5 htm html json md mtx npy npz ods orc pdf pickle pkl py rds sam tar vcf
     xls xlsx xml yaml yml zarr zip
 """.split()  # noqa: SIM905
 
@@ -104,7 +104,7 @@ def format_named(name: str, *, quoting: bool, keep: Sequence[str] = ()) -> Outpu
         keep: the columns of the input that rows have too.
 
     Raises:
-        click.UsageError: if they can't have them.
+        click.UsageError: if they can't have them, or a package for the format is missing.
     """
     if keep and name not in TABLES:
         raise click.UsageError(f"--keep is for {', '.join(TABLES)}; {name} has no columns")
@@ -112,6 +112,10 @@ def format_named(name: str, *, quoting: bool, keep: Sequence[str] = ()) -> Outpu
         from .database import DatabaseFile, DatabaseRows  # here, because most runs need no SQLite
 
         return OutputFormat(name, DatabaseRows(keep), DatabaseFile)
+    if name == "parquet":
+        from .parquet import ParquetFile, ParquetRows
+
+        return OutputFormat(name, ParquetRows(keep), ParquetFile)
     return OutputFormat(name, _lines_of(name, quoting=quoting, keep=keep))
 
 

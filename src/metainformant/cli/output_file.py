@@ -72,8 +72,9 @@ class OutputFile:
         # What has to write an end, after which the file can be read.
         self._encoder: RowFile | CompressedFile | None
         self.writer: Writer[Any]
+        self._row_file: RowFile | None = None
         if row_file is not None:
-            rows = self._encoder = row_file(self.file)
+            self._encoder = self._row_file = rows = row_file(self.file)
             self.writer = CellWriter(rows)
         else:
             self._encoder = compressed = compressed_by_name(self.file, self._path)
@@ -125,6 +126,8 @@ class OutputFile:
         if not os.path.exists(self._part):
             return f"{self._path!r} {state}"
         part = os.path.join(os.path.dirname(self._path), os.path.basename(self._part))
+        if self._row_file is not None and not self._row_file.is_readable:
+            return f"{part!r} has no end and can't be read; {self._path!r} {state}"
         return f"the rows so far are in {part!r}; {self._path!r} {state}"
 
 

@@ -26,7 +26,13 @@ class RawFile(Protocol):
 
 
 class RowFile(Protocol):
-    """A file of rows that are not text. The first of all has the names of the columns."""
+    """A file of rows that are not text. The first of all has the columns.
+
+    Attributes:
+        is_readable: whether what has been written can be read, if nothing more comes.
+    """
+
+    is_readable: bool
 
     def write(self, rows: list[Row], /) -> None: ...
 
