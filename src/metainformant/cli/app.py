@@ -16,7 +16,8 @@ from .inputs import FORMATS, PATHS, format_for_command, resolve
 from .interrupt_handler import INTERRUPTED
 from .kept import Kept
 from .output import FORMATS as ROW_FORMATS
-from .output import SEQUENCES, STDOUT, format_named, output_format_of
+from .output import SEQUENCES, STDOUT, format_of_outputs
+from .pairs import check_pair
 from .run import OnError, Settings
 from .session import Arguments, Session
 from .shell_command import ShellCommand, shell_command
@@ -83,6 +84,9 @@ def cli() -> None:
     type=click.Choice(["auto", *FORMATS, PATHS]),
     default="auto",
     help="What the inputs hold; by default their names tell, and stdin is lines.",
+)
+@click.option(
+    "--paired", is_flag=True, help="Read two INPUTs in step; the function gets pairs of records."
 )
 @click.option("--quoting", is_flag=True, help="TSV has cells in quotes, as CSV may have.")
 @click.option(
@@ -179,7 +183,15 @@ def cli() -> None:
     help="Columns of the input that rows have too.",
 )
 @click.option("--drop-none", is_flag=True, help="Write no row where the result is None.")
-@click.option("-o", "--output", default=STDOUT, metavar="FILE", help="Instead of stdout.")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    default=[STDOUT],
+    metavar="FILE",
+    help="Instead of stdout; twice for the two files of --paired.",
+)
 @click.option(
     "--output-format",
     type=click.Choice(["auto", *ROW_FORMATS]),
@@ -200,6 +212,7 @@ def map_command(
     command: str | None,
     format_: str,
     quoting: bool,
+    paired: bool,
     backend: Literal["thread", "process"],
     workers: int | None,
     timeout: float | None,
@@ -220,7 +233,7 @@ def map_command(
     dry_run: bool,
     keep: str | None,
     drop_none: bool,
-    output: str,
+    outputs: tuple[str, ...],
     output_format: str,
     progress: bool | None,
     quiet: bool,
@@ -261,25 +274,32 @@ def map_command(
     else:
         called = function
     files = resolve(inputs, format_, quoting=quoting)
-    row_format = output_format_of(output, output_format)
     columns = [] if keep is None else list(dict.fromkeys(keep.split(",")))
+    if paired:
+        if command is not None or columns:
+            raise click.UsageError("--paired goes with neither --command nor --keep")
+        check_pair(files)
+    row_format = format_of_outputs(
+        outputs, output_format, quoting=quoting, keep=columns, paired=paired
+    )
     arguments = Arguments(
         called,
         files,
-        format_named(row_format, quoting=quoting, keep=columns),
-        output,
+        row_format,
+        outputs,
         Settings(
             options,
             batch_size,
             buffer,
             on_error,
             with_traceback,
-            drop_none or row_format in SEQUENCES,
+            drop_none or row_format.name in SEQUENCES,
             Kept(columns, files) if columns else None,
         ),
         None if checkpoint is None else Durability(checkpoint, on_change, keep_failures),
         progress,
         quiet,
+        paired,
     )
     context.exit(plan(arguments) if dry_run else Session(arguments)())
 

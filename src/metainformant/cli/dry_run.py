@@ -9,7 +9,6 @@ import click
 from metainformant.core import parallel
 
 from .record import BrokenInputError
-from .records import Records
 from .run import SOME_FAILED, batches
 from .session import Arguments
 from .standard_streams import take_stdin
@@ -21,7 +20,7 @@ def plan(arguments: Arguments) -> int:
     Raises:
         click.UsageError: for a function that can't be loaded.
     """
-    records = Records(arguments.inputs, take_stdin())
+    records = arguments.records(take_stdin())
     function = arguments.load()
     checkpoint = arguments.checkpoint(function)
     assert checkpoint is not None  # noqa: S101  # the caller's duty

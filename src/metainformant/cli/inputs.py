@@ -14,6 +14,7 @@ STDIN = "-"
 # Names of descriptor 0, which has another file while functions run.
 _NAMES_OF_STDIN = (STDIN, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 PATHS = "paths"
+SEQUENCE_FORMATS = ("fasta", "fastq")
 FORMATS = ("lines", "jsonl", "csv", "tsv", "fasta", "fastq")
 
 COMPRESSED = (".gz", ".bgz", ".bz2", ".xz", ".zst")

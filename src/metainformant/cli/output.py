@@ -16,6 +16,7 @@ import click
 
 from .compression import WRITTEN
 from .inputs import COMPRESSED, SEQUENCE_SUFFIXES, Input
+from .pairs_out import PairedSequences
 from .records_out import Lines, Sequences
 from .row_writer import RowFile
 from .rows import JsonLines, Rows, Table
@@ -93,6 +94,37 @@ def _format_by(suffix: str, output: str) -> str:
             f"{', '.join(FORMATS)}; name the output so, or choose one with --output-format"
         )
     return _SUFFIXES.get(suffix, "jsonl")
+
+
+def format_of_outputs(
+    outputs: Sequence[str], chosen: str, *, quoting: bool, keep: Sequence[str], paired: bool
+) -> OutputFormat:
+    """Return how one output is written, or the two of pairs. See `format_named`.
+
+    Raises:
+        click.UsageError: if they can't be written so.
+    """
+    name = output_format_of(outputs[0], chosen)
+    if paired and (len(outputs) > 1 or name in SEQUENCES):
+        return _format_of_pairs(outputs, chosen)
+    if len(outputs) > 1:
+        raise click.UsageError("-o is given twice only for the sequences of --paired")
+    return format_named(name, quoting=quoting, keep=keep)
+
+
+def _format_of_pairs(outputs: Sequence[str], chosen: str) -> OutputFormat:
+    """Return how pairs are written into two files.
+
+    Raises:
+        click.UsageError: if these can't be written.
+    """
+    names = {output_format_of(output, chosen) for output in outputs}
+    if len(outputs) != 2 or len({os.path.realpath(output) for output in outputs}) != 2:
+        raise click.UsageError("pairs of sequences need two files: -o R1 -o R2")
+    if any(map(is_stdout, outputs)) or len(names) != 1 or not names <= set(SEQUENCES):
+        raise click.UsageError("-o R1 -o R2 are both FASTA or both FASTQ files")
+    name = names.pop()
+    return OutputFormat(name, PairedSequences(with_qualities=name == "fastq"))
 
 
 def format_named(name: str, *, quoting: bool, keep: Sequence[str] = ()) -> OutputFormat:

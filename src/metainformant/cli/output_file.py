@@ -106,6 +106,12 @@ class OutputFile:
         Raises:
             OSError: if the system could not write it all. It is not given its name then.
         """
+        self.finish(whole=whole)
+        if whole:
+            self.take_name()
+
+    def finish(self, *, whole: bool) -> None:
+        """Do what `close` does, except for giving the file its name."""
         with self.file:
             if self._encoder is not None:
                 self._encoder.finish(whole=whole)
@@ -116,7 +122,11 @@ class OutputFile:
                     os.unlink(self._part)
                 return
             os.fsync(self.file.fileno())
-        os.replace(self._part, self._target)
+
+    def take_name(self) -> None:
+        """Replace what has the name of the file, after `finish`."""
+        if self._part is not None:
+            os.replace(self._part, self._target)
 
     def whereabouts(self) -> str:
         """Say where the rows of a run are that is not whole."""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from .pairs import Pairs
 from .records import Records
 from .tally import Tally, duration, rate
 from .time_left import TimeLeft
@@ -37,7 +38,7 @@ class Display(Protocol):
         """Print rows, where standard output is the same terminal."""
 
 
-def display(tally: Tally, records: Records, say: Callable[[str], None]) -> Display:
+def display(tally: Tally, records: Records | Pairs, say: Callable[[str], None]) -> Display:
     """Return the display that fits standard error."""
     is_dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
     if sys.stderr is not None and sys.stderr.isatty() and not is_dumb:
@@ -48,7 +49,7 @@ def display(tally: Tally, records: Records, say: Callable[[str], None]) -> Displ
 class _Counts:
     """The counts of a run in words."""
 
-    def __init__(self, tally: Tally, records: Records) -> None:
+    def __init__(self, tally: Tally, records: Records | Pairs) -> None:
         self.tally = tally
         self.total: int | None = None
         self._records = records
@@ -75,7 +76,7 @@ class Bar:
     The bar does that itself for what functions print.
     """
 
-    def __init__(self, tally: Tally, records: Records) -> None:
+    def __init__(self, tally: Tally, records: Records | Pairs) -> None:
         from rich.console import Console  # slow to import, and rarely needed in scripts
         from rich.progress import BarColumn, Progress, TextColumn
 
@@ -120,7 +121,7 @@ class Bar:
 class LogLines:
     """A line every ten seconds, for files and whatever else can't be written over."""
 
-    def __init__(self, tally: Tally, records: Records, say: Callable[[str], None]) -> None:
+    def __init__(self, tally: Tally, records: Records | Pairs, say: Callable[[str], None]) -> None:
         self._counts = _Counts(tally, records)
         self._due = _LINE_SECONDS
         self.say = say

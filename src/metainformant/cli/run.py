@@ -11,6 +11,7 @@ from .calls import NotStartedError
 from .failures import failure_of, why_stopped
 from .interrupt_handler import INTERRUPTED, InterruptHandler
 from .kept import Kept
+from .pairs_out import PairWriter
 from .record import BrokenInputError, Record
 from .row_writer import Writer
 from .rows import Rows
@@ -59,7 +60,7 @@ class Run:
         records: Iterable[Record],
         settings: Settings,
         rows: Rows[Any],
-        output: Writer[Any],
+        output: Writer[Any] | PairWriter,
         tally: Tally,
         say: Callable[[str], None],
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext, suppress
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import click
 
@@ -25,6 +25,8 @@ from .output import (
     refuse_overwriting_code,
 )
 from .output_file import OutputFile
+from .pairs import Pairs
+from .pairs_out import PairedOutput, PairWriter
 from .progress import display
 from .records import Records
 from .row_writer import RowWriter, Writer
@@ -41,11 +43,28 @@ class Arguments(NamedTuple):
     function: str | ShellCommand
     inputs: list[Input]
     format: OutputFormat
-    output: str
+    outputs: tuple[str, ...]
     settings: Settings
     durability: Durability | None
     progress: bool | None
     quiet: bool
+    paired: bool = False
+
+    def records(self, stdin: BinaryIO) -> Records | Pairs:
+        """Return the records to read."""
+        if self.paired:
+            return Pairs(self.inputs, stdin)
+        return Records(self.inputs, stdin, self.settings.kept)
+
+    def output_file(self) -> OutputFile | PairedOutput | None:
+        """Create what is written; None for standard output."""
+        keeps_part = self.durability is None
+        if len(self.outputs) == 2:
+            return PairedOutput(self.outputs, keeps_part=keeps_part)
+        (output,) = self.outputs
+        if is_stdout(output):
+            return None
+        return OutputFile(output, keeps_part=keeps_part, row_file=self.format.row_file)
 
     def load(self) -> Any:
         """Return the function, or what runs the command.
@@ -78,32 +97,24 @@ class Session:
 
     def __init__(self, arguments: Arguments) -> None:
         self._arguments = arguments
-        refuse_overwriting(arguments.output, arguments.inputs)
-        durability = arguments.durability
-        if durability is not None:
-            refuse_overwriting_checkpoint(arguments.output, durability.path)
-        to_stdout = is_stdout(arguments.output)
+        for output in arguments.outputs:
+            refuse_overwriting(output, arguments.inputs)
+            if arguments.durability is not None:
+                refuse_overwriting_checkpoint(output, arguments.durability.path)
+        to_stdout = any(map(is_stdout, arguments.outputs))
         if sys.stdout is None and to_stdout:
             raise click.UsageError("standard output is closed; use -o FILE")
         wants_display = _wants_display(arguments.progress, arguments.inputs)
         rows_in_terminal = to_stdout and sys.stdout.isatty() and sys.stderr.isatty()
         stdin, stdout = take_stdin(), take_stdout()
         function = arguments.load()  # for processes, to see that it is there
-        refuse_overwriting_code(arguments.output)
+        for output in arguments.outputs:
+            refuse_overwriting_code(output)
         arguments.settings.map_options["checkpoint"] = arguments.checkpoint(function)
-        self._output_file = None
-        if not to_stdout:
-            self._output_file = OutputFile(
-                arguments.output,
-                keeps_part=durability is None,
-                row_file=arguments.format.row_file,
-            )
-        self._records, self._tally = (
-            Records(arguments.inputs, stdin, arguments.settings.kept),
-            Tally(),
-        )
+        self._output_file = arguments.output_file()
+        self._records, self._tally = arguments.records(stdin), Tally()
         self._display = display(self._tally, self._records, _print) if wants_display else None
-        self._writer: Writer[Any]
+        self._writer: Writer[Any] | PairWriter
         if self._output_file:
             self._writer = self._output_file.writer
         else:
@@ -180,7 +191,7 @@ class Session:
         if self._in_flight:
             terminate_child_programs()
 
-    def _close(self, output_file: OutputFile, status: int) -> int:
+    def _close(self, output_file: OutputFile | PairedOutput, status: int) -> int:
         is_complete = self._run.is_complete
         try:
             output_file.close(whole=is_complete)
