@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-from ..harness.workload import Facts, Group
+from ..harness.workload import Contender, Facts, Group, Unable, Workload
+from ..peers import ours
 
 _READS = 1_000_000
+_COMMANDS = 500
 
 
 def _reads() -> dict[str, str]:
@@ -45,14 +50,48 @@ def _reads() -> dict[str, str]:
     return {"time": f"{took:.1f} s", "peak memory": f"{usage.ru_maxrss / 1024:.0f} MiB"}
 
 
+def _commands(stack: ExitStack) -> list[Contender]:
+    """Contenders that run a command of the shell for each line of a file."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    lines = folder / "lines"
+    lines.write_text("".join(f"{number}\n" for number in range(_COMMANDS)))
+
+    def contender(*command: str) -> Any:
+        if shutil.which(command[0]) is None:
+            return Unable("not installed here")
+
+        def run() -> None:
+            with lines.open() as file:
+                subprocess.run(
+                    command, stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                ).check_returncode()
+
+        return run
+
+    own = ("-m", "metainformant", "map", "--command", "echo {}", "-j", "8", "--quiet")
+    return [
+        ours.ours(contender(sys.executable, *own)),
+        Contender("xargs", "peer", contender("xargs", "-P8", "-I{}", "sh", "-c", "echo {}")),
+        Contender("GNU parallel", "peer", contender("parallel", "-j8", "echo {}")),
+    ]
+
+
 GROUP = Group(
     "command",
     "The command line",
     [
+        Workload(
+            "command-shell",
+            f"A command of the shell for each of {_COMMANDS} lines, 8 at a time",
+            _commands,
+            rounds=5,
+            seconds=20,
+            note="The others keep neither status nor output of the single commands.",
+        ),
         Facts(
             "command-reads",
             f"`metainformant map` over {_READS:,} FASTQ reads from standard input",
             _reads,
-        )
+        ),
     ],
 )
