@@ -23,9 +23,12 @@ def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
         yield ready
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dask_client() -> Iterator[distributed.Client]:
-    """A client of two workers with one thread each, that no test may harm for good."""
+    """A client of two workers with one thread each, that no test may harm for good.
+
+    It is closed after each file: others count the processes and descriptors that there are.
+    """
     import distributed  # not there for all builds
 
     from tests.backends.clusters.support import make_cluster
