@@ -45,11 +45,15 @@ types: .venv/dev.stamp
 layers: .venv/dev.stamp
 	$(BIN)/lint-imports
 
+# Under coverage, Hypothesis tries a quarter of its examples: all of them are tried on other Pythons.
+PROFILE := --hypothesis-profile quick
+
 unit: .venv/dev.stamp
 	$(BIN)/coverage erase
-	printf '%s\n' \
-	  'backends $(BIN)/coverage run -m pytest -p no:cacheprovider tests/backends' \
-	  'others $(BIN)/coverage run -m pytest --ignore tests/backends' \
+	printf '%s $(BIN)/coverage run -m pytest -p no:cacheprovider $(PROFILE) %s\n' \
+	  backends 'tests/backends' \
+	  command 'tests/cli tests/checkpoint' \
+	  others '--ignore tests/backends --ignore tests/cli --ignore tests/checkpoint' \
 	  | sh tools/together.sh .cache/logs/unit
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
@@ -64,7 +68,7 @@ QUICK := engine host backends/ipc backends/isolated \
   test_public_surface.py test_rate.py
 
 quick: .venv/dev.stamp
-	$(BIN)/python -m pytest --quiet --hypothesis-profile quick $(addprefix tests/,$(QUICK))
+	$(BIN)/python -m pytest --quiet $(PROFILE) $(addprefix tests/,$(QUICK))
 
 # The wheel is what users get, so it is tested apart from the sources, on all Pythons.
 wheel: .venv/dev.stamp

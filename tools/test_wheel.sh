@@ -10,5 +10,4 @@ sh "$(dirname "$0")/make_test_venv.sh" "$python" "$folder" "$(ls dist/*.whl)"
 import metainformant
 assert "site-packages" in metainformant.__file__, metainformant.__file__
 END
-# Hypothesis tries a quarter of its examples: the tests of the sources try all of them.
-exec "$folder/bin/python" -m pytest --quiet -p no:cacheprovider --hypothesis-profile quick "$@"
+exec "$folder/bin/python" -m pytest --quiet -p no:cacheprovider "$@"

@@ -22,5 +22,6 @@ done
             echo "not tested: there is no Python $version here" >&2
         fi
     done
-    echo "wheel sh $here/test_wheel.sh $first .cache/wheel tests/cli tests/maps tests/test_*.py"
+    echo "wheel sh $here/test_wheel.sh $first .cache/wheel --hypothesis-profile quick \
+        tests/cli tests/maps tests/test_*.py"
 } | sh "$here/together.sh" .cache/logs/wheel

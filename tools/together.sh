@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run commands, two at the same time: tests mostly wait, but must not wait for each other.
+# Run commands, three at the same time: tests mostly wait, but must not wait for each other.
 # Usage: together.sh FOLDER, with a line per command on standard input: NAME COMMAND...
 # What each of them writes is kept in FOLDER, and shown once all have ended. Fails if one of them did.
 set -eu
@@ -8,7 +8,7 @@ rm -rf "$logs"
 mkdir -p "$logs"
 
 # Not with &, since what a shell starts in the background ignores Ctrl-C, as would all that it starts.
-xargs -P 2 -I '{}' sh -c '
+xargs -P 3 -I '{}' sh -c '
     name=${2%% *}
     if sh -c "${2#* }" >"$1/$name" 2>&1; then touch "$1/$name.passed"; fi
 ' sh "$logs" '{}'
