@@ -51,8 +51,9 @@ PROFILE := --hypothesis-profile quick
 unit: .venv/dev.stamp
 	$(BIN)/coverage erase
 	printf '%s $(BIN)/coverage run -m pytest -p no:cacheprovider $(PROFILE) %s\n' \
-	  backends 'tests/backends' \
+	  behaviour 'tests/backends/test_*.py' \
 	  command 'tests/cli tests/checkpoint' \
+	  backends 'tests/backends --ignore-glob=tests/backends/test_*.py' \
 	  others '--ignore tests/backends --ignore tests/cli --ignore tests/checkpoint' \
 	  | sh tools/together.sh .cache/logs/unit
 	$(BIN)/coverage combine --quiet
