@@ -12,11 +12,11 @@ from .checkpoints import checkpoint_group
 from .dry_run import plan
 from .durability import Durability
 from .grouped_help import GroupedCommand
-from .inputs import FORMATS, PATHS, format_for_command, resolve
+from .inputs import FORMATS, PATHS, SEQUENCE_FORMATS, format_for_command, resolve
 from .interrupt_handler import INTERRUPTED
 from .kept import Kept
 from .output import FORMATS as ROW_FORMATS
-from .output import SEQUENCES, STDOUT, format_of_outputs
+from .output import STDOUT, format_of_outputs
 from .pairs import check_pair
 from .run import OnError, Settings
 from .session import Arguments, Session
@@ -293,7 +293,7 @@ def map_command(
             buffer,
             on_error,
             with_traceback,
-            drop_none or row_format.name in SEQUENCES,
+            drop_none or row_format.name in SEQUENCE_FORMATS,
             Kept(columns, files) if columns else None,
         ),
         None if checkpoint is None else Durability(checkpoint, on_change, keep_failures),

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import click
 
 from .compression import WRITTEN
-from .inputs import COMPRESSED, SEQUENCE_SUFFIXES, Input
+from .inputs import COMPRESSED, SEQUENCE_FORMATS, SEQUENCE_SUFFIXES, Input
 from .pairs_out import PairedSequences
 from .records_out import Lines, Sequences
 from .row_writer import RowFile
@@ -23,9 +23,8 @@ from .rows import JsonLines, Rows, Table
 
 # Those whose rows have an index, a name, and failures; the others have results only.
 TABLES = ("jsonl", "csv", "tsv", "sqlite", "parquet")
-SEQUENCES = ("fasta", "fastq")
-FORMATS = (*TABLES, "text", *SEQUENCES)
-_TEXT = ("jsonl", "csv", "tsv", "text", *SEQUENCES)
+FORMATS = (*TABLES, "text", *SEQUENCE_FORMATS)
+_NO_TEXT = ("sqlite", "parquet")
 _SUFFIXES = {
     **{f".{name}": name for name in TABLES},
     ".ndjson": "jsonl",
@@ -81,7 +80,7 @@ def output_format_of(output: str, chosen: str) -> str:
     suffix = path.suffix
     if chosen == "auto":
         chosen = _format_by(suffix, output)
-    if chosen not in _TEXT and (is_compressed or is_stdout(output)):
+    if chosen in _NO_TEXT and (is_compressed or is_stdout(output)):
         where = "in a compressed file" if is_compressed else "on standard output"
         raise click.UsageError(f"{chosen} can't be written {where}; name a file with -o FILE")
     return chosen
@@ -105,7 +104,7 @@ def format_of_outputs(
         click.UsageError: if they can't be written so.
     """
     name = output_format_of(outputs[0], chosen)
-    if paired and (len(outputs) > 1 or name in SEQUENCES):
+    if paired and (len(outputs) > 1 or name in SEQUENCE_FORMATS):
         return _format_of_pairs(outputs, chosen)
     if len(outputs) > 1:
         raise click.UsageError("-o is given twice only for the sequences of --paired")
@@ -121,7 +120,7 @@ def _format_of_pairs(outputs: Sequence[str], chosen: str) -> OutputFormat:
     names = {output_format_of(output, chosen) for output in outputs}
     if len(outputs) != 2 or len({os.path.realpath(output) for output in outputs}) != 2:
         raise click.UsageError("pairs of sequences need two files: -o R1 -o R2")
-    if any(map(is_stdout, outputs)) or len(names) != 1 or not names <= set(SEQUENCES):
+    if any(map(is_stdout, outputs)) or len(names) != 1 or not names <= set(SEQUENCE_FORMATS):
         raise click.UsageError("-o R1 -o R2 are both FASTA or both FASTQ files")
     name = names.pop()
     return OutputFormat(name, PairedSequences(with_qualities=name == "fastq"))
