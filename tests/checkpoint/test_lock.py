@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,66 @@ def test_a_writer_in_another_process_is_refused_until_it_is_killed(tmp_path: Pat
     assert taken.left_behind == ["a note"]
     taken.release()
     assert read_owner(path) == (None, False)
+
+
+def test_a_second_writer_waits_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "run.db")
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    holder = start_python(HOLD, path)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(CheckpointError):
+        WriterLock(path)
+    holder.communicate("")
+    mine = WriterLock(path)
+    with pytest.raises(CheckpointError):
+        WriterLock(path)
+    mine.release()
+    assert waits == []
+
+
+def test_a_writer_of_this_process_that_is_closing_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "run.db")
+    first = WriterLock(path)
+    first.leave()
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        first.release()
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    second = WriterLock(path)
+    assert len(waits) == 1
+    first.leave()  # too late to say so
+    with pytest.raises(CheckpointError):
+        WriterLock(path)
+    assert len(waits) == 1
+    second.release()
+
+
+@pytest.mark.skipif(not locks._CAN_TELL_OWNERS, reason="there are no shared locks")
+def test_who_only_looks_is_no_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "run.db")
+    (tmp_path / "run.db.lock").write_text('{"host": "h", "pid": 1, "started": 0}\n')
+    looks = os.open(f"{path}.lock", os.O_RDWR)
+    assert not locks._has_owner(looks)
+    owner, running = read_owner(path)
+    assert owner is not None
+    assert not running
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        os.close(looks)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    lock = WriterLock(path)  # waits for it
+    assert len(waits) == 1
+    lock.release()
 
 
 def test_notes_are_kept_until_they_are_rewritten(tmp_path: Path) -> None:
@@ -135,6 +196,7 @@ def test_a_file_system_without_locks_is_told(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(locks, "_try_lock", fail)
+    monkeypatch.setattr(locks, "_try_to_look", fail)
     with pytest.raises(CheckpointError, match="file system has no locks"):
         WriterLock(str(tmp_path / "run.db"))
 

@@ -35,11 +35,20 @@ if sys.platform == "win32":
         finally:
             os.lseek(descriptor, 0, os.SEEK_SET)
 
+    # There are no shared locks here, so that who only looks may look like an owner for a moment.
+    _try_to_look = _try_lock
+    _CAN_TELL_OWNERS = False
+
 else:
     import fcntl
 
     def _try_lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _try_to_look(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+    _CAN_TELL_OWNERS = True
 
 
 _CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0)
@@ -48,13 +57,18 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 # How often to begin again when the file that was locked is no longer the one at its path.
 _TRIES = 100
-# Whoever looks whether there is an owner holds the lock for a moment: seconds to wait for that.
+# Whoever looks whether there is an owner shares the lock for a moment: seconds to wait for that.
 _MOMENT = 0.05
-# A stream of this process that was left may still be closing it: seconds to wait for that.
+# Seconds to wait for a stream of this process that was left, and is closing the checkpoint.
 _CLOSING = 1.0
+_POLL_INTERVAL = 0.005
+
+# Paths of locks of this process that are released soon. Sets are safe to share between threads.
+_leaving: set[str] = set()
 
 
 def _lock_soon(descriptor: int) -> None:
+    """Take the lock, waiting for those who only look; raise OSError if there is an owner."""
     until = time.monotonic() + _MOMENT
     while True:
         try:
@@ -62,7 +76,21 @@ def _lock_soon(descriptor: int) -> None:
         except OSError as error:
             if error.errno not in _HELD_BY_OTHER or time.monotonic() > until:
                 raise
-        time.sleep(_MOMENT / 10)
+            if _CAN_TELL_OWNERS and _has_owner(descriptor):
+                raise
+        time.sleep(_POLL_INTERVAL)
+
+
+def _has_owner(descriptor: int) -> bool:
+    """Return whether somebody else holds the lock; if not, share it until the next call or close.
+
+    Owners hold it alone. So one who looks doesn't take another one for an owner.
+    """
+    try:
+        _try_to_look(descriptor)
+    except OSError as error:
+        return error.errno in _HELD_BY_OTHER
+    return False
 
 
 class Owner(NamedTuple):
@@ -127,11 +155,17 @@ class WriterLock:
             os.truncate(self._file, self._start)
             _write(self._file, "".join(f"{line}\n" for line in lines).encode())
 
+    def leave(self) -> None:
+        """Say that `release` will come soon: who wants the lock in this process waits for it."""
+        if self._file is not None:
+            _leaving.add(self.path)
+
     def release(self) -> None:
         """Remove the lock file and drop the lock. Does nothing the second time, or in a child."""
         descriptor, self._file = self._file, None
         if descriptor is None:
             return
+        _leaving.add(self.path)
         _held.discard(self)
         if os.getpid() == self._pid:
             # Removed while it is locked: who waits for it sees that it is no longer at its path.
@@ -141,6 +175,7 @@ class WriterLock:
                 elif self._is_at_path(descriptor):
                     os.unlink(self.path)
         os.close(descriptor)
+        _leaving.discard(self.path)
 
     def _drop_in_child(self) -> None:
         descriptor, self._file = self._file, None
@@ -148,7 +183,7 @@ class WriterLock:
             os.close(descriptor)  # the parent's description stays locked
 
     def _acquire(self) -> int:
-        closed_at = time.monotonic() + _CLOSING
+        until = time.monotonic() + _CLOSING
         tries = 0
         while tries < _TRIES:
             try:
@@ -164,10 +199,10 @@ class WriterLock:
                 os.close(descriptor)
                 if lines is None:
                     raise self._unusable(error) from error
-                owner = _owner(lines[0]) if lines else None
-                if not _is_me(owner) or time.monotonic() > closed_at:
+                if self.path not in _leaving or time.monotonic() > until:
+                    owner = _owner(lines[0]) if lines else None
                     raise self._refusal(owner) from None
-                time.sleep(_MOMENT / 10)
+                time.sleep(_POLL_INTERVAL)
                 continue
             os.close(descriptor)  # its last owner has just removed it
             tries += 1
@@ -224,11 +259,7 @@ def read_owner(database: str) -> tuple[Owner | None, bool]:
     try:
         lines = _read(descriptor)
         owner = _owner(lines[0]) if lines else None
-        try:
-            _try_lock(descriptor)
-        except OSError as error:
-            return owner, error.errno in _HELD_BY_OTHER
-        return owner, False
+        return owner, _has_owner(descriptor)
     finally:
         os.close(descriptor)
 
@@ -246,10 +277,6 @@ def _read(descriptor: int) -> list[str]:
     return b"".join(parts).decode("utf-8", "replace").splitlines()
 
 
-def _is_me(owner: Owner | None) -> bool:
-    return owner is not None and (owner.host, owner.pid) == (socket.gethostname(), os.getpid())
-
-
 def _owner(line: str) -> Owner | None:
     try:
         known: dict[str, Any] = json.loads(line)
@@ -262,6 +289,7 @@ _held: weakref.WeakSet[WriterLock] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
+    _leaving.clear()
     for lock in list(_held):
         lock._drop_in_child()
 

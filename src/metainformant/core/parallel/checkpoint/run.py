@@ -237,6 +237,10 @@ class DurableRun:
         """Take the tokens of what is not known to be in the file, after writing failed."""
         return [] if self._writer is None else [each.token for each in self._writer.uncommitted()]
 
+    def leave(self) -> None:
+        """Say from any thread that `close` comes soon: this process's next map waits for it."""
+        self._store.lock.leave()
+
     def close(self) -> None:
         """Record what is queued, and let go of the file.
 

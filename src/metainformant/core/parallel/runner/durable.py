@@ -87,6 +87,9 @@ class _Recorder:
         self._engine = None
         self.observers = ()
 
+    def leave(self) -> None:
+        self._run.leave()
+
     def close(self) -> None:
         self._run.close()
 

@@ -45,6 +45,10 @@ if TYPE_CHECKING:
             """Record what is left, after what was raised in `begin` or while the engine ran."""
             ...
 
+        def leave(self) -> None:
+            """Learn from any thread that nobody wants more, and that the run ends soon."""
+            ...
+
         def close(self) -> None:
             """Let go of everything, for a run that was never started."""
             ...
@@ -67,6 +71,9 @@ class NoRecorder:
 
     def fail(self, error: BaseException) -> None:
         """Do nothing: nothing was recorded."""
+
+    def leave(self) -> None:
+        """Do nothing: nobody waits for it."""
 
     def close(self) -> None:
         """Do nothing: nothing is open."""

@@ -89,7 +89,8 @@ class Stream:
         self._backend = make_backend(call, stream=True, keep_times=keep_times)
         self._source = self._make_source(items, buffer_size)
         self._context = contextvars.copy_context()
-        # Both are made at the start. Written by the consumer, read by whoever closes.
+        # All are made at the start. Written by the consumer, read by whoever closes.
+        self._recorder: Recorder | None = None
         self._engine: Engine | None = None
         self._driver: threading.Thread | None = None
         # Whether nobody wants more. Set by any thread, read by the consumer.
@@ -156,7 +157,7 @@ class Stream:
 
     def make_engine(self, send: Callable[[OutcomeBatch], object]) -> tuple[Recorder, Engine]:
         """Return the engine, and the recorder that sends its outcomes."""
-        recorder = make_stream_recorder(self._call, self._source, send)
+        recorder = self._recorder = make_stream_recorder(self._call, self._source, send)
         engine = self._engine = Engine(
             self._call,
             recorder.source,
@@ -166,8 +167,9 @@ class Stream:
             observers=[*self._observers, *recorder.observers],
             is_stream=True,
         )
-        if self._is_aborted:  # it may not have seen the engine
+        if self._is_aborted:  # it may not have seen these
             engine.abort()
+            recorder.leave()
         return recorder, engine
 
     def take(self, batch: OutcomeBatch) -> Iterator[OutcomeBatch]:
@@ -187,6 +189,7 @@ class Stream:
 
     def finish(self, end: End) -> None:
         """Raise the reason why the stream is not complete, if it is not."""
+        self._recorder = None
         error, end.crash = end.crash, None
         ending, end.ending = end.ending, None
         if error is None and ending is not None:
@@ -222,6 +225,8 @@ class Stream:
         self._is_aborted = True
         if self._engine is not None:
             self._engine.abort()
+        if self._recorder is not None:
+            self._recorder.leave()
         self._source.close()
 
     def join(self) -> None:
