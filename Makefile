@@ -7,7 +7,7 @@ OTHERS := 3.12 3.13
 # Those that can be made here besides, for test-all; with a t, without the GIL.
 NEWER := 3.14 3.15 3.13t
 
-.PHONY: demo demo-resume test test-all lint types layers unit quick wheel pythons bench bench-page bench-check bench-record format clean
+.PHONY: demo demo-resume test test-all lint types layers tests unit coverage quick dist wheel wheel-own pythons bench bench-page bench-check bench-record format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,7 +29,7 @@ demo: .venv/demo.stamp
 demo-resume: .venv/demo.stamp
 	@$(BIN)/python examples/durable.py
 
-test: lint types layers unit wheel bench-check
+test: lint types layers tests bench-check
 
 test-all: pythons
 	$(MAKE) test OTHERS="$(OTHERS) $(NEWER)"
@@ -45,17 +45,37 @@ types: .venv/dev.stamp
 layers: .venv/dev.stamp
 	$(BIN)/lint-imports
 
+# The tests of the sources and those of the wheel, in parts that run at the same time: they mostly
+# wait, but must not wait for each other. What a part prints is shown when it has ended.
+TOGETHER = +@$(MAKE) --no-print-directory --keep-going --jobs 4 \
+  $(if $(filter output-sync,$(.FEATURES)),--output-sync)
+
+tests: .venv/dev.stamp dist
+	$(BIN)/coverage erase
+	$(TOGETHER) $(UNIT) $(WHEELS)
+	@$(MAKE) --no-print-directory coverage
+
+# What all kinds of workers have in common, what is special about each, and the command.
+PARTS := behaviour workers command rest
+TESTS_behaviour := tests/backends/test_*.py
+TESTS_workers := tests/backends --ignore-glob='tests/backends/test_*.py'
+TESTS_command := tests/cli tests/checkpoint
+TESTS_rest := tests --ignore tests/backends --ignore tests/cli --ignore tests/checkpoint
+UNIT := $(addprefix unit-,$(PARTS))
+
+PYTEST := -m pytest --quiet -p no:cacheprovider
 # Under coverage, Hypothesis tries a quarter of its examples: all of them are tried on other Pythons.
 PROFILE := --hypothesis-profile quick
 
 unit: .venv/dev.stamp
 	$(BIN)/coverage erase
-	printf '%s $(BIN)/coverage run -m pytest -p no:cacheprovider $(PROFILE) %s\n' \
-	  behaviour 'tests/backends/test_*.py' \
-	  command 'tests/cli tests/checkpoint' \
-	  backends 'tests/backends --ignore-glob=tests/backends/test_*.py' \
-	  others '--ignore tests/backends --ignore tests/cli --ignore tests/checkpoint' \
-	  | sh tools/together.sh .cache/logs/unit
+	$(TOGETHER) $(UNIT)
+	@$(MAKE) --no-print-directory coverage
+
+unit-%: .venv/dev.stamp
+	$(BIN)/coverage run $(PYTEST) $(PROFILE) $(TESTS_$*)
+
+coverage: .venv/dev.stamp
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -71,11 +91,37 @@ QUICK := engine host backends/ipc backends/isolated \
 quick: .venv/dev.stamp
 	$(BIN)/python -m pytest --quiet $(PROFILE) $(addprefix tests/,$(QUICK))
 
-# The wheel is what users get, so it is tested apart from the sources, on all Pythons.
-wheel: .venv/dev.stamp
+# The wheel is what users get, so it is tested apart from the sources, on all Pythons that are found.
+# With that of the sources, where all tests have run, a few say whether it is complete. What 3.12 has of
+# its own concerns workers: the command is tested on those below and above it.
+FOUND = $(foreach version,$(OTHERS),$(if $(shell sh tools/find_python.sh $(version)),$(version)))
+WHEELS = $(filter-out wheel-3.12-command, \
+  $(foreach version,$(FOUND),$(addprefix wheel-$(version)-,$(PARTS)))) wheel-own
+
+wheel: dist
+	$(TOGETHER) $(WHEELS)
+
+dist: .venv/dev.stamp
+	@sh tools/check_pythons.sh $(OTHERS)
 	rm -rf dist .cache/wheel
 	$(BIN)/python -m build --wheel --outdir dist >/dev/null
-	sh tools/test_wheels.sh $(BIN)/python $(OTHERS)
+
+wheel-own: .cache/wheel/own/stamp
+	sh tools/test_wheel.sh $(BIN)/python $(<D) $(PROFILE) tests/maps tests/test_*.py tests/cli/test_examples.py
+
+.cache/wheel/own/stamp:
+	sh tools/make_test_venv.sh $(BIN)/python $(@D) dist/*.whl
+	@touch $@
+
+define WHEEL_RULES
+wheel-$(1)-%: .cache/wheel/$(1)/stamp
+	sh tools/run_with.sh $(1) test_wheel.sh $$(<D) $$(TESTS_$$*)
+
+.cache/wheel/$(1)/stamp:
+	sh tools/run_with.sh $(1) make_test_venv.sh $$(@D) dist/*.whl
+	@touch $$@
+endef
+$(foreach version,$(OTHERS),$(eval $(call WHEEL_RULES,$(version))))
 
 # Make those of the other Pythons that are missing, if that can be done here.
 pythons:
