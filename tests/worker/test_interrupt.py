@@ -187,8 +187,9 @@ class TestEnding:
         wait_until_ended(error)
 
     def test_stuck_tasks_are_capped(self, release: threading.Event) -> None:
-        # More than 4 if a busy machine has started the last worker after the first were replaced.
-        with pytest.raises(parallel.ParallelError, match=r"[4-9] tasks are stuck") as caught:
+        # More than 4 if a busy machine has started the last worker after the first were replaced,
+        # but never more than those that may be left and the workers that ran then.
+        with pytest.raises(parallel.ParallelError, match=r"\b[4-7] tasks are stuck") as caught:
             parallel.thread_map(
                 lambda _: release.wait(60), range(20), 4, timeout=0.05, max_abandoned=3
             )

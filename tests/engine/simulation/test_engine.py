@@ -38,7 +38,7 @@ races = st.sampled_from([0.0, 1e-6, 1e-3])
 steps = st.sampled_from([0.0, 1e-7, 1e-4, 2e-3])
 
 
-_OPTIONS = ("deadline", "cancel", "retries", "backoff", "rate")
+_OPTIONS = ("deadline", "cancel", "max_abandoned", "retries", "backoff", "rate")
 
 
 def call_of(*, max_workers: int, **arguments: Any) -> MapCall:
@@ -348,3 +348,28 @@ def test_the_first_failure_is_raised_if_asked_for(tasks: list[Behaviour], worker
         collector = SlotCollector(len(tasks), Selection("raise"))
         assert engine.run(collector.add).kind == "completed"
         assert collector.results() == list(range(len(tasks)))
+
+
+@given(
+    workers=st.integers(1, 9),
+    most=st.integers(1, 5),
+    step=st.sampled_from([1e-7, 1e-3, 0.04, 0.2]),
+)
+def test_no_more_calls_get_stuck_than_workers_had_begun(
+    workers: int, most: int, step: float
+) -> None:
+    """However late the engine is: each look at the clock may take longer than the timeout."""
+    tasks = [Behaviour(math.inf)] * 40
+    simulation = Simulation(tasks, step)
+    call = call_of(max_workers=workers, timeout=0.05, max_abandoned=most)
+    engine = Engine(
+        call,
+        ListSource(range(40)),
+        SimBackend(simulation),
+        poll_interval=None,
+        clock=simulation.clock,
+    )
+    ending = engine.run(lambda batch: None)
+    assert ending.stop is not None
+    assert "max_abandoned" in ending.stop.reason
+    assert len(simulation.starts) <= most + workers

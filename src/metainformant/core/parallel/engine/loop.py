@@ -215,7 +215,7 @@ class Engine:
         return ending
 
     def _hand_out(self, now: float) -> float:
-        if self._rule.holds_back:
+        if self._abandoned or self._rule.holds_back:
             self._rule.saw_stuck(self._backend.abandoned(), now)
             if self._rule.holds_back:
                 return math.inf
