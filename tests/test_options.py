@@ -49,6 +49,7 @@ NOT_IN_COMMAND = {
     "keep_locals": "failures are written as text",
     "max_abandoned": "the default suits a process that ends with its map",
     "retry_on": "a command line has no exception classes",
+    "max_cost": "its units are those of a Python function",
     "on_complete": "a row is written for each record anyway",
     "initializer": "the module of the function can do that when it is imported",
     "initargs": "see initializer",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 from bisect import bisect_left
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metainformant.core import parallel
+from metainformant.core.parallel.rate import take
 
 
 class Clock:
@@ -91,5 +94,104 @@ def test_a_pause_holds_for_everybody() -> None:
 @pytest.mark.parametrize("per_second", [0, -1, float("nan"), float("inf"), "3", True])
 def test_a_wrong_rate_is_refused(per_second: float) -> None:
     error = TypeError if isinstance(per_second, (str, bool)) else ValueError
-    with pytest.raises(error, match=r"per_second=.* must be a number of starts per second"):
+    with pytest.raises(error, match=r"amount=.* must be a number of starts or units"):
         parallel.RateLimit(per_second)
+
+
+@given(
+    pauses=st.lists(st.sampled_from([0.0, 0.001, 0.05, 0.1, 0.25, 3.0]), max_size=100),
+    costs=st.lists(st.sampled_from([0.0, 0.5, 1.0, 7.0, 40.0]), min_size=1, max_size=5),
+    burst=st.sampled_from([1.0, 3.0, 25.0]),
+)
+def test_no_more_is_taken_in_any_time_than_the_burst_and_the_rate_allow(
+    pauses: list[float], costs: list[float], burst: float
+) -> None:
+    clock = Clock()
+    limit = parallel.RateLimit(600, per=60, burst=burst, clock=clock)
+    taken: list[tuple[float, float]] = []
+    for number, pause in enumerate(pauses):
+        clock.now += pause
+        cost = costs[number % len(costs)]
+        if limit.try_acquire(cost=cost) == 0:
+            taken.append((clock.now, cost))
+    largest = max(0.0, max(costs) - burst)  # what is larger than the burst is taken all the same
+    for first in range(len(taken)):
+        for last in range(first, len(taken)):
+            units = sum(cost for _, cost in taken[first : last + 1])
+            seconds = taken[last][0] - taken[first][0]
+            assert units <= burst + largest + 10 * seconds + 1e-6
+
+
+def test_a_burst_is_there_at_the_beginning_and_after_a_pause() -> None:
+    clock = Clock()
+    limit = parallel.RateLimit(60, per=60, burst=3, clock=clock)
+    assert [limit.try_acquire() for _ in range(4)] == [0, 0, 0, pytest.approx(1)]
+    clock.now += 100
+    assert [limit.try_acquire() for _ in range(4)] == [0, 0, 0, pytest.approx(1)]
+
+
+def test_what_costs_more_than_the_burst_waits_until_the_limit_is_full() -> None:
+    clock = Clock()
+    limit = parallel.RateLimit(10, burst=5, clock=clock)
+    assert limit.try_acquire() == 0
+    assert limit.try_acquire(cost=20) == pytest.approx(0.1)
+    clock.now += 0.1
+    assert limit.try_acquire(cost=20) == 0
+    assert limit.try_acquire() == pytest.approx(1.6)  # 15 that were not there, and its own
+
+
+def test_nothing_is_taken_from_a_limit_for_a_start_that_another_holds_back() -> None:
+    clock = Clock()
+    calls = parallel.RateLimit(10, clock=clock)
+    tokens = parallel.RateLimit(100, clock=clock)
+    assert take([(calls, 1), (tokens, 100)], clock.now) == 0
+    clock.now += 0.5
+    assert take([(calls, 1), (tokens, 100)], clock.now) == pytest.approx(0.5)
+    assert take([(calls, 1), (tokens, 10)], clock.now) == 0
+    assert calls.try_acquire() == 0  # had the first of these two taken one, there would be none
+
+
+def test_what_is_settled_is_there_again_or_missing() -> None:
+    clock = Clock()
+    limit = parallel.RateLimit(10, clock=clock)
+    assert limit.try_acquire(cost=10) == 0
+    assert limit.try_acquire() == pytest.approx(0.1)
+    limit.settle(15, guessed=10)
+    assert limit.try_acquire() == pytest.approx(0.6)
+    limit.settle(0, guessed=15)
+    assert limit.try_acquire() == 0
+
+
+def test_settling_needs_to_know_what_was_guessed() -> None:
+    limit = parallel.RateLimit(10, cost=len)
+    with pytest.raises(parallel.ParallelError, match="there is no task whose cost"):
+        limit.settle(3)
+    with pytest.raises(ValueError, match="actual=-1 must be a number of units"):
+        limit.settle(-1)
+    other = parallel.RateLimit(10)
+    (error,) = parallel.thread_map(lambda item: limit.settle(1), ["a"], rate=RATE_WITH_COST)
+    assert isinstance(error, parallel.ParallelError)
+    other.settle(1)
+
+
+RATE_WITH_COST = parallel.RateLimit(1000, cost=len)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"per": 0}, ValueError, "per=0 must be a number of seconds above 0"),
+        ({"burst": 0.5}, ValueError, "burst=0.5 must be a number of starts or units, at least 1"),
+        ({"cost": 3}, TypeError, "cost=3 must be a plain function"),
+    ],
+)
+def test_a_wrong_limit_is_refused(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        parallel.RateLimit(1, **options)
+
+
+def test_a_limit_stays_in_its_process() -> None:
+    with pytest.raises(TypeError, match="a RateLimit can't be pickled"):
+        pickle.dumps(parallel.RateLimit(1))

@@ -184,7 +184,7 @@ def test_whole_numbers_of_other_libraries_are_welcome() -> None:
     [(None, TypeError), ("x", TypeError), (0, ValueError), (math.inf, ValueError)],
 )
 def test_rates(value: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match=r"RateLimit: per_second=.* must be a number"):
+    with pytest.raises(error, match=r"RateLimit: amount=.* must be a number"):
         parallel.RateLimit(value)
     with pytest.raises(error, match=r"rate_limited_map: max_per_second=.* must be a number"):
         parallel.rate_limited_map(nothing, [1], value)

@@ -20,13 +20,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
     from typing import Any, Concatenate, NoReturn, TypedDict, TypeVar
 
     from .checkpoint.config import Checkpoint
     from .progress import Progress
-    from .rate import RateLimit
+    from .rate import RateLimit, Spending
     from .validate import BackendName, OnError, RetryOn, StartMethod
 
     T = TypeVar("T")
@@ -55,7 +55,8 @@ if TYPE_CHECKING:
             | Callable[[BaseException], object]
         )
         backoff: float | Callable[[int, BaseException], float]
-        rate: float | RateLimit | None
+        rate: float | RateLimit | Sequence[RateLimit] | None
+        max_cost: float | None
         on_complete: Callable[[int, Any, Any], object] | None
         progress: bool | str | Callable[[Progress], object] | None
         checkpoint: str | os.PathLike[str] | Checkpoint | None
@@ -97,7 +98,8 @@ class Options:
     retries: int
     retry_on: RetryOn
     backoff: float | Callable[[int, BaseException], float]
-    rate: RateLimit | None
+    rate: tuple[RateLimit, ...] | None
+    max_cost: float | None  # in units of the limit that has a cost
     on_complete: Callable[[int, Any, Any], object] | None
     progress: bool | str | Callable[[Progress], object] | None
     checkpoint: Checkpoint | None  # which has a name
@@ -176,43 +178,78 @@ class MapCall:
 
     Attributes:
         caller: name of the public function, for messages and names of workers.
+        spending: what its tasks may cost, and have cost so far; None if that is not counted.
     """
 
-    __slots__ = ("caller", "func", "options", "workers")
+    __slots__ = ("caller", "func", "options", "spending", "workers")
 
     def __init__(
-        self, caller: str, func: Callable[..., Any], options: Options, workers: Workers
+        self,
+        caller: str,
+        func: Callable[..., Any],
+        options: Options,
+        workers: Workers,
+        spending: Spending | None = None,
     ) -> None:
         self.caller = caller
         self.func = func
         self.options = options
         self.workers = workers
+        self.spending = spending
 
     def with_options(self, options: Options) -> MapCall:
         """Return the same call with other options."""
-        return MapCall(self.caller, self.func, options, self.workers)
+        return MapCall(self.caller, self.func, options, self.workers, self.spending)
+
+    def with_func(self, func: Callable[..., Any], spending: Spending | None) -> MapCall:
+        """Return the same call with another function, and what its tasks may cost."""
+        return MapCall(self.caller, func, self.options, self.workers, spending)
 
     def in_serial_mode(self) -> MapCall:
         """Return the call as it is made here: in the caller's thread if that is asked for."""
         if not is_serial.get():
             return self
-        return MapCall(self.caller, self.func, self.options, Workers("serial", 1))
+        return MapCall(self.caller, self.func, self.options, Workers("serial", 1), self.spending)
 
     def in_threads(self, count: int) -> MapCall:
         """Return the same call with threads for workers."""
-        return MapCall(self.caller, self.func, self.options, Workers("thread", count))
+        return MapCall(
+            self.caller, self.func, self.options, Workers("thread", count), self.spending
+        )
 
 
-def _rate(caller: str, name: str, value: object) -> RateLimit | None:
+def _rate(caller: str, name: str, value: Any) -> tuple[RateLimit, ...] | None:
     from .rate import RateLimit  # needed only by those who ask for it
 
-    if value is None or isinstance(value, RateLimit):
-        return value
     fix = (
         f"{caller}: {name}={value!r} must be a number of starts per second above 0, "
-        "a RateLimit, or None for no limit"
+        "a RateLimit or several, or None for no limit"
     )
-    return RateLimit(validate.positive(value, fix))
+    if isinstance(value, (list, tuple)):
+        if not all(isinstance(limit, RateLimit) for limit in value):
+            raise TypeError(fix)
+        limits = tuple(value)
+    elif isinstance(value, RateLimit):
+        limits = (value,)
+    else:
+        limits = (RateLimit(validate.positive(value, fix)),)
+    if not limits:
+        raise ValueError(fix)
+    for number, limit in enumerate(limits):
+        if any(limit.shares_with(other) for other in limits[:number]):
+            raise ValueError(f"{caller}: {name}={value!r} has the limit {limit!r} twice")
+        limit.check_process(f"{name} of {caller}")
+    return limits
+
+
+def _check_cost(caller: str, options: Options) -> None:
+    """Raise ValueError if `max_cost` has no units."""
+    with_cost = sum(limit.has_cost for limit in options.rate or ())
+    if options.max_cost is not None and with_cost != 1:
+        raise ValueError(
+            f"{caller}: max_cost={options.max_cost:g} is in the units of the one limit that has a "
+            f"cost, and {with_cost} have one: pass rate=RateLimit(amount, per=60, cost=function)"
+        )
 
 
 def _checkpoint(caller: str, name: str, value: Any) -> Checkpoint:
@@ -277,6 +314,7 @@ OPTIONS: dict[str, Option] = {
     "retry_on": Option((Exception,), validate.retry_on),
     "backoff": Option(0.1, validate.backoff),
     "rate": Option(None, _rate),
+    "max_cost": Option(None, validate.cost),
     "on_complete": Option(
         None, partial(validate.optional_callable, takes="index, item and result")
     ),
@@ -362,6 +400,8 @@ def make_call(
             f"{caller}: default={describe(made.default)} is for the slots of failed items, and "
             f"on_error={made.on_error!r} leaves them none; pass one of the two only"
         )
+    if made.max_cost is not None:
+        _check_cost(caller, made)
     has_state = made.worker_state is not None
     check_function(caller, func, star=made.star, kwargs=made.kwargs, has_state=has_state)
     func = made.bind(func)

@@ -1,80 +1,157 @@
-"""The limit on how many tasks are started per second."""
+"""The limits on how many tasks are started, or what they cost, in a given time."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from contextvars import ContextVar
 
+from .errors import ParallelError
+from .functions import is_async
 from .public import public
 from .validate import positive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, NoReturn
+
+    # The units that a start takes from a limit.
+    Charge = tuple["RateLimit", float]
+
+# Over the state of all limits of the program, and what maps have spent: a start takes its units
+# from several limits at once, or from none. It is held for about a microsecond per start.
+_lock = threading.Lock()
+
+
+class _State:
+    """How far a limit is used up. Under `_lock`; shared by a limit and its copies.
+
+    Attributes:
+        empty_at: when the limit had no units left, which then come back at its rate; in the future
+            if more was taken than there was. None before the first start.
+        paused_until: the time before which nothing is started.
+    """
+
+    __slots__ = ("empty_at", "paused_until")
+
+    def __init__(self) -> None:
+        self.empty_at: float | None = None
+        self.paused_until = 0.0
 
 
 @public
 class RateLimit:
-    """At most so many starts per second, evenly spaced; to be shared between maps and threads.
+    """At most so many starts in a given time, evenly spaced; shared between maps and threads.
 
     Pass it as `rate` to several maps, or call `acquire` in threads of your own: all of them
-    together keep within the limit. After a pause one start may come early, never more, as in the
-    generic cell rate algorithm of ITU-T I.371 with a tolerance of one interval.
+    together keep within the limit. Processes and other workers far away are counted too, since the
+    process that calls their map hands out their tasks.
+
+    It is a token bucket, or in other words the generic cell rate algorithm of ITU-T I.371. After a
+    pause one start may come early, never more, unless there is a `burst`.
 
     Args:
-        per_second: starts per second, above 0; it may be below 1.
+        amount: how many starts, or units of `cost`, per `per` seconds; above 0, and it may be a
+            fraction.
+        per: seconds; 60 for limits per minute.
+        burst: how many units may be taken at once after a pause, and at the beginning. In any time
+            t there are at most `burst + t * amount / per`, so it should be what the service allows
+            on top, not what it allows per minute. By default starts are evenly spaced.
+        cost: a function that is called with an item, in the thread of the map, and returns how many
+            units its task will take: tokens, bytes. By default each takes one. For
+            `parallel_batch` the costs of the items of a batch are added up.
 
-    A server that says when to come again can be heeded for all tasks at once, by a `backoff` that
-    calls `pause`:
+    An item that costs more than there can ever be is started when the limit is full, and those
+    after it wait for what it took.
 
-        def backoff(attempt, error):
-            seconds = float(error.headers["Retry-After"])
-            limit.pause(seconds)
-            return seconds
+    Raises:
+        TypeError, ValueError: for a wrong argument.
 
     >>> from metainformant.core import parallel
-    >>> limit = parallel.RateLimit(1000)
+    >>> limit = parallel.RateLimit(60_000, per=60)
     >>> parallel.thread_map(len, ["ATG", "GATTACA"], rate=limit)
     [3, 7]
+    >>> letters = parallel.RateLimit(30_000, per=60, cost=len, burst=10_000)
+    >>> parallel.thread_map(str.lower, ["ATG", "GATTACA"], rate=[limit, letters])
+    ['atg', 'gattaca']
     """
 
-    def __init__(self, per_second: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        fix = f"RateLimit: per_second={per_second!r} must be a number of starts per second above 0"
-        self.per_second = positive(per_second, fix)
-        self._interval = 1 / self.per_second
+    def __init__(
+        self,
+        amount: float,
+        per: float = 1.0,
+        *,
+        burst: float | None = None,
+        cost: Callable[[Any], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        fix = f"RateLimit: amount={amount!r} must be a number of starts or units above 0"
+        self.amount = positive(amount, fix)
+        self.per = positive(per, f"RateLimit: per={per!r} must be a number of seconds above 0")
+        self.burst = None
+        if burst is not None:
+            fix = f"RateLimit: burst={burst!r} must be a number of starts or units, at least 1"
+            self.burst = positive(burst, fix)
+            if self.burst < 1:
+                raise ValueError(fix)
+        self._cost = _checked_cost(cost)
+        self._interval = self.per / self.amount  # seconds in which one unit comes back
         self._clock = clock
-        self._lock = threading.Lock()
-        self._next = 0.0  # when the next start was due; under the lock
-        self._began = False  # under the lock
+        self._process = os.getpid()
+        self._state = _State()
 
-    def try_acquire(self, now: float | None = None) -> float:
-        """Take one start if it is due; return 0 if so, and else the seconds until it will be.
+    @property
+    def per_second(self) -> float:
+        """Starts, or units, per second."""
+        return self.amount / self.per
+
+    @property
+    def has_cost(self) -> bool:
+        """Whether items differ in what they take."""
+        return self._cost is not None
+
+    def with_cost(self, cost: Callable[[Any], float]) -> RateLimit:
+        """Return the same limit, with what was taken from it, for items whose cost is another.
+
+        For maps over different kinds of items that share a limit.
+        """
+        copy = RateLimit(
+            self.amount, self.per, burst=self.burst, cost=_checked_cost(cost), clock=self._clock
+        )
+        copy._state, copy._process = self._state, self._process
+        return copy
+
+    def cost_of(self, item: Any) -> float:
+        """Return how many units the task of `item` takes."""
+        if self._cost is None:
+            return 1.0
+        cost = self._cost(item)
+        fix = f"RateLimit: cost({item!r:.60}) returned {cost!r}; it must return a number, 0 or more"
+        return positive(cost, fix, or_zero=True)
+
+    def shares_with(self, other: RateLimit) -> bool:
+        """Return whether what is taken from one is taken from the other."""
+        return self._state is other._state
+
+    # Taking
+
+    def try_acquire(self, now: float | None = None, cost: float = 1.0) -> float:
+        """Take `cost` units if they are there; return 0 if so, and else the seconds until then.
 
         `now` is what the clock says, `time.monotonic()` by default.
         """
-        if now is None:
-            now = self._clock()
-        with self._lock:
-            if not self._began:
-                self._began = True
-                self._next = now
-            if now < self._next:
-                return self._next - now
-            # A start that comes late, by less than an interval, does not delay those after it.
-            self._next = max(self._next, now - self._interval) + self._interval
-            return 0.0
+        return take([(self, cost)], self._clock() if now is None else now)
 
-    def started(self, at: float) -> None:
-        """Learn that a start that was taken came late, at the time `at`.
+    def acquire(self, cost: float = 1.0) -> None:
+        """Take `cost` units, and wait until they are there. For threads of your own.
 
-        For those who take a start before they can be sure that nothing will hold it up.
+        Raises:
+            ParallelError: in another process than the one that made the limit.
         """
-        with self._lock:
-            self._next = max(self._next, at)
-
-    def acquire(self) -> None:
-        """Take one start, and wait until it is due. For threads of your own."""
-        while (seconds := self.try_acquire()) > 0:
+        self.check_process("acquire")
+        while (seconds := self.try_acquire(cost=cost)) > 0:
             time.sleep(seconds)
 
     def pause(self, seconds: float) -> None:
@@ -83,12 +160,193 @@ class RateLimit:
         Any thread may call it. A pause that ends before one that is already on changes nothing.
         """
         fix = f"RateLimit.pause: seconds={seconds!r} must be a finite number of seconds, 0 or more"
-        seconds = positive(seconds, fix, or_zero=True)
-        with self._lock:
-            # Plus the interval that a start may come early.
-            until = self._clock() + seconds + self._interval
-            self._next = max(self._next, until) if self._began else until
-            self._began = True
+        until = self._clock() + positive(seconds, fix, or_zero=True)
+        with _lock:
+            self._state.paused_until = max(self._state.paused_until, until)
+
+    def settle(self, actual: float, guessed: float | None = None) -> None:
+        """Correct what a task has taken: it was `actual`, and not what `cost` had guessed.
+
+        Call it in the task, or in `on_complete` where workers are processes: it knows the item for
+        which it is called. What was taken too much is there again at once; what was too little is
+        taken from later starts. It also counts for `max_cost`.
+
+        Args:
+            actual: the units that were taken in the end.
+            guessed: the units that were taken at the start. By default what `cost` says, or 1.
+
+        Raises:
+            TypeError, ValueError: for a wrong argument.
+            ParallelError: outside of a task, or in another process than the one that made the
+                limit.
+        """
+        fix = f"RateLimit.settle: actual={actual!r} must be a number of units, 0 or more"
+        actual = positive(actual, fix, or_zero=True)
+        self.check_process("settle")
+        call = _running.get() if guessed is None else None
+        if call is None:
+            self._give_back(self._guess(guessed) - actual)
+            return
+        call.settle(self, actual)
+
+    def _guess(self, guessed: float | None) -> float:
+        if guessed is not None:
+            fix = f"RateLimit.settle: guessed={guessed!r} must be a number of units, 0 or more"
+            return positive(guessed, fix, or_zero=True)
+        if self.has_cost:
+            raise ParallelError(
+                "RateLimit.settle: there is no task whose cost could be corrected; call it in the "
+                "task or in on_complete of a map that has this limit, or pass guessed=..."
+            )
+        return 1.0
+
+    def _give_back(self, units: float) -> None:
+        with _lock:
+            if self._state.empty_at is not None:
+                self._state.empty_at -= units * self._interval
+
+    def check_process(self, what: str) -> None:
+        """Raise ParallelError if this is a copy in another process, where nobody would see it."""
+        if os.getpid() != self._process:
+            raise ParallelError(
+                f"RateLimit.{what}: the limit belongs to the process that made it. There the tasks "
+                "of all workers are counted as they are handed out; call settle in on_complete"
+            )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a RateLimit can't be pickled: it belongs to the process that made it, where the tasks "
+            "of all workers are counted; leave it out of what workers are sent, and call settle in "
+            "on_complete"
+        )
 
     def __repr__(self) -> str:
-        return f"RateLimit({self.per_second:g})"
+        per = "" if self.per == 1 else f", per={self.per:g}"
+        return f"RateLimit({self.amount:g}{per})"
+
+    # Under the lock
+
+    def _room(self, units: float) -> float:
+        """Return for how many seconds units are saved up while nothing is started."""
+        return self._interval * (2 * units if self.burst is None else self.burst)
+
+    def _wait(self, units: float, now: float) -> float:
+        """Return the seconds until so many units are there; 0 or less if they are."""
+        state = self._state
+        need = units * self._interval
+        if state.empty_at is None:
+            state.empty_at = now - (need if self.burst is None else self._room(units))
+        at = state.empty_at + min(need, self._room(units))
+        return max(at, state.paused_until) - now
+
+    def _take(self, units: float, now: float) -> None:
+        state, taken = self._state, units * self._interval
+        since = now if state.empty_at is None else state.empty_at
+        # Nothing is saved up in a pause, and little while nothing is started otherwise. A start
+        # that comes late, by less than its own share of the time, does not delay those after it.
+        since = max(since, state.paused_until, now - self._room(units))
+        state.empty_at = since + taken
+
+    def _came_late(self, units: float, at: float) -> None:
+        state, taken = self._state, units * self._interval
+        if state.empty_at is not None:
+            state.empty_at = max(state.empty_at, at - self._room(units) + taken)
+
+
+def take(charges: Sequence[Charge], now: float) -> float:
+    """Take what all charges ask for, and return 0; or take nothing, and return how long to wait.
+
+    So nothing is taken from one limit for a start that another one holds back.
+    """
+    with _lock:
+        wait = max(limit._wait(units, now) for limit, units in charges)
+        if wait > 0:
+            return wait
+        for limit, units in charges:
+            limit._take(units, now)
+        return 0.0
+
+
+def came_late(charges: Iterable[Charge], at: float) -> None:
+    """Learn that a start whose units were taken happened later, at the time `at`.
+
+    For those who take a start before they can be sure that nothing will hold it up.
+    """
+    with _lock:
+        for limit, units in charges:
+            limit._came_late(units, at)
+
+
+class Spending:
+    """What the tasks of one map cost, retries included, against `max_cost`.
+
+    Attributes:
+        limit: the one whose units are counted.
+        most: how many of them may be spent.
+    """
+
+    def __init__(self, limit: RateLimit, most: float) -> None:
+        self.limit = limit
+        self.most = most
+        self._spent = 0.0  # under the lock: tasks correct it
+
+    @property
+    def spent(self) -> float:
+        with _lock:
+            return self._spent
+
+    def add(self, units: float) -> None:
+        with _lock:
+            self._spent += units
+
+
+class Call:
+    """A call of a task, or of `on_complete`, whose cost can be corrected while it runs."""
+
+    def __init__(
+        self, limits: Sequence[RateLimit], item: Any, spending: Spending | None = None
+    ) -> None:
+        self._limits = limits
+        self._item = item
+        self._spending = spending
+        self._settled: list[Charge] = []  # by the thread of the call alone
+
+    def settle(self, limit: RateLimit, actual: float) -> None:
+        """Correct what the call took from `limit`."""
+        own = next((own for own in self._limits if own.shares_with(limit)), None)
+        if own is None:
+            raise ParallelError(f"RateLimit.settle: the map has no limit {limit!r} as its rate")
+        before = [units for settled, units in self._settled if settled is own]
+        less = (before[-1] if before else own.cost_of(self._item)) - actual
+        self._settled.append((own, actual))
+        own._give_back(less)
+        if self._spending is not None and self._spending.limit is own:
+            self._spending.add(-less)
+
+
+# The call that this thread, or this task of asyncio, is in.
+_running: ContextVar[Call | None] = ContextVar("call", default=None)
+
+
+def enter(call: Call) -> None:
+    """Let `settle` know which call it is in, until the next one is entered.
+
+    A worker has a context of its own, which ends with it. A coroutine is called here and run later,
+    so the end of the call can't be what ends this.
+    """
+    _running.set(call)
+
+
+def run_in(call: Call, func: Callable[..., Any], *arguments: Any) -> None:
+    """Call `func`, for which `settle` is to know which call it is in."""
+    token = _running.set(call)
+    try:
+        func(*arguments)
+    finally:
+        _running.reset(token)
+
+
+def _checked_cost(cost: Any) -> Any:
+    if cost is not None and (not callable(cost) or is_async(cost)):
+        raise TypeError(f"RateLimit: cost={cost!r} must be a plain function that takes an item")
+    return cost

@@ -201,6 +201,12 @@ def limit(caller: str, name: str, value: object) -> float | None:
     return positive(value, fix)
 
 
+def cost(caller: str, name: str, value: object) -> float | None:
+    """Return a number above 0, or None."""
+    fix = f"{caller}: {name}={value!r} must be a number of units above 0, or None for no limit"
+    return None if value is None else positive(value, fix)
+
+
 def positive(value: Any, fix: str, *, or_zero: bool = False) -> float:
     """Return `value` as a finite number above 0."""
     if isinstance(value, (bool, str, bytes)):

@@ -14,7 +14,6 @@ from .policies.stealing import MIN_STEAL_SECONDS, choose_steal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..rate import RateLimit
     from .backend import Backend, Job
     from .policies.chunking import Chunking
     from .policies.start_rate import Pace
@@ -37,7 +36,7 @@ class Dispatcher:
         chunking: Chunking,
         timeouts: Timeouts,
         max_workers: int,
-        rate: RateLimit | None = None,
+        pace: Pace | None = None,
         *,
         retries: bool = False,
         wants_times: bool = False,
@@ -54,11 +53,7 @@ class Dispatcher:
         self._chunking = chunking
         self._timeouts = timeouts
         self._max_workers = max_workers
-        self._pace: Pace | None = None
-        if rate is not None:
-            from .policies.start_rate import Pace  # needed only by those who ask for it
-
-            self._pace = Pace(rate)
+        self._pace = pace
         self._retries = retries  # whether items may come back that were handed out
         self._truncated: set[Job] = set()  # jobs that may end without having run their last item
         self._wants_times = wants_times  # whether it matters when items are finished
@@ -69,8 +64,15 @@ class Dispatcher:
         """Whether there is something to submit, as far as is known."""
         return bool(self.due or self.again) or self._source.left != 0
 
+    @property
+    def exhausted(self) -> str | None:
+        """Why nothing more may be started, and nothing runs that might change that."""
+        return None if self._pace is None or self.assignments else self._pace.exhausted
+
     def hand_out(self, now: float) -> float:
         """Give every worker something to do; return when to try again if nobody wakes us."""
+        if self._pace is not None:
+            self._pace.exhausted = None  # a task may have cost less than it was guessed to
         while True:
             owed = self._pace is not None and self._pace.is_owed(self.assignments)
             wanted = self._wanted_workers(now, owed)
@@ -88,7 +90,7 @@ class Dispatcher:
                 return now + _ONE_LOOK_SECONDS
             chunk = self._next_chunk() or self._steal(now)
             if chunk is not None:
-                early = self._pace.try_acquire(now) if self._pace is not None else 0
+                early = self._pace.try_acquire(chunk, now) if self._pace is not None else 0
                 if early > 0:
                     (self.due if chunk.attempt > 1 else self.again).appendleft(chunk)
                     return now + early

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .backend import Backend, Finished, Job
     from .events import Observer
     from .outcome_batch import OutcomeBatch
+    from .policies.start_rate import Pace
     from .policies.stopping import Stop, Unfinished
     from .source import Chunk, Source
 
@@ -96,7 +97,7 @@ class Engine:
             self._chunking,
             self._timeouts,
             call.workers.count,
-            options.rate,
+            _make_pace(call),
             retries=options.retries > 0,
             wants_times=wants_times,
         )
@@ -187,6 +188,9 @@ class Engine:
             give_back(self._dispatcher.recall(now))
         self._take_due(now)
         next_wakeup = self._hand_out(now)
+        if self._dispatcher.exhausted is not None:
+            self._rule.exhausted = self._dispatcher.exhausted
+            next_wakeup = now
         if next_wakeup > now:
             self._interrupt_abandoned()  # after their places were filled
         # An input that was closed seems to end.
@@ -395,3 +399,11 @@ class Engine:
                 first = left[0]
             deliver(left[1])
         return self._completion.ending or Ending("stopped", stop=stop, unfinished=first)
+
+
+def _make_pace(call: MapCall) -> Pace | None:
+    if call.options.rate is None:
+        return None
+    from .policies.start_rate import Pace  # needed only by those who ask for it
+
+    return Pace(call.options.rate, call.spending)

@@ -124,7 +124,10 @@ def thread_map(
             which exceptions (default `Exception`), and with which longest delay in seconds
             before the first retry (default 0.1; it doubles up to 60, and is drawn at random
             below that), or a function of attempt and exception that returns the delay.
-        rate: how many tasks may be started per second, retries included; or a `RateLimit`.
+        rate: how many tasks may be started per second, retries included; or a `RateLimit`, or
+            several, which all hold.
+        max_cost: what the tasks may cost, in the units of the limit that has a `cost`; the map
+            stops before one that would cost more, as a deadline stops it.
         on_complete: called with index, item and result of every success, in this thread. If it
             raises, the map stops and raises that.
         progress: True or a label for a bar, or a function that is called with a `Progress`.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..checkpoint.config import Checkpoint
     from ..engine.outcome_batch import OutcomeBatch
     from ..options import Options, Workers
+    from ..rate import RateLimit
     from .delivery import OnComplete
 
 
@@ -148,6 +149,7 @@ def run_batches(
     options_per_batch = call.options.replace(
         on_complete=_per_batch(call.options.on_complete),
         checkpoint=_with_keys_of_items(call.options.checkpoint),
+        rate=_with_costs_of_items(call.options.rate),
     )
     batches = batched(validate.check_items(caller, items), size)
     return run_list(
@@ -172,3 +174,14 @@ def _with_keys_of_items(checkpoint: Checkpoint | None) -> Checkpoint | None:
     return checkpoint.with_key(
         lambda batch: batch.items if key is None else [key(item) for item in batch.items]
     )
+
+
+def _with_costs_of_items(rate: tuple[RateLimit, ...] | None) -> tuple[RateLimit, ...] | None:
+    """Let the cost of a batch be that of its items."""
+    if rate is None:
+        return None
+    return tuple(limit.with_cost(_sum_of(limit)) if limit.has_cost else limit for limit in rate)
+
+
+def _sum_of(limit: RateLimit) -> Callable[[Batch], float]:
+    return lambda batch: sum(map(limit.cost_of, batch.items))

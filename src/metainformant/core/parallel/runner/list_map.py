@@ -49,7 +49,7 @@ def run_list(
 ) -> list[Any]:
     """Run a map over items that are read whole; return the results of its collector."""
     began = monotonic()
-    call = call.in_serial_mode()
+    call = as_it_runs(call)
     options = call.options
     source = ListSource(items)
     collector = make_collector(source.left)
@@ -89,6 +89,16 @@ def run_list(
     raise_failure(ending, results)
     raise_stop(ending, options, results)
     return results
+
+
+def as_it_runs(call: MapCall) -> MapCall:
+    """Return the call as it is made here, in serial mode or not, with all that its tasks need."""
+    call = call.in_serial_mode()
+    if call.options.rate is None:
+        return call
+    from .charging import with_charges  # needed only by those who ask for it
+
+    return with_charges(call)
 
 
 def _poll_interval(options: Options) -> float | None:

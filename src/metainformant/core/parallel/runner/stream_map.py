@@ -26,7 +26,7 @@ from ..observe.registry import make_observers
 from ..options import make_call
 from .delivery import ReorderBuffer, announce, make_selection
 from .ending import raise_failure
-from .list_map import POLL_INTERVAL
+from .list_map import POLL_INTERVAL, as_it_runs
 from .recorder import make_stream_recorder, run_recorded
 
 TYPE_CHECKING = False
@@ -276,7 +276,7 @@ def make_stream(
     **arguments: object,
 ) -> Stream:
     """Check the arguments of a lazy map and return it, not started; see `make_call`."""
-    call = make_call(caller, func, workers, options, **arguments).in_serial_mode()
+    call = as_it_runs(make_call(caller, func, workers, options, **arguments))
     size = validate.optional_whole(caller, "buffer_size", buffer_size)
     total = len(items) if isinstance(items, Sized) else None
     items = validate.check_items(caller, items, star=call.options.star)

@@ -1,13 +1,22 @@
-"""The rate limit, applied to the moment a task starts, not the moment it is submitted.
+"""The rate limits, applied to the moment a task starts, not the moment it is submitted.
 
 Owned by the thread that runs the engine.
 """
 
 from __future__ import annotations
 
-from ...rate import RateLimit
-from ..assignment import Assignment
-from ..backend import Job
+import math
+
+from ...rate import came_late, take
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...rate import Charge, RateLimit, Spending
+    from ..assignment import Assignment
+    from ..backend import Job
+    from ..source import Chunk
 
 # Seconds between two looks at a job that a worker should start at once; they become fewer the
 # longer it takes, since the worker then has to get ready first.
@@ -19,17 +28,55 @@ _MAX_POLL_SECONDS = 0.05
 class Pace:
     """The starts of one map. One job at a time waits for its worker, which may still be starting.
 
-    So never more than one start is owed, and when it happens the limit learns that it came late.
+    So never more than one start is owed, and when it happens the limits learn that it came late.
+
+    Args:
+        limits: all of them hold.
+        spending: what may be spent, and was; None for any amount.
     """
 
-    def __init__(self, limit: RateLimit) -> None:
-        self._limit = limit
+    def __init__(self, limits: Sequence[RateLimit], spending: Spending | None = None) -> None:
+        self._limits = limits
+        self._spending = spending
         self._owed: Assignment | None = None  # handed out, and not known to have been started
         self._since = 0.0  # when it was
+        self._priced: Chunk | None = None  # the chunk that was priced last, and what it costs
+        self._charges: list[Charge] = [(limit, 1.0) for limit in limits]
+        self._per_second = min(limit.per_second for limit in limits)
+        # Why nothing more may be started, as long as no task turns out to have cost less.
+        self.exhausted: str | None = None
 
-    def try_acquire(self, now: float) -> float:
-        """Take one start if it is due; return 0 if so, and else the seconds until it will be."""
-        return self._limit.try_acquire(now)
+    def try_acquire(self, chunk: Chunk, now: float) -> float:
+        """Take the start of a chunk of one item if it is due.
+
+        Return 0 if so, and else the seconds until it will be: infinity if it would cost too much.
+        """
+        charges = self._charges_of(chunk)
+        spending = self._spending
+        if spending is None:
+            return take(charges, now)
+        cost = sum(units for limit, units in charges if limit is spending.limit)
+        spent = spending.spent
+        if spent + cost > spending.most:
+            self.exhausted = (
+                f"max_cost={spending.most:g} would be exceeded: {spent:g} were spent, and the next "
+                f"task costs {cost:g}"
+            )
+            return math.inf
+        self.exhausted = None
+        wait = take(charges, now)
+        if not wait:
+            spending.add(cost)
+        return wait
+
+    def _charges_of(self, chunk: Chunk) -> list[Charge]:
+        if chunk is not self._priced:  # it is asked for again and again until it is due
+            item = chunk.item(chunk.start)
+            charges = [(limit, limit.cost_of(item)) for limit in self._limits]
+            self._priced, self._charges = chunk, charges
+            rates = [limit.per_second / units for limit, units in charges if units]
+            self._per_second = min(rates, default=math.inf)
+        return self._charges
 
     def handed_out(self, assignment: Assignment, now: float) -> None:
         self._owed, self._since = assignment, now
@@ -44,12 +91,12 @@ class Pace:
             return True
         self._owed = None
         if at is not None:
-            self._limit.started(at)
+            came_late(self._charges, at)
         return False
 
     def missed(self, now: float) -> int:
         """Count the starts that would have been due by now, had workers been ready for them."""
-        return int((now - self._since) * self._limit.per_second)
+        return int(min((now - self._since) * self._per_second, 1e9))
 
     def next_wakeup(self, now: float) -> float:
         """Return when to look again whether the owed start has happened."""

@@ -69,6 +69,7 @@ class StopRule:
     Attributes:
         finished, failures, timeouts: items that are finished, that failed, and that timed out.
         broken: what is wrong with the workers; set by the engine.
+        exhausted: why nothing more may be started, for its cost; set by the engine.
     """
 
     def __init__(self, options: Options, now: float) -> None:
@@ -78,6 +79,7 @@ class StopRule:
         self.failures = 0
         self.timeouts = 0
         self.broken: ParallelError | None = None
+        self.exhausted: str | None = None
         self._stuck = 0  # abandoned calls that still ran when last looked
         self._too_many_since = math.inf  # since when that is more than `max_abandoned`
 
@@ -123,6 +125,8 @@ class StopRule:
             return self._too_many_failures()
         if now >= self._stop_at:
             return _cancelled(f"deadline={options.deadline:g} s has passed")
+        if self.exhausted is not None:
+            return _cancelled(self.exhausted)
         return _cancelled("cancel was set") if self.is_over(now) else None
 
     def is_over(self, now: float) -> bool:
