@@ -50,6 +50,7 @@ NOT_IN_COMMAND = {
     "max_abandoned": "the default suits a process that ends with its map",
     "retry_on": "a command line has no exception classes",
     "max_cost": "its units are those of a Python function",
+    "throttled": "a command line has no exception classes",
     "on_complete": "a row is written for each record anyway",
     "initializer": "the module of the function can do that when it is imported",
     "initargs": "see initializer",

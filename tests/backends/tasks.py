@@ -546,3 +546,18 @@ def none_for_thirds(number: int) -> int | None:
 def none_or_failure(number: int) -> None:
     if number % 2:
         raise ValueError
+
+
+class RefusedError(Exception):
+    """The answer of a service that wants fewer calls."""
+
+    status_code = 429
+
+
+def refused_once(item: tuple[int, bool]) -> int:
+    """Return the number, if need be in the second attempt."""
+    task = parallel.current_task()
+    assert task is not None
+    if item[1] and task.attempt == 1:
+        raise RefusedError
+    return item[0]

@@ -675,3 +675,9 @@ class TestStreams:
 def test_maps_nest(kind: Kind) -> None:
     assert kind.run(tasks.nested, [3, 2], on_error="raise") == [8, 4]
     assert kind.run(tasks.stream_inside, [10, 20], on_error="raise") == [90, 380]
+
+
+def test_a_refusal_ends_no_map(kind: Kind) -> None:
+    """Workers stop at a failure that ends the map; one that means 'slow down' is none."""
+    items = [(n, n % 3 == 0) for n in range(9)]
+    assert kind.run(tasks.refused_once, items, backoff=0, on_error="raise") == list(range(9))

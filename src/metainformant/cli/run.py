@@ -145,6 +145,7 @@ class Run:
 
     def _take(self, outcome: parallel.Outcome[Any, Any]) -> bool:
         """Write and count one outcome; return whether it was a success."""
+        self._tally.throttled += outcome.throttled
         if outcome.recorded:
             self._tally.recorded += 1 if self._settings.batch_size is None else len(outcome.item)
         if self._settings.batch_size is None:

@@ -19,6 +19,7 @@ class Tally:
         self.cancelled = 0
         self.not_started = 0
         self.dropped = 0  # of those that are ok, how many have no row, by --drop-none
+        self.throttled = 0  # calls that a service has refused, and that were made again
         self.recorded = 0  # of all these, how many come from a checkpoint
         self.failures = FailureGroups()
         self._since = monotonic()
@@ -68,7 +69,8 @@ class Tally:
         known = f" ({self.recorded:,} from the checkpoint)" if self.recorded else ""
         speed = f" ({rate(self.rate)})" if self.done > self.recorded else ""
         took = duration(self.seconds)
-        return f"{_records(self.seen)}{known}: {', '.join(counts)} in {took}{speed}"
+        again = f"; {self.throttled:,} refused calls were tried again" if self.throttled else ""
+        return f"{_records(self.seen)}{known}: {', '.join(counts)} in {took}{speed}{again}"
 
 
 def rest(read: int, seen: int, *, is_all_read: bool, expected: int | None) -> str:

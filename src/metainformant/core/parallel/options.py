@@ -12,6 +12,7 @@ from functools import partial
 
 from . import validate
 from .describe import describe
+from .errors import FATAL
 from .functions import check_function
 from .worker.context import is_serial
 from .worker.setup import Preparation
@@ -55,6 +56,13 @@ if TYPE_CHECKING:
             | Callable[[BaseException], object]
         )
         backoff: float | Callable[[int, BaseException], float]
+        throttled: (
+            type[BaseException]
+            | tuple[type[BaseException], ...]
+            | list[type[BaseException]]
+            | Callable[[BaseException], object]
+            | None
+        )
         rate: float | RateLimit | Sequence[RateLimit] | None
         max_cost: float | None
         on_complete: Callable[[int, Any, Any], object] | None
@@ -98,6 +106,7 @@ class Options:
     retries: int
     retry_on: RetryOn
     backoff: float | Callable[[int, BaseException], float]
+    throttled: RetryOn | None
     rate: tuple[RateLimit, ...] | None
     max_cost: float | None  # in units of the limit that has a cost
     on_complete: Callable[[int, Any, Any], object] | None
@@ -133,6 +142,18 @@ class Options:
     def fails_fast(self) -> bool:
         """Whether the first failure of a task ends the map."""
         return self.on_error == "raise" and self.max_failures is None and not self.retries
+
+    def may_be_throttled(self, error: BaseException) -> bool:
+        """Return whether an exception may be no failure but a refusal, which `throttled` says.
+
+        Workers ask this: a function of the user is called by the engine alone.
+        """
+        throttled = self.throttled
+        if throttled is says_slow_down:
+            return says_slow_down(error)
+        if isinstance(error, FATAL):
+            return False
+        return isinstance(error, throttled) if isinstance(throttled, tuple) else bool(throttled)
 
     @property
     def hides_failures(self) -> bool:
@@ -270,6 +291,31 @@ def _arguments(caller: str, name: str, value: object) -> tuple[Any, ...]:
     raise TypeError(f"{caller}: {name}={value!r} must be a tuple of arguments for initializer")
 
 
+def says_slow_down(error: BaseException) -> bool:
+    """Return whether an exception looks as if a service wants fewer calls.
+
+    That is the default of `throttled`. Most exceptions have nothing that could say so.
+    """
+    if isinstance(error, FATAL):  # SystemExit has a code
+        return False
+    try:
+        for name in ("response", "status_code", "status", "code"):
+            if getattr(error, name, None) is not None:
+                break
+        else:
+            return False
+    except Exception:  # asking may fail
+        return False
+    from .throttling import is_push_back  # needed only by those who call services
+
+    return is_push_back(error)
+
+
+def decided_elsewhere(error: BaseException) -> bool:
+    """Return False: a call that runs chunks for a map elsewhere leaves it to that map."""
+    return False
+
+
 # The default of `default`, since None is a value that users want.
 NO_DEFAULT: Any = type("NoDefault", (), {"__repr__": lambda _: "NO_DEFAULT"})()
 
@@ -313,6 +359,7 @@ OPTIONS: dict[str, Option] = {
     "retries": Option(0, partial(validate.whole, least=0)),
     "retry_on": Option((Exception,), validate.retry_on),
     "backoff": Option(0.1, validate.backoff),
+    "throttled": Option(says_slow_down, validate.throttled),
     "rate": Option(None, _rate),
     "max_cost": Option(None, validate.cost),
     "on_complete": Option(

@@ -25,6 +25,7 @@ class Outcome(NamedTuple, Generic[T, R]):
         seconds: how long that attempt took; if it was abandoned, how long it had taken by then.
         worker: name of the worker that ran it.
         recorded: whether it comes from a checkpoint, and was not run this time.
+        throttled: how many of the earlier attempts a service has refused.
 
     >>> Outcome(0, "ATG", 3, None).ok
     True
@@ -39,6 +40,7 @@ class Outcome(NamedTuple, Generic[T, R]):
     seconds: float | None = None
     worker: str = ""
     recorded: bool = False
+    throttled: int = 0
 
     @property
     def ok(self) -> bool:

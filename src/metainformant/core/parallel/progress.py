@@ -20,6 +20,8 @@ class Progress(NamedTuple):
         running: chunks that workers are running now.
         total: all items; None if their number is not known.
         elapsed: seconds since the call, or since the first result of a stream was asked for.
+        throttled: attempts that services have refused so far, which are neither failures nor
+            retries.
     """
 
     done: int
@@ -30,3 +32,4 @@ class Progress(NamedTuple):
     running: int
     total: int | None
     elapsed: float
+    throttled: int = 0

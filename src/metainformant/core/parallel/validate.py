@@ -271,6 +271,18 @@ def retry_on(caller: str, name: str, value: object) -> RetryOn:
     )
 
 
+def throttled(caller: str, name: str, value: object) -> RetryOn | None:
+    if value is None:
+        return None
+    try:
+        return retry_on(caller, name, value)
+    except TypeError:
+        raise TypeError(
+            f"{caller}: {name}={value!r} must be an exception class, a tuple of them, a function "
+            "that is given the exception and returns whether it means 'slow down', or None"
+        ) from None
+
+
 def backoff(caller: str, name: str, value: object) -> float | Callable[[int, BaseException], float]:
     if callable(value):
         return _plain(caller, name, value)  # type: ignore[no-any-return]

@@ -5,6 +5,8 @@ Owned by the thread that runs the engine.
 
 from __future__ import annotations
 
+import math
+
 from ..errors import TaskTimeoutError
 from .ending import Ending
 from .outcome_batch import OutcomeBatch
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from ..options import MapCall
     from .assignment import Assignment
     from .backend import Finished
+    from .policies.push_back import PushBack
     from .policies.retries import Retries
     from .policies.stopping import StopRule
     from .source import Chunk
@@ -25,16 +28,15 @@ class Completion:
     """The step from finished items to outcome batches: decides about failures, counts outcomes.
 
     Attributes:
-        retries: the items that wait for another attempt; None if there are never any.
+        retries: the items that wait for another attempt; None if there were never any.
+        push_back: the refusals of services; None if there were none.
         ending: that of a run that a failure ends; None as long as none has.
     """
 
     def __init__(self, call: MapCall, rule: StopRule, clock: Callable[[], float]) -> None:
         self.retries: Retries | None = None
-        if call.options.retries:
-            from .policies.retries import Retries  # needed only by those who ask for it
-
-            self.retries = Retries(call)
+        self.push_back: PushBack | None = None
+        self._call = call
         self.ending: Ending | None = None
         self._rule = rule
         self._clock = clock
@@ -44,11 +46,12 @@ class Completion:
     ) -> None:
         """Add to `ready` the failure of an abandoned item, unless it gets another attempt."""
         chunk, index, now = assignment.chunk, error.index, self._clock()
-        if self._is_retried(chunk, index, error):
+        began = now if assignment.since is None else assignment.since
+        if self._is_retried(chunk, index, error, began):
             return
         self._rule.saw(1, 1, 1)
         if not self._ends_the_map(chunk, index, error):
-            times = [now if assignment.since is None else assignment.since, now]
+            times = [began, now]
             batch = OutcomeBatch(
                 chunk, index, [error], {index: error}, error.worker, times, names_items=True
             )
@@ -66,7 +69,7 @@ class Completion:
             end = assignment.job.ended or self._clock()
             finished.times = assignment.sampled_times(len(finished.values), end)
         part = finished.since(start - chunk.start)
-        self._decide(chunk, start, part, assignment.job.worker, ready)
+        self._decide(chunk, start, part, assignment.job.worker, ready, began=assignment.job.started)
 
     def replayed(
         self, chunk: Chunk, finished: Finished, worker: str, ready: list[OutcomeBatch]
@@ -82,6 +85,7 @@ class Completion:
         worker: str,
         ready: list[OutcomeBatch],
         *,
+        began: float | None = None,
         is_recorded: bool = False,
     ) -> None:
         values, failed, times = finished.values, finished.failed, finished.times
@@ -101,7 +105,9 @@ class Completion:
 
         for position, error in failed.items():
             index = start + position
-            if not is_recorded and self._is_retried(chunk, index, error):
+            # When it was started is known, or else when its chunk was.
+            started = times[position] if times else -math.inf if began is None else began
+            if not is_recorded and self._is_retried(chunk, index, error, started):
                 add(position)
                 begin, final = position + 1, {}
             elif self._ends_the_map(chunk, index, error):
@@ -112,8 +118,34 @@ class Completion:
                 final[index] = error
         add(len(values))
 
-    def _is_retried(self, chunk: Chunk, index: int, error: BaseException) -> bool:
-        return self.retries is not None and self.retries.again(chunk, index, error, self._clock())
+    def _is_retried(self, chunk: Chunk, index: int, error: BaseException, started: float) -> bool:
+        """Return whether an item that failed, or was refused, gets another attempt."""
+        options, now = self._call.options, self._clock()
+        if options.may_be_throttled(error):
+            push_back = self._push_back()
+            if push_back.is_refusal(error):
+                pause = push_back.refused(error, started)
+                if chunk.throttled >= push_back.tries:
+                    return False
+                self._retries().after_refusal(chunk, index, error, now, pause)
+                return True
+        return options.retries > 0 and self._retries().again(chunk, index, error, now)
+
+    # What only those need who have failures.
+
+    def _retries(self) -> Retries:
+        if self.retries is None:
+            from .policies.retries import Retries
+
+            self.retries = Retries(self._call)
+        return self.retries
+
+    def _push_back(self) -> PushBack:
+        if self.push_back is None:
+            from .policies.push_back import PushBack
+
+            self.push_back = PushBack(self._call.options)
+        return self.push_back
 
     def _ends_the_map(self, chunk: Chunk, index: int, error: BaseException) -> bool:
         if not self._rule.is_final(error):

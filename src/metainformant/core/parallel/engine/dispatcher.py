@@ -55,6 +55,7 @@ class Dispatcher:
         self._max_workers = max_workers
         self._pace = pace
         self._retries = retries  # whether items may come back that were handed out
+        self._paused_until = -math.inf  # nothing is handed out before
         self._truncated: set[Job] = set()  # jobs that may end without having run their last item
         self._wants_times = wants_times  # whether it matters when items are finished
         self._stealable: dict[Job, Assignment] = {}  # those that have items to steal
@@ -73,6 +74,8 @@ class Dispatcher:
         """Give every worker something to do; return when to try again if nobody wakes us."""
         if self._pace is not None:
             self._pace.exhausted = None  # a task may have cost less than it was guessed to
+        if now < self._paused_until:
+            return self._paused_until
         while True:
             owed = self._pace is not None and self._pace.is_owed(self.assignments)
             wanted = self._wanted_workers(now, owed)
@@ -122,6 +125,20 @@ class Dispatcher:
             if rest is not None:
                 chunks.append(rest)
         return chunks
+
+    def pause(self, now: float, seconds: float) -> None:
+        """Let nothing be started for so long. What waits for a worker is taken back."""
+        self._paused_until = max(self._paused_until, now + seconds)
+        if self._pace is not None:
+            self._pace.pause(seconds)
+        for assignment in self.assignments.values():
+            assignment.look(now)
+            # With a rate at most one waits, and its start has been taken from the limits.
+            waits = assignment.job.started is None and self._pace is None
+            waits = waits and self._backend.has_queue
+            rest = self.truncate(assignment, assignment.seen + (not waits))
+            if rest is not None:
+                self.again.append(rest)
 
     def abandon(self, assignment: Assignment) -> bool:
         """Part with a run and its worker; False if it has ended in the meantime."""

@@ -18,16 +18,23 @@ if TYPE_CHECKING:
 class Counts:
     """The progress of a run, in items, except `running`."""
 
-    __slots__ = ("failed", "finished", "retried", "running", "timed_out")
+    __slots__ = ("failed", "finished", "retried", "running", "throttled", "timed_out")
 
     def __init__(
-        self, finished: int, failed: int, timed_out: int, retried: int, running: int
+        self,
+        finished: int,
+        failed: int,
+        timed_out: int,
+        retried: int,
+        running: int,
+        throttled: int = 0,
     ) -> None:
         self.finished = finished
         self.failed = failed  # of these, for good
         self.timed_out = timed_out  # of those
         self.retried = retried  # how many retries there were
         self.running = running  # how many chunks workers are running now
+        self.throttled = throttled  # how many attempts services have refused
 
 
 class SlowItem:

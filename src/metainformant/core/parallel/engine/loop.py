@@ -205,6 +205,7 @@ class Engine:
         if self._early or now >= self._dispatcher.next_wakeup:
             self._look(now, ready)
         stop = self._rule.stop(now)
+        self._heed_push_back(now)
         self._report_progress(now)
         for batch in ready:
             deliver(batch)
@@ -328,6 +329,16 @@ class Engine:
                 self._abandoned.pop().interrupt()
             self._rule.saw_stuck(self._backend.abandoned(), self._clock())
 
+    def _heed_push_back(self, now: float) -> None:
+        """Start nothing for as long as a service has asked for, and items one by one from then."""
+        push_back = self._completion.push_back
+        refused = None if push_back is None else push_back.take()
+        if refused is not None:
+            pause, _ = refused
+            self._chunking.one_by_one()
+            if pause > 0:
+                self._dispatcher.pause(now, pause)
+
     # Telling
 
     def _report_progress(self, now: float) -> None:
@@ -336,6 +347,7 @@ class Engine:
         from .events import Counts  # needed only where somebody watches
 
         rule, retries = self._rule, self._completion.retries
+        push_back = self._completion.push_back
         assignments = self._assignments.values()
         unseen = sum(assignment.seen - assignment.delivered for assignment in assignments)
         counts = Counts(
@@ -344,6 +356,7 @@ class Engine:
             rule.timeouts,
             0 if retries is None else retries.count,
             sum(assignment.job.started is not None for assignment in assignments),
+            0 if push_back is None else push_back.count,
         )
         for observer in self._observers:
             observer.on_progress(counts, self._clock() - self._began)

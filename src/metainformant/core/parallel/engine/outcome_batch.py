@@ -63,6 +63,7 @@ class OutcomeBatch:
 
         failed, times, item = self.failed, self.times, self.chunk.item
         attempts, worker, recorded = self.chunk.attempt, self.worker, self.is_recorded
+        throttled = self.chunk.throttled
         started = seconds = None
         for position, value in enumerate(self.values):
             index = self.start + position
@@ -70,7 +71,7 @@ class OutcomeBatch:
                 started = times[position] + epoch
                 seconds = times[position + 1] - times[position]
             result, error = (None, value) if index in failed else (value, None)
-            run = attempts, started, seconds, worker, recorded
+            run = attempts, started, seconds, worker, recorded, throttled
             yield Outcome(index, item(index), result, error, *run)
 
     def forget_items(self, count: int) -> None:

@@ -23,9 +23,10 @@ class Chunk:
         base: the list that has the items; `base[0]` is the item with the index `origin`.
         attempt: which try this is, counted from 1.
         past: the errors of earlier attempts, with their numbers.
+        throttled: how many of the earlier attempts a service has refused.
     """
 
-    __slots__ = ("attempt", "base", "origin", "past", "start", "stop")
+    __slots__ = ("attempt", "base", "origin", "past", "start", "stop", "throttled")
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Chunk:
         stop: int,
         attempt: int = 1,
         past: tuple[tuple[int, str], ...] = (),
+        throttled: int = 0,
     ) -> None:
         self.base = base
         self.origin = origin
@@ -42,14 +44,17 @@ class Chunk:
         self.stop = stop
         self.attempt = attempt
         self.past = past
+        self.throttled = throttled
 
     def part(self, start: int, stop: int) -> Chunk:
         """Return those of the items that have the indices from `start` up to `stop`."""
-        return Chunk(self.base, self.origin, start, stop, self.attempt, self.past)
+        past, throttled = self.past, self.throttled
+        return Chunk(self.base, self.origin, start, stop, self.attempt, past, throttled)
 
     def with_attempt(self, attempt: int) -> Chunk:
         """Return the same items, in another attempt."""
-        return Chunk(self.base, self.origin, self.start, self.stop, attempt, self.past)
+        start, stop, past = self.start, self.stop, self.past
+        return Chunk(self.base, self.origin, start, stop, attempt, past, self.throttled)
 
     def items(self) -> list[Any]:
         part = self.base[self.start - self.origin : self.stop - self.origin]

@@ -124,6 +124,10 @@ def thread_map(
             which exceptions (default `Exception`), and with which longest delay in seconds
             before the first retry (default 0.1; it doubles up to 60, and is drawn at random
             below that), or a function of attempt and exception that returns the delay.
+        throttled: which exceptions mean that a service wants fewer calls: classes, a function, or
+            None for none. By default those with a status 429, 503 or 529, and botocore's. They are
+            no failures: the item is tried again, up to `retries` times or 5, and `Retry-After`
+            pauses all starts.
         rate: how many tasks may be started per second, retries included; or a `RateLimit`, or
             several, which all hold.
         max_cost: what the tasks may cost, in the units of the limit that has a `cost`; the map

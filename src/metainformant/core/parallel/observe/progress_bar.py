@@ -46,6 +46,7 @@ class ProgressReporter(Observer):
                 running=counts.running,
                 total=self._total,
                 elapsed=elapsed,
+                throttled=counts.throttled,
             )
         )
 
@@ -68,7 +69,11 @@ class _Bar:
 
     def __call__(self, progress: Progress) -> None:
         bar = self._bar
-        counts = {"failed": progress.failed, "retried": progress.retried}
+        counts = {
+            "failed": progress.failed,
+            "retried": progress.retried,
+            "throttled": progress.throttled,
+        }
         bar.set_postfix({name: n for name, n in counts.items() if n}, refresh=False)
         bar.n = progress.done
         bar.refresh()
@@ -101,6 +106,7 @@ class _Lines:
         share = f" of {total:,} ({done / total:.0%})" if total else ""
         speed = done / progress.elapsed if progress.elapsed > 0 else 0.0
         bad = f", {progress.failed:,} failed" if progress.failed else ""
+        bad += f", {progress.throttled:,} refused" if progress.throttled else ""
         if self._file is not None:
             with suppress(OSError, ValueError):  # a broken stderr is no reason to stop the map
                 self._file.write(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ...describe import error_in_words
 from ...errors import ParallelError
-from ...options import MapCall
+from ...options import MapCall, says_slow_down
 from ...worker.frames import own_frame
 from ...worker.setup import Preparation
 from ..futures.messages import PLAIN_TYPES, ChunkResult
@@ -157,7 +157,7 @@ def make_setup(call: MapCall, *, keep_times: bool) -> Setup:
         options.max_abandoned,
         keep_times,
         options.keep_locals or options.on_error == "raise",
-        options.fails_fast,
+        options.fails_fast and options.throttled in (None, says_slow_down),
     )
 
 

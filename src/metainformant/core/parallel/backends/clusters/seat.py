@@ -15,7 +15,7 @@ from ...engine.loop import Engine
 from ...engine.source import Chunk
 from ...errors import TaskCancelledError, TaskTimeoutError
 from ...observe.registry import make_observers
-from ...options import Workers, make_call
+from ...options import Workers, decided_elsewhere, make_call, says_slow_down
 from ..futures.messages import ChunkResult
 from ..threads.backend import ThreadBackend
 from .messages import Began, Finished, Kept, RunChunk, SeatEnded, SeatOpened, Setup, unpack_items
@@ -179,6 +179,7 @@ class Seat:
         self._cancel = threading.Event()
         # Whether a call was begun and given up without an outcome; owned by the engine's thread.
         self._is_cut_short = False
+        self._fails_fast = setup.fails_fast  # whether a failure ends the map
         self._ends_process = max_abandoned < setup.max_abandoned
         self._last = 0.0  # when the last outcomes came; owned by the engine's thread
         self.source = SeatSource(number, send, flush)
@@ -186,17 +187,18 @@ class Seat:
             setup.caller,
             func,
             Workers("thread", 1),
-            {},
+            {"throttled": decided_elsewhere},
             chunk_size=sys.maxsize,
             timeout=setup.timeout,
             slow_after=setup.slow_after,
             keep_locals=setup.keep_locals,
-            on_error="raise" if setup.fails_fast else "return",
             cancel=self._cancel,
             **_telling(preparation, self._tell_opened),
         )
         call = call.with_options(call.options.replace(max_abandoned=max_abandoned))
-        backend = ThreadBackend(call, eager=True, keep_times=setup.keep_times)
+        backend = ThreadBackend(
+            call, eager=True, keep_times=setup.keep_times, fails_fast=setup.fails_fast
+        )
         backend.has_queue = False  # so that outcomes come in order
         self._backend = backend
         self._engine = Engine(
@@ -245,6 +247,8 @@ class Seat:
             if isinstance(error, TaskTimeoutError):
                 error.worker = self._worker  # its thread is nothing that users could find
         self._report(sent, batch.values, failed, batch.times)
+        if self._fails_fast and not all(map(says_slow_down, failed.values())):
+            self._engine.abort()  # at once, before it hands out anything more
 
     def _report(
         self,

@@ -300,7 +300,8 @@ class ExecutorBackend:
 
     def _ends_the_map(self, result: ChunkResult) -> bool:
         if self._call.options.fails_fast:
-            return bool(result.failed)
+            may_be_throttled = self._call.options.may_be_throttled
+            return not all(map(may_be_throttled, result.failed.values()))
         return any(isinstance(error, FATAL) for error in result.failed.values())
 
     def _loss(self, job: ExecutorJob, error: BaseException) -> Finished:

@@ -13,7 +13,7 @@ from ...engine.loop import Engine
 from ...engine.source import Chunk, ListSource
 from ...errors import ParallelError, TaskTimeoutError
 from ...observe.registry import make_observers
-from ...options import Workers, make_call
+from ...options import Workers, decided_elsewhere, make_call
 from ..threads.backend import ThreadBackend
 from ..threads.job import ThreadJob
 from ..threads.thread_group import ThreadGroup
@@ -67,7 +67,7 @@ def _run_watched(request: ChunkRequest) -> _Outcomes:
         request.caller,
         request.func,
         Workers("thread", 1),
-        {},
+        {"throttled": decided_elsewhere},
         chunk_size=count,
         timeout=request.timeout,
         slow_after=request.slow_after,

@@ -40,6 +40,7 @@ class ThreadBackend:
         eager: whether `wait` returns whenever a job ends.
         keep_times: whether all jobs note when each item was started.
         is_stream: whether the lists that chunks are parts of may still grow.
+        fails_fast: whether a worker ends its job at a failure; by default, as the call says.
     """
 
     max_chunk: int | None = None
@@ -56,11 +57,13 @@ class ThreadBackend:
         eager: bool = False,
         keep_times: bool = False,
         is_stream: bool = False,
+        fails_fast: bool | None = None,
     ) -> None:
         self._label = call.caller
         self._preparation = call.options.preparation
         self._func = call.func
-        self._fail_fast = call.options.fails_fast
+        self._fail_fast = call.options.fails_fast if fails_fast is None else fails_fast
+        self._may_be_throttled = call.options.may_be_throttled
         # Who is given failures one by one, as values, has no use for the variables of their frames.
         self._keeps_locals = call.options.keep_locals or call.options.on_error == "raise"
         self._eager = eager
@@ -210,10 +213,10 @@ class ThreadBackend:
             urgent = job.run(func, self._fail_fast, self._keeps_locals)
             ours = job.claim.acquire(blocking=False)  # else the engine has abandoned this worker
             if ours:
-                if urgent:
+                if urgent and not self._may_be_throttled(job.failed[len(job.out) - 1]):
                     self._group.closed = True  # nobody starts anything before the engine knows
                 self._ended.append(job)
-                if urgent or self._eager:
+                if urgent or self._eager or job.failed:  # it may be that a service refuses calls
                     self._events.put(None)
             elif job.exit is not None:
                 job.exit.settle()

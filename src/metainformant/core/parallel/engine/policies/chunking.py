@@ -77,6 +77,13 @@ class Chunking:
             self._items = self._items * _DECAY + items
             self._seconds = self._seconds * _DECAY + max(seconds, 1e-7 * items)
 
+    def one_by_one(self) -> None:
+        """Let all chunks have one item from now on, for calls of a service that has refused some.
+
+        What becomes of each call is then seen at once.
+        """
+        self._fixed_size = 1
+
     @property
     def seconds_per_item(self) -> float:
         """The measured speed; infinite before anything was measured."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Delays that double stop growing here, in seconds.
 _LONGEST_DELAY = 60.0
+# How much longer than after a failure an item waits after a refusal.
+_REFUSAL_FACTOR = 10
 
 
 # Of the errors of earlier attempts, so many of the first and of the last are kept.
@@ -47,7 +49,8 @@ class Retries:
         self._options = call.options
         self._uniform = uniform or random.Random().uniform  # noqa: S311  # no secret
         self._waiting: list[_Waiting] = []  # a heap
-        self.count = 0  # how many retries there were
+        self._number = 0  # of those that have waited
+        self.count = 0  # how many retries there were, without those after refusals
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -58,14 +61,38 @@ class Retries:
 
     def again(self, chunk: Chunk, index: int, error: BaseException, now: float) -> bool:
         """Return whether the item that failed gets another attempt, which then waits here."""
-        if chunk.attempt > self._options.retries or not self._worth(error):
+        failures = chunk.attempt - chunk.throttled
+        if failures > self._options.retries or not self._worth(error):
             return False
-        delay = self._delay(chunk.attempt, error)
-        past = (*_abridged(chunk.past), (chunk.attempt, _in_short(error)))
-        again = Chunk(chunk.base, chunk.origin, index, index + 1, chunk.attempt + 1, past)
         self.count += 1
-        heapq.heappush(self._waiting, _Waiting(now + delay, self.count, again))
+        self._add(chunk, index, error, now + self._delay(chunk.attempt, error), chunk.throttled)
         return True
+
+    def after_refusal(
+        self, chunk: Chunk, index: int, error: BaseException, now: float, pause: float | None
+    ) -> None:
+        """Let an item wait that a service has refused, for the pause that it asked for.
+
+        If it asked for none, a service that is asked again too soon refuses again: so delays are
+        ten times those of failures.
+        """
+        backoff, throttled = self._options.backoff, chunk.throttled + 1
+        if callable(backoff):
+            delay = max(pause or 0.0, self._delay(chunk.attempt, error))
+        elif pause is None:
+            delay = self._jitter(_REFUSAL_FACTOR * backoff, throttled)
+        else:
+            delay = pause + self._jitter(backoff, 1)
+        self._add(chunk, index, error, now + delay, throttled)
+
+    def _add(
+        self, chunk: Chunk, index: int, error: BaseException, due: float, throttled: int
+    ) -> None:
+        past = (*_abridged(chunk.past), (chunk.attempt, _in_short(error)))
+        start, attempt = index, chunk.attempt + 1
+        again = Chunk(chunk.base, chunk.origin, start, start + 1, attempt, past, throttled)
+        self._number += 1
+        heapq.heappush(self._waiting, _Waiting(due, self._number, again))
 
     def take_due(self, now: float) -> list[Chunk]:
         """Remove and return the chunks that are due, in the order in which they came due."""
@@ -86,8 +113,7 @@ class Retries:
     def _delay(self, attempt: int, error: BaseException) -> float:
         backoff = self._options.backoff
         if not callable(backoff):
-            # 2.0 ** 1024 would overflow, and everything is capped long before.
-            return self._uniform(0, min(_LONGEST_DELAY, backoff * 2.0 ** min(attempt - 1, 1000)))
+            return self._jitter(backoff, attempt)
         delay = backoff(attempt, error)
         seconds = _number(delay)
         if not 0 <= seconds < math.inf:
@@ -96,6 +122,10 @@ class Retries:
                 "it must return a number of seconds, 0 or more"
             )
         return seconds
+
+    def _jitter(self, backoff: float, attempt: int) -> float:
+        # 2.0 ** 1024 would overflow, and everything is capped long before.
+        return self._uniform(0, min(_LONGEST_DELAY, backoff * 2.0 ** min(attempt - 1, 1000)))
 
 
 def _number(value: Any) -> float:

@@ -78,6 +78,11 @@ class Pace:
             self._per_second = min(rates, default=math.inf)
         return self._charges
 
+    def pause(self, seconds: float) -> None:
+        """Let nothing be started for so long, also by others who share the limits."""
+        for limit in self._limits:
+            limit.pause(seconds)
+
     def handed_out(self, assignment: Assignment, now: float) -> None:
         self._owed, self._since = assignment, now
 

@@ -1,0 +1,58 @@
+"""What follows from the answers of services that say 'slow down'. Owned by the engine's thread."""
+
+from __future__ import annotations
+
+from ...errors import FATAL
+from ...throttling import pause_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ...options import Options
+
+# How often an item is tried again that was refused, if `retries` says nothing.
+_TRIES = 5
+
+
+class PushBack:
+    """The refusals of one map: which exceptions they are, and what the engine has to do about it.
+
+    A refusal is no failure of its item: the item is tried again, up to `retries` times or five, and
+    neither counted as retried nor by `max_failures`.
+
+    Attributes:
+        count: how many attempts were refused.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self.count = 0
+        self.tries = options.retries or _TRIES
+        self._pause = 0.0
+        self._newest: float | None = None
+
+    def is_refusal(self, error: BaseException) -> bool:
+        """Return whether an exception is no failure, but a wish for fewer calls."""
+        worth = self._options.throttled
+        if worth is None or isinstance(error, FATAL):
+            return False
+        return isinstance(error, worth) if isinstance(worth, tuple) else bool(worth(error))
+
+    def refused(self, error: BaseException, started: float) -> float | None:
+        """Learn of a refusal of a call that began at `started`; return the pause it asks for."""
+        self.count += 1
+        pause = pause_of(error)
+        self._pause = max(self._pause, pause or 0.0)
+        self._newest = max(self._newest or started, started)
+        return pause
+
+    def take(self) -> tuple[float, float] | None:
+        """Return what was refused since this was asked last; None if nothing was.
+
+        That is the longest pause asked for, in seconds, and when the newest of the refused calls
+        began.
+        """
+        if self._newest is None:
+            return None
+        pause, newest = self._pause, self._newest
+        self._pause, self._newest = 0.0, None
+        return pause, newest
