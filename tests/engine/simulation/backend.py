@@ -143,6 +143,9 @@ class SimJob:
     def is_running(self) -> bool:
         return not self.is_over
 
+    def remarks(self) -> tuple[str, str]:
+        return "", ""
+
     def stack(self) -> tuple[Frame, ...]:
         return ()
 

@@ -66,6 +66,7 @@ class TaskTimeoutError(ParallelError, TimeoutError):
         worker: str,
         frames: tuple[Frame, ...] = (),
         is_running: Callable[[], bool] | None = None,
+        remarks: tuple[str, str] = ("", ""),
     ) -> None:
         super().__init__(f"item {index} ({item}) ran longer than timeout={seconds:g} s")
         self.index = index
@@ -74,6 +75,7 @@ class TaskTimeoutError(ParallelError, TimeoutError):
         self.worker = worker
         self._frames = frames
         self._is_running = is_running or _no
+        self._remarks = remarks  # what kept it, and what to know if it runs on
         self._made = time.monotonic()
 
     @property
@@ -85,6 +87,7 @@ class TaskTimeoutError(ParallelError, TimeoutError):
         return format_stack(self._frames)
 
     def __str__(self) -> str:
+        what_kept_it, what_if_it_runs = self._remarks
         if self.returned_after is not None:
             state = (
                 f"The call returned after {self.returned_after:.3g} s: in serial mode, that is "
@@ -92,6 +95,8 @@ class TaskTimeoutError(ParallelError, TimeoutError):
             )
         elif not self.running:
             state = "The call was ended."
+        elif what_if_it_runs:
+            state = f"The call on {self.worker!r} has not ended yet. {what_if_it_runs}"
         elif time.monotonic() < self._made + _ENDING_SECONDS:
             state = (
                 f"The call on {self.worker!r} is being ended; what is blocked in a thread cannot "
@@ -102,7 +107,7 @@ class TaskTimeoutError(ParallelError, TimeoutError):
                 f"The call still runs on {self.worker!r}: Python cannot stop a thread. "
                 "Raise timeout, or give the call a limit of its own (a socket timeout, say)."
             )
-        return f"{self.args[0]}. {state}"
+        return " ".join(filter(None, (f"{self.args[0]}.", what_kept_it, state)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         is_running = _yes if self.running else _no

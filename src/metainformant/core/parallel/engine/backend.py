@@ -115,6 +115,14 @@ class Job(Protocol):
         """
         ...
 
+    def remarks(self) -> tuple[str, str]:
+        """Say what is known of the call of an abandoned job, in sentences.
+
+        That is: what else has kept it, and what to know if it still runs. Empty texts if there is
+        nothing to say that does not hold for any call in a thread.
+        """
+        ...
+
     def stack(self) -> tuple[Frame, ...]:
         """Return the stack of the item in flight, outermost call first; empty if unknown."""
         ...

@@ -320,7 +320,9 @@ class Engine:
             self._deliver(assignment, index, ready)
             item = describe(assignment.chunk.item(index))
             timeout = self._timeout or 0.0
-            error = TaskTimeoutError(index, item, timeout, job.worker, stack, job.is_running)
+            error = TaskTimeoutError(
+                index, item, timeout, job.worker, stack, job.is_running, job.remarks()
+            )
             self._completion.overdue(assignment, error, ready)
 
     def _interrupt_abandoned(self) -> None:

@@ -63,14 +63,14 @@ class PreparedWorker:
             try:
                 initializer(*self._preparation.initargs)
             except Exception as error:
-                raise _failure("the initializer failed in a worker", error) from error
+                raise preparation_failure("the initializer failed in a worker", error) from error
         if make_state is None:
-            return _as_it_is
+            return as_it_is
         try:
             state, self._close = _entered(make_state())
         except Exception as error:
             what = "worker_state failed to make the state of a worker"
-            raise _failure(what, error) from error
+            raise preparation_failure(what, error) from error
         self._state = state
         return lambda func: with_state(func, state)
 
@@ -80,10 +80,11 @@ class PreparedWorker:
                 self._close()
             except Exception as error:
                 what = f"the state {describe(self._state)} of a worker could not be closed"
-                raise _failure(what, error) from error
+                raise preparation_failure(what, error) from error
 
 
-def _as_it_is(func: Callable[..., Any]) -> Callable[[Any], Any]:
+def as_it_is(func: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return the function of an item itself: there is no state."""
     return func
 
 
@@ -107,5 +108,6 @@ def _entered(state: Any) -> tuple[Any, Callable[[], object] | None]:
     return state, None
 
 
-def _failure(what: str, error: Exception) -> ParallelError:
+def preparation_failure(what: str, error: Exception) -> ParallelError:
+    """Return the error that tells what went wrong before or after the tasks of a worker."""
     return ParallelError(f"{what}: {error_in_words(error)}")

@@ -88,6 +88,9 @@ class ClusterJob:
     def is_running(self) -> Callable[[], bool]:
         return _no
 
+    def remarks(self) -> tuple[str, str]:
+        return "", ""
+
     def stack(self) -> tuple[Frame, ...]:
         return ()
 

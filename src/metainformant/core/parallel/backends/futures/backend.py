@@ -102,6 +102,9 @@ class ExecutorJob:
         """Return whether a worker may have the chunk."""
         return self.future is not None and (not self._tells_running or self.future.running())
 
+    def remarks(self) -> tuple[str, str]:
+        return "", ""
+
     def stack(self) -> tuple[Frame, ...]:
         return ()
 

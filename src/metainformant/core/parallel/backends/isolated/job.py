@@ -142,6 +142,9 @@ class IsolatedJob:
         handle = self.handle if self._dropped_by is None else self._dropped_by()
         return handle is not None and handle.runs(self.number)
 
+    def remarks(self) -> tuple[str, str]:
+        return "", ""
+
     def stack(self) -> tuple[Frame, ...]:
         if self.handle is None or self._owner is None:
             return ()

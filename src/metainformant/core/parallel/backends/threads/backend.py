@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ...engine.source import Chunk
     from ...options import MapCall
+    from .thread_group import Worker
 
 # Seconds between two looks, while workers end, at whether the map has taken long enough.
 _LAST_TICK = 0.05
@@ -49,6 +50,7 @@ class ThreadBackend:
     share_gil = HAS_GIL
     truncates_late = False
     capacity: int | None = None
+    _job_class: type[ThreadJob] = ThreadJob
 
     def __init__(
         self,
@@ -79,7 +81,7 @@ class ThreadBackend:
         # tells of, in `_ended`. An event is an error only if a worker broke down.
         self._ready: queue.SimpleQueue[ThreadJob | None] = queue.SimpleQueue()  # None: a reminder
         self._ended: deque[ThreadJob] = deque()
-        self._left: deque[threading.Thread] = deque()  # the same for workers that end
+        self._left: deque[Worker] = deque()  # the same for workers that end
         self._events: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def spawn(self) -> None:
@@ -97,7 +99,9 @@ class ThreadBackend:
     def submit(self, chunk: Chunk, *, keep_times: bool = False) -> ThreadJob:
         self._group.parting = False
         keep_times = keep_times or self._keep_times
-        job = ThreadJob(chunk, self._group, keep_times=keep_times, is_fixed=not self._is_stream)
+        job = self._job_class(
+            chunk, self._group, keep_times=keep_times, is_fixed=not self._is_stream
+        )
         self._ready.put(job)
         return job
 
@@ -186,11 +190,14 @@ class ThreadBackend:
         except TaskEnded:  # this worker's last call was abandoned and could be ended
             return
         except BaseException as error:
-            frames = error.__traceback__  # but not this one, which leads back to the error
-            self._events.put(error.with_traceback(frames.tb_next if frames else None))
-            del frames
+            self._report(error)
         finally:
             forget_dangling(threading.current_thread())
+
+    def _report(self, error: BaseException) -> None:
+        """Let the engine hear of what broke a worker, which has just caught it."""
+        frames = error.__traceback__  # but not that one, which leads back to the error
+        self._events.put(error.with_traceback(frames.tb_next if frames else None))
 
     def _work_once(self, func: Callable[[Any], Any]) -> bool:
         """Take the next job or reminder; return False to end."""
@@ -211,14 +218,8 @@ class ThreadBackend:
             return True
         try:
             urgent = job.run(func, self._fail_fast, self._keeps_locals)
-            ours = job.claim.acquire(blocking=False)  # else the engine has abandoned this worker
-            if ours:
-                if urgent and not self._may_be_throttled(job.failed[len(job.out) - 1]):
-                    self._group.closed = True  # nobody starts anything before the engine knows
-                self._ended.append(job)
-                if urgent or self._eager or job.failed:  # it may be that a service refuses calls
-                    self._events.put(None)
-            elif job.exit is not None:
+            ours = self._hand_in(job, urgent)
+            if not ours and job.exit is not None:
                 job.exit.settle()
         except TaskEnded:
             if job.exit is not None:
@@ -226,6 +227,17 @@ class ThreadBackend:
             raise
         del job  # see ThreadJob.run
         return ours
+
+    def _hand_in(self, job: ThreadJob, urgent: bool) -> bool:
+        """Give a job that was run to the engine; return False if that has abandoned its worker."""
+        if not job.claim.acquire(blocking=False):
+            return False
+        if urgent and not self._may_be_throttled(job.failed[len(job.out) - 1]):
+            self._group.closed = True  # nobody starts anything before the engine knows
+        self._ended.append(job)
+        if urgent or self._eager or job.failed:  # it may be that a service refuses calls
+            self._events.put(None)
+        return True
 
     def _note_own_programs(self) -> None:
         """Note which programs the worker's state has: they are not its tasks'."""

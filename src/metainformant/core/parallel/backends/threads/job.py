@@ -115,12 +115,7 @@ class ThreadJob:
             except TaskEnded:
                 raise
             except BaseException as error:
-                _drop_our_frames(error)
-                if HAS_GIL and not keeps_locals:
-                    clear_locals(error, raised_again=bool(self.out) and self.out[-1] is error)
-                # Before the append: whoever sees the new length must find the failure here.
-                self.failed[len(self.out)] = error
-                self.out.append(error)
+                self.note_failure(error, keeps_locals)
                 urgent = fail_fast or isinstance(error, self.fatal)
         if self.is_fork:
             from ...worker.fork import leave_fork  # needed only by tasks that fork
@@ -133,6 +128,15 @@ class ThreadJob:
         # from here nothing may lead to the exception, or only the garbage collector frees it.
         del self, items, outer, outer_job
         return urgent
+
+    def note_failure(self, error: BaseException, keeps_locals: bool) -> None:
+        """Make the exception the outcome of the item in flight."""
+        _drop_our_frames(error)
+        if HAS_GIL and not keeps_locals:
+            clear_locals(error, raised_again=bool(self.out) and self.out[-1] is error)
+        # Before the append: whoever sees the new length must find the failure here.
+        self.failed[len(self.out)] = error
+        self.out.append(error)
 
     def end_in_fork(self) -> None:
         """In a process that the task has forked: let the copy of this worker run nothing more."""
@@ -212,6 +216,9 @@ class ThreadJob:
         """The thread's method: the error that keeps it must keep neither items nor results."""
         return _no if self.thread is None else self.thread.is_alive
 
+    def remarks(self) -> tuple[str, str]:
+        return "", ""
+
     def stack(self) -> tuple[Frame, ...]:
         from ...worker.stacks import stack_of  # needed only where an item is overdue or slow
 
@@ -279,7 +286,7 @@ def _drop_our_frames(error: BaseException) -> None:
     ours = error.__traceback__  # the frame that caught it
     loop = ours.tb_next if ours else None
     # If many tasks raise the same exception object, its traceback may be another thread's by now.
-    if loop is not None and loop.tb_frame.f_code in _LOOPS:
+    if loop is not None and loop.tb_frame.f_code in LOOPS:
         while loop.tb_next is not None and loop.tb_frame.f_code in own_code:
             loop = loop.tb_next
         # A function written in C has no frame: then the last of ours is better than none. This way
@@ -287,4 +294,5 @@ def _drop_our_frames(error: BaseException) -> None:
         BaseException.with_traceback(error, loop)
 
 
-_LOOPS: set[CodeType] = {_run_items.__code__, _run_items_timed.__code__}
+# The loops that call tasks. Added to when another module that has one is imported.
+LOOPS: set[CodeType] = {_run_items.__code__, _run_items_timed.__code__}
