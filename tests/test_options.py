@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -33,7 +34,16 @@ SENSELESS = {
     "outcomes": {"on_error", "default"},
     "Pool.outcomes": {"on_error", "default"},
 }
-IN_THREADS = ("thread_map", "thread_map_unordered", "parallel_batch")
+NOT_IN_PROCESSES = (
+    "thread_map",
+    "thread_map_unordered",
+    "parallel_batch",
+    "async_map",
+    "aiomap",
+    "interpreter_map",
+    "cluster_map",
+)
+IN_A_LOOP = ("async_map", "aiomap")
 # Maps that have a few parameters instead of options, for code that was written for others.
 WITHOUT_OPTIONS = {"rate_limited_map"}
 
@@ -93,7 +103,9 @@ def _signatures() -> Iterator[Signature]:
         tree = _tree(f"maps/{path.name}")
         pools = [node for node in tree.body if isinstance(node, ast.ClassDef)]
         for prefix, body in [("", tree.body), *((f"{pool.name}.", pool.body) for pool in pools)]:
-            functions = [part for part in body if isinstance(part, ast.FunctionDef)]
+            functions = [
+                part for part in body if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef))
+            ]
             overloaded = {part.name for part in functions if _is_overload(part)}
             for function in functions:
                 arguments = function.args
@@ -108,7 +120,7 @@ def _signatures() -> Iterator[Signature]:
                 yield Signature(prefix + function.name, names, found and found[1])
 
 
-def _is_overload(function: ast.FunctionDef) -> bool:
+def _is_overload(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any(ast.unparse(decorator) == "overload" for decorator in function.decorator_list)
 
 
@@ -121,7 +133,7 @@ def _taken_by(name: str) -> set[str]:
     taken = set(OPTIONS) - SENSELESS.get(name, set())
     if name.startswith("Pool."):
         return taken - OF_WORKERS
-    if name in (*IN_THREADS, "interpreter_map", "cluster_map"):
+    if name in NOT_IN_PROCESSES:
         return taken - FOR_PROCESSES
     return taken
 
@@ -166,11 +178,17 @@ def test_one_signature_at_least_has_each_option_that_chooses_it(name: str) -> No
     assert CHOOSES_SIGNATURE & _taken_by(name) <= set().union(*there)
 
 
+async def _length(item: Any) -> int:
+    return len(item)
+
+
 def _call(name: str) -> Callable[..., Any]:
     if name.startswith("Pool."):
         function: Callable[..., Any] = getattr(parallel.Pool(), name.removeprefix("Pool."))
         return function
     function = getattr(parallel, name)
+    if name == "aiomap":
+        return lambda *items, **options: asyncio.run(function(*items, **options))
     if name in ("imap", "outcomes", "aimap"):
         return lambda *items, **options: function(*items, **{"backend": "process", **options})
     return function
@@ -178,11 +196,11 @@ def _call(name: str) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("name", sorted({*MAPS} - {"interpreter_map", "cluster_map"}))
 def test_maps_take_each_option_and_no_other(name: str) -> None:
-    call, taken = _call(name), _taken_by(name)
-    call(len, [], **{option: OPTIONS[option].default for option in taken})
+    call, taken, func = _call(name), _taken_by(name), _length if name in IN_A_LOOP else len
+    call(func, [], **{option: OPTIONS[option].default for option in taken})
     for option in [*(set(OPTIONS) - taken), "misspelt"]:
         with pytest.raises(TypeError, match=option):
-            call(len, [], **{option: None})
+            call(func, [], **{option: None})
 
 
 def test_pools_have_what_belongs_to_workers() -> None:

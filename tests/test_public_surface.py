@@ -32,6 +32,8 @@ def test_public_names() -> None:
         "TooManyFailuresError",
         "WorkerDiedError",
         "aimap",
+        "aiomap",
+        "async_map",
         "cluster_map",
         "cpu_count",
         "current_task",
@@ -74,6 +76,14 @@ def test_public_objects_are_documented_and_at_home_in_the_root(name: str) -> Non
             },
         ),
         ("thread_map_unordered", {"max_workers": 8, "timeout": None}),
+        (
+            "async_map",
+            {"max_workers": 100, "chunk_size": None, "timeout": None, "ordered": True},
+        ),
+        (
+            "aiomap",
+            {"max_workers": 100, "chunk_size": None, "timeout": None, "ordered": True},
+        ),
         ("parallel_batch", {"batch_size": 10, "max_workers": 4}),
         ("cpu_count", {}),
         ("imap", {}),

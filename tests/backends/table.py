@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.host.gil import HAS_GIL
+from tests.backends.tasks import awaited
 
 # Those of this platform; loky has added some of its own.
 START_METHODS = [
@@ -28,7 +30,9 @@ CONTEXT = "see the caller's context variables"
 COPIES = "refuse what can't be pickled"  # workers that share objects never have to
 IDENTITY = "hand over the very same objects"
 KILL = "end any call"
+EACH = "prepare each worker by itself"
 FRAMES = "tell the frames of a call"  # threads without the GIL: reading them would crash
+LEAVE = "leave a state behind whose end blocks"  # it would block the caller
 LOG = "log slow items in this process"
 NAMES = "name its workers after the map"
 NUMPY = "import NumPy"  # which refuses to be loaded in subinterpreters
@@ -50,6 +54,12 @@ class Kind(NamedTuple):
     make_executor: Callable[[], Executor] | None = None
     needs: str | None = None  # the fixture that starts its workers, and keeps them
 
+    is_awaited: bool = False  # whether its functions are async
+
+    def task(self, func: Callable[..., Any]) -> Any:
+        """What is passed for a plain function: an async one, if this kind awaits."""
+        return awaited(func) if self.is_awaited else func
+
     @contextmanager
     def ready(self, get_fixture: Callable[[str], Any]) -> Iterator[Kind]:
         """The kind, with an executor if it needs one: as long as the tests of a file take."""
@@ -65,6 +75,7 @@ class Kind(NamedTuple):
 
     def run(self, func: Callable[..., Any], items: Any, max_workers: int = 1, **more: Any) -> Any:
         """Map into a list: for an executor, a pool does that."""
+        func = self.task(func)
         if self.list_map is not None:
             return self.list_map(func, items, max_workers=max_workers, **self.options, **more)
         with parallel.Pool(max_workers=max_workers, **self.stream_options) as pool:
@@ -124,6 +135,26 @@ if sys.version_info >= (3, 14):
             make_executor=lambda: InterpreterPoolExecutor(_COUNT),
         ),
     ]
+
+
+def aiomap(*arguments: Any, **options: Any) -> list[Any]:
+    """Map in a loop of the caller's."""
+    return asyncio.run(parallel.aiomap(*arguments, **options))
+
+
+# Calls that wait do so in a thread beside the loop, so there are no frames of theirs to be seen.
+_ASYNCIO = frozenset({COPIES, EACH, FRAMES, KILL, SEND})
+_own_loop = Kind(
+    "asyncio",
+    _ASYNCIO,
+    parallel.async_map,
+    stream_options={"backend": "asyncio"},
+    is_awaited=True,
+)
+KINDS += [
+    _own_loop,
+    _own_loop._replace(name="the caller's loop", cannot=_ASYNCIO | {LEAVE}, list_map=aiomap),
+]
 
 
 def serial_map(*arguments: Any, **options: Any) -> list[Any]:

@@ -107,10 +107,15 @@ def meet_and_tell(item: tuple[int, str, int]) -> str:
     return worker_name()
 
 
+worker: contextvars.ContextVar[str] = contextvars.ContextVar("worker")
+
+
 def worker_name() -> str:
     """Something that is different for each worker."""
     import threading
 
+    if (name := worker.get(None)) is not None:
+        return name
     return f"{os.getpid()} {threading.get_ident()}"
 
 
@@ -561,3 +566,60 @@ def refused_once(item: tuple[int, bool]) -> int:
     if item[1] and task.attempt == 1:
         raise RefusedError
     return item[0]
+
+
+# Async functions
+
+WAITING: set[Any] = {
+    first_waits_for,
+    first_waits_for_all,
+    last_is_stuck,
+    meet_and_tell,
+    name_of_worker,
+    stuck,
+    stuck_noted,
+    wait_or_fail,
+    what_was_prepared,
+    with_state,
+}
+
+
+def awaited(func: Any) -> Any:
+    """An async function that does the same, and lets other calls run while it waits."""
+
+    async def call(*arguments: Any, **constants: Any) -> Any:
+        import asyncio
+
+        task = asyncio.current_task()
+        assert task is not None
+        worker.set(task.get_name())
+        if func in WAITING:
+            return await _in_thread(func, *arguments)
+        return func(*arguments, **constants)
+
+    return call
+
+
+async def _in_thread(func: Any, *arguments: Any) -> Any:
+    """Call a function in a thread, for which no exit of a loop or of the interpreter waits."""
+    import asyncio
+    import threading
+
+    loop = asyncio.get_running_loop()
+    future: Any = loop.create_future()
+
+    def end(finish: Any, value: Any) -> None:
+        if not future.done():
+            finish(value)
+
+    def run() -> None:
+        try:
+            what = future.set_result, func(*arguments)
+        except BaseException as error:
+            what = future.set_exception, error
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(end, *what)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), daemon=True).start()
+    return await future

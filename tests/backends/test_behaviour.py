@@ -22,9 +22,11 @@ from . import tasks
 from .table import (
     CONTEXT,
     COPIES,
+    EACH,
     FRAMES,
     IDENTITY,
     KILL,
+    LEAVE,
     LOG,
     NAMES,
     NUMPY,
@@ -292,6 +294,8 @@ class TestFailures:
             assert type(replaced) is parallel.ParallelError
             assert "ValueError: <tests.backends.tasks.NeverPickled" in str(replaced)
             assert "could not be pickled" in str(replaced)
+        if kind.is_awaited:  # no coroutine can raise it (PEP 479)
+            assert type(errors.pop("StopIteration")) is RuntimeError
         for name, error in errors.items():
             expected = tasks.ERRORS[name]()
             assert type(error) is type(expected)
@@ -494,7 +498,10 @@ class TestTold:
         (error,) = kind.run(tasks.stuck, [("waits", gate, 0)], timeout=0.1)
         assert error.worker == f"{kind.list_map.__name__}-1"
         options: dict[str, Any] = {"max_workers": 2, **kind.stream_options}
-        names = {outcome.worker for outcome in parallel.outcomes(tasks.same, range(9), **options)}
+        names = {
+            outcome.worker
+            for outcome in parallel.outcomes(kind.task(tasks.same), range(9), **options)
+        }
         assert names <= {"outcomes-1", "outcomes-2"}
 
     def test_tasks_see_the_callers_context(self, kind: Kind) -> None:
@@ -527,6 +534,7 @@ class TestPreparation:
 
     def test_the_initializer_comes_first(self, kind: Kind, tmp_path: Path) -> None:
         kind.require(TOGETHER)
+        kind.require(EACH)
         items = [(number, str(tmp_path), 2) for number in range(8)]
         results = kind.run(
             tasks.what_was_prepared, items, 2, initializer=tasks.prepare, initargs=[1, "b"]
@@ -535,6 +543,7 @@ class TestPreparation:
 
     def test_each_worker_has_a_state_that_is_closed(self, kind: Kind, tmp_path: Path) -> None:
         kind.require(TOGETHER)
+        kind.require(EACH)
         path = str(tmp_path / "states")
         items = [(number, str(tmp_path), 2) for number in range(8)]
         results = kind.run(tasks.with_state, items, 2, worker_state=tasks.Opens(path))
@@ -557,6 +566,7 @@ class TestPreparation:
         self, kind: Kind, tmp_path: Path, gate: str
     ) -> None:
         kind.require(TOGETHER)
+        kind.require(EACH)
         working = str(tmp_path / "working")
         items = [(number, working, gate) for number in range(5)]
         with pytest.raises(parallel.ParallelError, match="no license") as caught:
@@ -581,6 +591,7 @@ class TestPreparation:
 
     def test_one_that_does_not_close_keeps_nobody_waiting(self, kind: Kind, gate: str) -> None:
         kind.require(WATCH)
+        kind.require(LEAVE)
         cancel, cancelled = threading.Event(), []
 
         def watch() -> None:
@@ -610,7 +621,7 @@ class TestPreparation:
 class TestStreams:
     def test_imap(self, kind: Kind) -> None:
         with parallel.imap(
-            tasks.fail_on_odd, tasks.endless(), max_workers=2, **kind.stream_options
+            kind.task(tasks.fail_on_odd), tasks.endless(), max_workers=2, **kind.stream_options
         ) as results:
             first = list(itertools.islice(results, 1000))
         assert first[::2] == list(range(0, 1000, 2))
@@ -621,7 +632,7 @@ class TestStreams:
         options: dict[str, Any] = {"max_workers": 1, **kind.stream_options}
         if PARTS in kind.cannot:
             options["chunk_size"] = 1
-        with parallel.imap(tasks.stuck, items, **options) as results:
+        with parallel.imap(kind.task(tasks.stuck), items, **options) as results:
             assert [next(results) for _ in range(3)] == [0, 1, 2]
             tasks.open_gate(gate)
             assert list(results) == [3]
@@ -629,7 +640,9 @@ class TestStreams:
     def test_outcomes(self, kind: Kind) -> None:
         before = time.time()
         found = list(
-            parallel.outcomes(tasks.fail_on_odd, range(9), max_workers=2, **kind.stream_options)
+            parallel.outcomes(
+                kind.task(tasks.fail_on_odd), range(9), max_workers=2, **kind.stream_options
+            )
         )
         after = time.time()
         assert [outcome.index for outcome in found] == list(range(9))
@@ -645,7 +658,9 @@ class TestStreams:
 
     def test_outcomes_know_when_items_ran(self, kind: Kind) -> None:
         options: dict[str, Any] = {"max_workers": 1, "chunk_size": 3, **kind.stream_options}
-        first, second, third = parallel.outcomes(time.sleep, [0.01, 0.1, 0.01], **options)
+        first, second, third = parallel.outcomes(
+            kind.task(time.sleep), [0.01, 0.1, 0.01], **options
+        )
         assert first.seconds is not None
         assert second.seconds is not None
         assert second.seconds >= 0.1
@@ -656,7 +671,9 @@ class TestStreams:
 
     def test_aimap(self, kind: Kind) -> None:
         async def collect() -> list[Any]:
-            stream = parallel.aimap(tasks.double, range(20), max_workers=2, **kind.stream_options)
+            stream = parallel.aimap(
+                kind.task(tasks.double), range(20), max_workers=2, **kind.stream_options
+            )
             return [result async for result in stream]
 
         assert asyncio.run(collect()) == [2 * number for number in range(20)]
@@ -665,7 +682,7 @@ class TestStreams:
         kind.require(WATCH)
         items = [("waits" if number == 1 else "", gate, number) for number in range(4)]
         stream = parallel.imap(
-            tasks.stuck, items, max_workers=1, timeout=TIMEOUT, **kind.stream_options
+            kind.task(tasks.stuck), items, max_workers=1, timeout=TIMEOUT, **kind.stream_options
         )
         results = list(stream)
         assert isinstance(results[1], parallel.TaskTimeoutError)

@@ -20,9 +20,11 @@ class TestStar:
     def test_an_item_is_the_arguments(self, kind: Kind) -> None:
         assert kind.run(tasks.weighted, PAIRS, 2, star=True) == [3 * x for x in range(100)]
         assert kind.run(tasks.weighted, [(1,), "ab", []], star=True)[:2] == [1, "ab"]
-        stream = parallel.imap(tasks.weighted, PAIRS, star=True, **kind.stream_options)
+        stream = parallel.imap(kind.task(tasks.weighted), PAIRS, star=True, **kind.stream_options)
         assert list(stream) == [3 * x for x in range(100)]
-        outcomes = parallel.outcomes(tasks.weighted, PAIRS, star=True, **kind.stream_options)
+        outcomes = parallel.outcomes(
+            kind.task(tasks.weighted), PAIRS, star=True, **kind.stream_options
+        )
         assert [outcome.item for outcome in outcomes] == PAIRS
 
     def test_a_wrong_item_costs_its_own_slot(self, kind: Kind) -> None:
@@ -42,7 +44,7 @@ class TestKwargs:
 
     def test_batches_get_them(self, kind: Kind) -> None:
         with parallel.Pool(max_workers=2, **kind.stream_options) as pool:
-            results = pool.batch(tasks.sums, range(20), 3, kwargs={"plus": 1})
+            results = pool.batch(kind.task(tasks.sums), range(20), 3, kwargs={"plus": 1})
         assert results == list(range(1, 21))
 
     def test_the_state_of_the_worker_comes_last(self, kind: Kind, tmp_path: Path) -> None:
@@ -65,9 +67,9 @@ class TestKwargs:
         assert kind.run(tasks.element, range(40), 2, **options) == list(range(40))
         assert len(tasks.notes(path)) <= 2
         with parallel.Pool(max_workers=1, **kind.stream_options) as pool:
-            assert pool.map(tasks.element, [1, 2], **options) == [1, 2]
+            assert pool.map(kind.task(tasks.element), [1, 2], **options) == [1, 2]
             other = tasks.NotesReads(path, bytes(256 * 1000))
-            assert pool.map(tasks.element, [1, 2], kwargs={"data": other}) == [0, 0]
+            assert pool.map(kind.task(tasks.element), [1, 2], kwargs={"data": other}) == [0, 0]
 
     def test_what_cannot_be_sent(self, kind: Kind) -> None:
         kind.require(SEND)

@@ -26,7 +26,9 @@ def test_the_numbers_are_always_the_same(kind: Kind, options: dict[str, Any]) ->
 
 
 def test_streams_have_them_too(kind: Kind) -> None:
-    results = parallel.imap(tasks.two_numbers, range(COUNT), seed=7, **kind.stream_options)
+    results = parallel.imap(
+        kind.task(tasks.two_numbers), range(COUNT), seed=7, **kind.stream_options
+    )
     assert list(results) == EXPECTED
 
 

@@ -31,16 +31,18 @@ def test_a_default_is_in_the_slots_of_failed_items(kind: Kind) -> None:
         assert results == DEFAULT
     unordered = kind.run(tasks.fail_on_odd, range(COUNT), 2, default=-1, ordered=False)
     assert sorted(unordered) == sorted(DEFAULT)
-    stream = parallel.imap(tasks.fail_on_odd, range(COUNT), default=-1, **kind.stream_options)
+    stream = parallel.imap(
+        kind.task(tasks.fail_on_odd), range(COUNT), default=-1, **kind.stream_options
+    )
     assert list(stream) == DEFAULT
     options = {"default": -1, **kind.stream_options}
-    assert asynchronous(tasks.fail_on_odd, range(COUNT), **options) == DEFAULT
+    assert asynchronous(kind.task(tasks.fail_on_odd), range(COUNT), **options) == DEFAULT
     assert kind.run(tasks.fail_on_odd, range(4), default=None) == [0, None, 2, None]
 
 
 def test_a_batch_that_fails_has_it_for_each_of_its_items(kind: Kind) -> None:
     with parallel.Pool(max_workers=2, **kind.stream_options) as pool:
-        assert pool.batch(tasks.fail_if_seven, range(12), 3, default=-1) == [
+        assert pool.batch(kind.task(tasks.fail_if_seven), range(12), 3, default=-1) == [
             *range(6), -1, -1, -1, *range(9, 12)
         ]  # fmt: skip
 
@@ -51,12 +53,15 @@ def test_none_is_left_out(kind: Kind) -> None:
     unordered = kind.run(tasks.none_for_thirds, range(COUNT), skip_none=True, ordered=False)
     assert sorted(unordered) == NONE_LEFT_OUT
     options = {"skip_none": True, **kind.stream_options}
-    assert list(parallel.imap(tasks.none_for_thirds, range(COUNT), **options)) == NONE_LEFT_OUT
-    outcomes = parallel.outcomes(tasks.none_for_thirds, range(COUNT), **options)
+    assert (
+        list(parallel.imap(kind.task(tasks.none_for_thirds), range(COUNT), **options))
+        == NONE_LEFT_OUT
+    )
+    outcomes = parallel.outcomes(kind.task(tasks.none_for_thirds), range(COUNT), **options)
     assert [outcome.index for outcome in outcomes] == NONE_LEFT_OUT
-    assert asynchronous(tasks.none_for_thirds, range(COUNT), **options) == NONE_LEFT_OUT
+    assert asynchronous(kind.task(tasks.none_for_thirds), range(COUNT), **options) == NONE_LEFT_OUT
     with parallel.Pool(**kind.stream_options) as pool:
-        batches = pool.batch(tasks.same, [1, None, 2, None, 3], 2, skip_none=True)
+        batches = pool.batch(kind.task(tasks.same), [1, None, 2, None, 3], 2, skip_none=True)
         assert batches == [1, 2, 3]
 
 
@@ -65,7 +70,7 @@ def test_failures_are_not_none(kind: Kind) -> None:
     assert [type(result) for result in results] == [ValueError, ValueError]
     assert kind.run(tasks.none_or_failure, range(4), skip_none=True, on_error="skip") == []
     outcomes = parallel.outcomes(
-        tasks.none_or_failure, range(4), skip_none=True, **kind.stream_options
+        kind.task(tasks.none_or_failure), range(4), skip_none=True, **kind.stream_options
     )
     assert [outcome.index for outcome in outcomes] == [1, 3]
 

@@ -112,7 +112,7 @@ def test_wrong_function(any_map: Any) -> None:
 
     async def coroutine(_: object) -> None: ...
 
-    with pytest.raises(TypeError, match=r"is an async function.*asyncio\.run"):
+    with pytest.raises(TypeError, match=r"is an async function.*call async_map"):
         any_map(coroutine, [1, 2])
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .maps.compat import gather_results as gather_results
     from .maps.compat import rate_limited_map as rate_limited_map
     from .maps.compat import resource_aware_workers as resource_aware_workers
+    from .maps.coroutines import aiomap as aiomap
+    from .maps.coroutines import async_map as async_map
     from .maps.interpreters import interpreter_map as interpreter_map
     from .maps.pool import Pool as Pool
     from .maps.processes import process_map as process_map
@@ -67,6 +69,8 @@ _HOMES = {
     "TooManyFailuresError": "errors",
     "WorkerDiedError": "errors",
     "aimap": "maps.aio",
+    "aiomap": "maps.coroutines",
+    "async_map": "maps.coroutines",
     "cluster_map": "maps.clusters",
     "cpu_count": "host.cpus",
     "current_task": "worker.current_task",

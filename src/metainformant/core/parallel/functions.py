@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 _VARARGS = 0x04  # CO_VARARGS
 _VARKEYWORDS = 0x08  # CO_VARKEYWORDS
 _GENERATOR = 0x20  # CO_GENERATOR
-_ASYNC = 0x280  # CO_COROUTINE, CO_ASYNC_GENERATOR
+_COROUTINE = 0x80  # CO_COROUTINE
+_ASYNC_GENERATOR = 0x200  # CO_ASYNC_GENERATOR
+_ITERABLE_COROUTINE = 0x100  # CO_ITERABLE_COROUTINE, of types.coroutine
+_ASYNC = _COROUTINE | _ASYNC_GENERATOR
 
 
 def check_function(
@@ -30,6 +33,7 @@ def check_function(
     kwargs: Mapping[str, Any] | None = None,
     has_state: bool = False,
     may_be_generator: bool = False,
+    is_awaited: bool = False,
 ) -> None:
     """Raise TypeError unless `func` is something that a worker can call.
 
@@ -40,15 +44,18 @@ def check_function(
         kwargs: what workers are going to pass by keyword.
         has_state: whether they pass their state too, as the last positional argument.
         may_be_generator: whether what it returns is iterated.
+        is_awaited: whether what it returns is awaited.
     """
     if not callable(func):
         raise TypeError(
             f"{caller}: func={func!r} is not callable; pass a function that takes one item"
         )
-    if is_async(func):
+    if is_awaited:
+        _check_async(caller, func)
+    elif is_async(func):
         raise TypeError(
-            f"{caller}: func={func!r} is an async function, which a worker cannot await; "
-            "pass a plain function, for example lambda item: asyncio.run(func(item))"
+            f"{caller}: func={func!r} is an async function, which workers of this kind can't "
+            "await; call async_map, or pass backend='asyncio' to imap, outcomes and Pool"
         )
     if not may_be_generator and _flags(func) & _GENERATOR:
         raise TypeError(
@@ -56,6 +63,30 @@ def check_function(
             "list instead, for example lambda item: list(func(item))"
         )
     _check_arguments(caller, func, star, kwargs or {}, has_state)
+
+
+def _check_async(caller: str, func: object) -> None:
+    """Raise TypeError if a call of `func` is certain to return nothing that can be awaited."""
+    flags = _flags(func)
+    if flags & _ASYNC_GENERATOR:
+        raise TypeError(
+            f"{caller}: func={func!r} is an async generator function, which can't be awaited; "
+            "collect what it yields in an async function"
+        )
+    if not flags or flags & (_COROUTINE | _ITERABLE_COROUTINE) or _may_return_awaitable(func):
+        return
+    raise TypeError(
+        f"{caller}: func={func!r} is a plain function, and what is called here is awaited. Call "
+        "thread_map with it; or if it returns a coroutine, make it async: "
+        "async def call(item): return await func(item)"
+    )
+
+
+def _may_return_awaitable(func: object) -> bool:
+    """Return whether a plain function says that it wraps another, or is marked as async."""
+    while isinstance(func, partial):
+        func = func.func
+    return hasattr(func, "__wrapped__") or hasattr(func, "_is_coroutine_mark")
 
 
 def is_async(func: object) -> bool:

@@ -19,9 +19,10 @@ from .worker.setup import Preparation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import asyncio
     import os
     import threading
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from concurrent.futures import Executor
     from typing import Any, Concatenate, NoReturn, TypedDict, TypeVar
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     # A function that is called with an item, with the worker's state if there is one, and with
     # `kwargs`. Type checkers can't tell how many arguments that makes.
     Task = Callable[[T], R] | Callable[Concatenate[T, ...], R]
+    AsyncTask = Callable[[T], Awaitable[R]] | Callable[Concatenate[T, ...], Awaitable[R]]
 
     class PoolOptions(TypedDict, total=False):
         """The options of all maps, those of a pool included."""
@@ -175,9 +177,12 @@ class Workers:
         executor: the executor whose workers are used, if they are an executor's.
         client: the client of the cluster whose workers are used, if they are a cluster's.
         pool: the WorkerPool that keeps the workers, if they outlive the map.
+        loop: the event loop that workers are tasks of, if it is the caller's. Set before the map
+            starts.
+        tasks: those tasks, as long as they run; owned by that loop.
     """
 
-    __slots__ = ("client", "count", "executor", "kind", "pool")
+    __slots__ = ("client", "count", "executor", "kind", "loop", "pool", "tasks")
 
     def __init__(
         self,
@@ -192,6 +197,16 @@ class Workers:
         self.executor = executor
         self.client = client
         self.pool = pool
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def one_at_a_time(self) -> Workers:
+        """Return the workers of serial mode: one, in the caller's thread, or in the loop if any."""
+        if self.kind != "asyncio":
+            return Workers("serial", 1)
+        workers = Workers("asyncio", 1)
+        workers.loop, workers.tasks = self.loop, self.tasks
+        return workers
 
 
 class MapCall:
@@ -230,7 +245,8 @@ class MapCall:
         """Return the call as it is made here: in the caller's thread if that is asked for."""
         if not is_serial.get():
             return self
-        return MapCall(self.caller, self.func, self.options, Workers("serial", 1), self.spending)
+        workers = self.workers.one_at_a_time()
+        return MapCall(self.caller, self.func, self.options, workers, self.spending)
 
     def in_threads(self, count: int) -> MapCall:
         """Return the same call with threads for workers."""
@@ -368,11 +384,15 @@ OPTIONS: dict[str, Option] = {
     "progress": Option(None, validate.progress),
     "checkpoint": Option(None, _checkpoint),
     "initializer": Option(
-        None, partial(validate.optional_callable, takes="`initargs`"), of_workers=True
+        None,
+        partial(validate.optional_callable, takes="`initargs`", may_be_async=True),
+        of_workers=True,
     ),
     "initargs": Option((), _arguments, of_workers=True),
     "worker_state": Option(
-        None, partial(validate.optional_callable, takes="nothing"), of_workers=True
+        None,
+        partial(validate.optional_callable, takes="nothing", may_be_async=True),
+        of_workers=True,
     ),
     "start_method": Option(None, validate.start_method, of_workers=True, for_processes=True),
     "inner_threads": Option(None, validate.optional_whole, of_workers=True, for_processes=True),
@@ -383,6 +403,7 @@ OPTIONS: dict[str, Option] = {
 }
 _DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 _MAX_THREADS = 8
+_MAX_COROUTINES = 100
 
 
 def choose_workers(caller: str, max_workers: object, backend: object = "thread") -> Workers:
@@ -400,6 +421,8 @@ def choose_workers(caller: str, max_workers: object, backend: object = "thread")
             max_workers = 1
         elif kind == "thread":
             max_workers = _MAX_THREADS
+        elif kind == "asyncio":
+            max_workers = _MAX_COROUTINES
         else:
             from .host.cpus import cpu_count
 
@@ -449,8 +472,17 @@ def make_call(
         )
     if made.max_cost is not None:
         _check_cost(caller, made)
-    has_state = made.worker_state is not None
-    check_function(caller, func, star=made.star, kwargs=made.kwargs, has_state=has_state)
+    if kind != "asyncio":
+        for name in ("initializer", "worker_state"):
+            validate.plain(caller, name, chosen[name])
+    check_function(
+        caller,
+        func,
+        star=made.star,
+        kwargs=made.kwargs,
+        has_state=made.worker_state is not None,
+        is_awaited=kind == "asyncio",
+    )
     func = made.bind(func)
     if made.checkpoint is not None:
         made = made.replace(checkpoint=made.checkpoint.named(func))

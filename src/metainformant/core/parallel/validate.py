@@ -20,19 +20,23 @@ if TYPE_CHECKING:
     OnError = Literal["return", "raise", "skip"]
     from distributed import Client
 
-    BackendName = Literal["thread", "process", "interpreter", "serial", "executor", "cluster"]
+    BackendName = Literal[
+        "thread", "process", "interpreter", "asyncio", "serial", "executor", "cluster"
+    ]
     # What users pass as `cluster`, and as `backend`.
     ClusterOption = Literal["dask"] | Client
-    BackendOption = Literal["thread", "process", "interpreter", "serial"] | Executor | ClusterOption
+    BackendOption = (
+        Literal["thread", "process", "interpreter", "asyncio", "serial"] | Executor | ClusterOption
+    )
     StartMethod = Literal["spawn", "forkserver", "fork"]
     # Which failures are worth another attempt: exception classes, or a function that decides.
     RetryOn = tuple[type[BaseException], ...] | Callable[[BaseException], object]
 
 _ON_ERROR: tuple[OnError, ...] = ("return", "raise", "skip")
-_BACKENDS: tuple[BackendName, ...] = ("thread", "process", "interpreter", "serial")
+_BACKENDS: tuple[BackendName, ...] = ("thread", "process", "interpreter", "asyncio", "serial")
 
 
-def _plain(caller: str, name: str, value: Any) -> Any:
+def plain(caller: str, name: str, value: Any) -> Any:
     """Return `value`; raise TypeError if it is an async function."""
     if is_async(value):
         raise TypeError(
@@ -133,8 +137,8 @@ def backend(caller: str, value: object) -> BackendName:
         if isinstance(value, Executor):
             return "executor"
     raise ValueError(
-        f"{caller}: backend={value!r} must be 'thread', 'process', 'interpreter', 'serial', "
-        "'dask', a concurrent.futures.Executor, or a distributed.Client"
+        f"{caller}: backend={value!r} must be 'thread', 'process', 'interpreter', 'asyncio', "
+        "'serial', 'dask', a concurrent.futures.Executor, or a distributed.Client"
     )
 
 
@@ -264,7 +268,7 @@ def retry_on(caller: str, name: str, value: object) -> RetryOn:
         if all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in value):
             return tuple(value)
     elif callable(value) and not isinstance(value, type):
-        return _plain(caller, name, value)  # type: ignore[no-any-return]
+        return plain(caller, name, value)  # type: ignore[no-any-return]
     raise TypeError(
         f"{caller}: {name}={value!r} must be an exception class, a tuple of them, "
         "or a function that is given the exception and returns whether to try again"
@@ -285,7 +289,7 @@ def throttled(caller: str, name: str, value: object) -> RetryOn | None:
 
 def backoff(caller: str, name: str, value: object) -> float | Callable[[int, BaseException], float]:
     if callable(value):
-        return _plain(caller, name, value)  # type: ignore[no-any-return]
+        return plain(caller, name, value)  # type: ignore[no-any-return]
     fix = (
         f"{caller}: {name}={value!r} must be the seconds before the first retry, 0 or more, "
         "or a function of the attempt and its error that returns seconds"
@@ -293,15 +297,17 @@ def backoff(caller: str, name: str, value: object) -> float | Callable[[int, Bas
     return positive(value, fix, or_zero=True)
 
 
-def optional_callable(caller: str, name: str, value: object, takes: str) -> Any:
+def optional_callable(
+    caller: str, name: str, value: object, takes: str, *, may_be_async: bool = False
+) -> Any:
     if value is not None and not callable(value):
         raise TypeError(f"{caller}: {name}={value!r} must be a function that takes {takes}")
-    return _plain(caller, name, value)
+    return value if may_be_async else plain(caller, name, value)
 
 
 def progress(caller: str, name: str, value: object) -> Any:
     if value is None or isinstance(value, (bool, str)) or callable(value):
-        return _plain(caller, name, value) or None
+        return plain(caller, name, value) or None
     raise TypeError(
         f"{caller}: {name}={value!r} must be True for a bar, a string for its label, "
         "or a function that takes a Progress"

@@ -25,7 +25,7 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
         keep_times: whether it is noted when each item was started.
     """
     workers = call.workers
-    if not stream and not call.options.ordered and workers.kind != "thread":
+    if not stream and not call.options.ordered and workers.kind not in ("thread", "asyncio"):
         keep_times = True  # for the order of completion
     if workers.executor is not None:
         from .futures.backend import ExecutorBackend  # slow to import
@@ -49,10 +49,14 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
         return IsolatedBackend(
             call, pool, owns_pool=workers.pool is None, keep_times=keep_times, can_wake=stream
         )
-    if workers.kind != "thread":
-        call = call.in_threads(1)
     options = call.options
     eager = stream or options.on_complete is not None or options.checkpoint is not None
+    if workers.kind == "asyncio":
+        from .asyncio.backend import AsyncioBackend  # slow to import
+
+        return AsyncioBackend(call, eager=eager, keep_times=keep_times, is_stream=stream)
+    if workers.kind != "thread":
+        call = call.in_threads(1)
     return _thread_backend()(call, eager=eager, keep_times=keep_times, is_stream=stream)
 
 

@@ -7,7 +7,9 @@ from collections import deque
 from time import monotonic
 
 from .. import validate
+from ..functions import is_async
 from ..public import overload, public
+from ..runner.awaited_map import let_end
 from ..runner.stream_map import End, make_stream
 from .streams import pop_workers, values_of
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeVar, Unpack
 
     from ..engine.outcome_batch import OutcomeBatch
-    from ..options import ProcessOptions, Task
+    from ..options import AsyncTask, ProcessOptions, Task
     from ..runner.stream_map import Stream
     from ..validate import BackendOption, OnError
 
@@ -29,6 +31,49 @@ if TYPE_CHECKING:
 _TURN = 0.005
 
 
+@overload
+def aimap(
+    func: AsyncTask[T, R],
+    items: Iterable[T],
+    *,
+    backend: Literal["asyncio"] = "asyncio",
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    buffer_size: int | None = None,
+    on_error: Literal["return"] = "return",
+    **options: Unpack[ProcessOptions],
+) -> AsyncGenerator[R | BaseException, None]: ...
+@overload
+def aimap(
+    func: AsyncTask[T, R],
+    items: Iterable[T],
+    *,
+    backend: Literal["asyncio"] = "asyncio",
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    buffer_size: int | None = None,
+    on_error: Literal["raise", "skip"],
+    **options: Unpack[ProcessOptions],
+) -> AsyncGenerator[R, None]: ...
+@overload
+def aimap(
+    func: AsyncTask[T, R],
+    items: Iterable[T],
+    *,
+    backend: Literal["asyncio"] = "asyncio",
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    buffer_size: int | None = None,
+    default: D,
+    on_error: Literal["return"] = "return",
+    **options: Unpack[ProcessOptions],
+) -> AsyncGenerator[R | D, None]: ...
 @overload
 def aimap(
     func: Task[T, R],
@@ -96,15 +141,21 @@ def aimap(
     buffer_size: int | None = None,
     **options: Any,
 ) -> AsyncGenerator[Any, None]:
-    """Call `func` with each item, in threads, and iterate over the results with `async for`.
+    """Call `func` with each item, and iterate over the results with `async for`.
 
     This is `imap` for code that runs in an event loop of asyncio: it never blocks the loop, and
     takes the same options. `on_complete` is called in the loop's thread. Cancelling the task that
     iterates, or `aclose()`, stops the map without waiting for the calls in flight.
 
+    Async functions run as tasks of this very loop, so they may use what belongs to it: a client
+    with its connections, locks, queues. Then the end of the map waits until they have ended, for a
+    second at most. One that blocks the loop blocks the caller too.
+
     Args:
-        func: a plain function, called in threads; for coroutine functions you need no threads.
+        func: a plain function, called in threads or whatever `backend` says; or an async function.
         items: any iterable. It is read in a thread, so it may block.
+        backend: see `imap`; for an async function it is "asyncio".
+        max_workers: see `imap`; 100 calls in flight for async functions.
 
     Raises:
         TypeError, ValueError: for a wrong argument, at the call. While iterating: see `imap`.
@@ -119,6 +170,7 @@ def aimap(
     7
     """
     validate.one_iterable("aimap", more)
+    options.setdefault("backend", "asyncio" if is_async(func) else "thread")
     workers = pop_workers("aimap", options)
     stream = make_stream("aimap", func, items, workers, options, buffer_size=buffer_size)
     return _values_here(stream) if stream.runs_here else _values(stream)
@@ -135,6 +187,7 @@ async def _values(stream: Stream) -> AsyncGenerator[Any, None]:
     received: deque[OutcomeBatch | End] = deque()  # filled by the driver, emptied here; both atomic
     arrived = asyncio.Event()
     guard = _Guard(stream)
+    stream.workers.loop = loop
 
     def send(batch: OutcomeBatch | End) -> None:
         received.append(batch)
@@ -168,6 +221,7 @@ async def _values(stream: Stream) -> AsyncGenerator[Any, None]:
                             turn_ends = monotonic() + _TURN
     finally:
         guard.abort()
+        await let_end(stream.workers.tasks)
 
 
 class _Guard:

@@ -68,8 +68,9 @@ class Pool:
         initializer, initargs, worker_state: see `thread_map`; done when a worker is started.
         start_method, inner_threads, max_tasks_per_worker, memory_limit: see `process_map`.
 
-    Threads start in 0.1 ms, so they are not kept: `initializer` and `worker_state` are then called
-    for each map. An executor keeps its workers itself, and is not shut down.
+    Threads start in 0.1 ms, and event loops in not much more, so they are not kept: `initializer`
+    and `worker_state` are then called for each map. An executor keeps its workers itself, and is
+    not shut down.
 
     Raises:
         TypeError, ValueError: for a wrong argument.
@@ -109,10 +110,11 @@ class Pool:
                 raise TypeError(f"Pool() takes no {name}: pass it to the methods of the pool")
             known = ["backend", "max_workers", *_OF_WORKERS]
             raise TypeError(validate.unknown("Pool", name, known))
+        workers = choose_workers("Pool", max_workers, backend)
         call = make_call(
             "Pool",
-            _nothing,
-            choose_workers("Pool", max_workers, backend),
+            _nothing_awaited if workers.kind == "asyncio" else _nothing,
+            workers,
             {name: value for name, value in given.items() if value is not None},
             initializer=initializer,
             initargs=initargs,
@@ -446,4 +448,8 @@ class Pool:
 
 
 def _nothing(item: Any, *state: Any) -> Any:
+    return item
+
+
+async def _nothing_awaited(item: Any, *state: Any) -> Any:
     return item

@@ -57,7 +57,9 @@ class PerBatch:
         self._strict = strict
 
     def __call__(self, batch: Batch, *state: Any, **kwargs: Any) -> list[Any]:
-        returned = self.__wrapped__(batch.items, *state, **kwargs)
+        return self._checked(batch, self.__wrapped__(batch.items, *state, **kwargs))
+
+    def _checked(self, batch: Batch, returned: Any) -> list[Any]:
         if isinstance(returned, (str, bytes, Mapping)) or not hasattr(returned, "__iter__"):
             raise TypeError(
                 f"func must return a list of results for its batch, not {describe(returned)}"
@@ -75,6 +77,14 @@ class PerBatch:
                 "batch, and strict=True wants one for each"
             )
         return results
+
+
+class AwaitedPerBatch(PerBatch):
+    """The same, made of an async function."""
+
+    async def __call__(self, batch: Batch, *state: Any, **kwargs: Any) -> list[Any]:  # type: ignore[override]
+        awaitable: Any = self.__wrapped__(batch.items, *state, **kwargs)
+        return self._checked(batch, await awaitable)
 
 
 class BatchCollector:
@@ -137,7 +147,9 @@ def run_batches(
 ) -> list[Any]:
     """Check the arguments, run a map over batches of items, and return all results as one list."""
     size = validate.whole(caller, "batch_size", batch_size)
-    per_batch = PerBatch(func, validate.flag(caller, "strict", strict))
+    is_awaited = workers.kind == "asyncio"
+    kind = AwaitedPerBatch if is_awaited else PerBatch
+    per_batch = kind(func, validate.flag(caller, "strict", strict))
     call = make_call(caller, per_batch, workers, options, star=False, **arguments)
     check_function(
         caller,
@@ -145,6 +157,7 @@ def run_batches(
         kwargs=call.options.kwargs,
         has_state=call.options.worker_state is not None,
         may_be_generator=True,
+        is_awaited=is_awaited,
     )
     options_per_batch = call.options.replace(
         on_complete=_per_batch(call.options.on_complete),

@@ -238,6 +238,11 @@ class Stream:
             driver.join(_LONGEST_CLOSE)
 
     @property
+    def workers(self) -> Workers:
+        """The place where the map runs."""
+        return self._call.workers
+
+    @property
     def has_checkpoint(self) -> bool:
         """Whether `start` opens a file."""
         return self._call.options.checkpoint is not None

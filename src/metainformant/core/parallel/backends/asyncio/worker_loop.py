@@ -1,0 +1,371 @@
+"""An event loop in which workers of one map run, and the way to it from the engine's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from time import monotonic
+
+from ...errors import FATAL, ParallelError
+from ...host.threads import DAEMON, launch
+from ...worker.loop_setup import PreparedLoop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from contextvars import Context
+    from typing import Any, TypeVar
+
+    from ...options import MapCall
+    from .job import CoroutineJob
+
+    T = TypeVar("T")
+
+# Seconds for which workers that never have to wait may keep the loop from everything else.
+_TURN_SECONDS = 0.005
+# Seconds between two signs of life of a loop. One that gives none for several of them, and for half
+# of the timeout, is taken for blocked.
+_BEAT_SECONDS = 0.05
+_MIN_SILENCE_SECONDS = 0.2
+# Seconds that calls which were cancelled have to end before their loop is closed under them.
+_GRACE_SECONDS = 1.0
+
+
+class Worker:
+    """A task of an event loop that runs jobs one after the other. It is like a thread in a group.
+
+    Attributes:
+        task, coroutine: set by the loop when it begins; None for `coroutine` once it has ended.
+        job: what it runs; set by the worker.
+        is_abandoned: whether nobody waits for its call any more; set by the engine.
+    """
+
+    __slots__ = ("coroutine", "is_abandoned", "job", "loop", "name", "task")
+
+    def __init__(self, name: str, loop: WorkerLoop) -> None:
+        self.name = name
+        self.loop = loop
+        self.task: asyncio.Task[None] | None = None
+        self.coroutine: Coroutine[Any, Any, None] | None = None
+        self.job: CoroutineJob | None = None
+        self.is_abandoned = False
+
+    def is_alive(self) -> bool:
+        return is_alive(self.task, self.loop.loop)
+
+
+def is_alive(task: asyncio.Task[None] | None, loop: asyncio.AbstractEventLoop) -> bool:
+    """Return whether a task has begun or will, and has not ended. Its loop may be closed before."""
+    return not (loop.is_closed() or (task is not None and task.done()))
+
+
+class WorkerLoop:
+    """An event loop in which workers of one map run.
+
+    What is not marked otherwise is owned by the loop's thread. The engine adds workers and jobs,
+    and wakes the loop if it has not done so since the loop looked last. The loop first notes that
+    it looks, and then takes from queues that have a lock each; the engine first adds, and then
+    reads that note. So nothing that was added is left lying: if the loop came too early to see it,
+    its note had been made before the lock was free for the engine.
+
+    Args:
+        call: what to do.
+        context: that of the caller; tasks see a copy.
+        work: runs a worker.
+        count: counts the jobs that wait, and reminders.
+        report: tells the engine what is broken.
+    """
+
+    def __init__(
+        self,
+        call: MapCall,
+        context: Context,
+        work: Callable[[Worker], Coroutine[Any, Any, None]],
+        count: Callable[[], int],
+        report: Callable[[BaseException], object],
+    ) -> None:
+        options = call.options
+        self.loop: asyncio.AbstractEventLoop
+        self.ident: int | None = None  # of the loop's thread, once it runs
+        self.func: Callable[[Any], Any] = call.func  # what workers call, once all is prepared
+        self.turn_ends = 0.0  # when workers should let others have their turn
+        # Whether workers should take no more jobs. Set by the engine, read by all.
+        self.is_closing = False
+        self.is_given_up = False  # whether no worker should begin here; owned by the engine
+        self._call = call
+        # What the initializer sets there is seen by all tasks, and never by the caller.
+        self._context = context.copy()
+        self._work, self._count, self._report = work, count, report
+        limits = [each for each in (options.timeout, options.slow_after) if each is not None]
+        self._limit = min(limits, default=None)  # in seconds
+        self._new: deque[Worker] = deque()  # the engine appends, the loop takes
+        self._is_woken = False  # see above
+        self._is_cancelling = False  # whether calls in flight are to end; set by the engine
+        self._beat_at = monotonic()  # the last sign of life; read by the engine
+        self._is_prepared = False
+        self._main: asyncio.Task[None] | None = None
+        self._workers: set[Worker] = set()
+        self._parked: list[asyncio.Future[None]] = []
+        self._may_end: asyncio.Event | None = None
+        self._is_clean = threading.Event()  # whether the state is closed
+
+    # From the engine's thread
+
+    def start(self) -> None:
+        """Begin to run workers. ParallelError if that is not possible."""
+        raise NotImplementedError
+
+    def add(self, worker: Worker) -> None:
+        self._new.append(worker)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the loop look soon at what there is to do. Any thread may call this."""
+        if not self._is_woken:
+            self._is_woken = True
+            self._call_soon(self._look)
+
+    def cancel(self, worker: Worker) -> None:
+        """End the call that a worker is making, at the next step of the loop."""
+        self._call_soon(self._cancel, worker)
+
+    def is_blocked(self) -> bool:
+        """Return whether something keeps the loop from giving signs of life."""
+        if self._limit is None or self.ident is None:
+            return False
+        return monotonic() - self._beat_at > max(_MIN_SILENCE_SECONDS, self._limit / 2)
+
+    def give_up(self, group: set[Worker]) -> None:
+        """Count no more on this loop, which is blocked, if there can be another."""
+
+    def blocking(self) -> Worker | None:
+        """Return the worker whose code is running just now; None if it is something else."""
+        for worker in tuple(self._workers):
+            if worker.coroutine is not None and getattr(worker.coroutine, "cr_running", False):
+                return worker
+        return None
+
+    def close(self, *, cancel: bool) -> None:
+        """Let workers end; those that run something at once if `cancel` is set."""
+        self._is_cancelling = self._is_cancelling or cancel
+        self.is_closing = True
+        self.wake()
+
+    def has_ended(self) -> bool:
+        """Return whether all has ended that anybody waits for."""
+        return self._is_clean.is_set()
+
+    def wait(self, seconds: float) -> None:
+        self._is_clean.wait(seconds)
+
+    def _call_soon(self, function: Callable[..., object], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody works any more
+            self.loop.call_soon_threadsafe(function, *arguments)
+
+    # In the loop's thread
+
+    async def park(self) -> None:
+        """Wait until there may be something to do."""
+        future = self.loop.create_future()
+        self._parked.append(future)
+        await future
+
+    async def take_turns(self) -> None:
+        """Let other tasks of the loop run, after a worker may have kept them from it for long."""
+        await asyncio.sleep(0)
+        self.turn_ends = monotonic() + _TURN_SECONDS
+
+    async def live(self) -> None:
+        """Prepare, run workers until they are to end, and clean up."""
+        self._main = asyncio.current_task()
+        self._may_end = asyncio.Event()
+        self.ident = threading.get_ident()
+        prepared = PreparedLoop(self._call.options.preparation)
+        try:
+            bind = await prepared.open()
+            if self._limit is not None:
+                self._beat()
+            self.func = bind(self._call.func)
+            self._is_prepared = True
+            self._look()
+            await self._may_end.wait()
+        except asyncio.CancelledError:
+            pass  # by us, before all was prepared, or by the end of the caller's loop
+        except BaseException as error:
+            self._report(error)
+        finally:
+            self.is_closing = True
+            try:
+                await prepared.close()
+            except Exception as error:
+                self._report(error)
+            finally:
+                self._is_clean.set()
+
+    def _beat(self) -> None:
+        self._beat_at = monotonic()
+        if not self._is_clean.is_set():
+            self.loop.call_later(_BEAT_SECONDS, self._beat)
+
+    def _look(self) -> None:
+        """Begin new workers, and let those that have nothing to do look for jobs."""
+        self._is_woken = False
+        if self.is_closing:
+            self._end_workers()
+            return
+        if not self._is_prepared:
+            return
+        while True:
+            try:
+                worker = self._new.popleft()
+            except IndexError:
+                break
+            self._begin(worker)
+        for _ in range(min(self._count(), len(self._parked))):
+            self._unpark()
+
+    def _begin(self, worker: Worker) -> None:
+        context = self._context.copy()
+        self._workers.add(worker)
+        worker.coroutine = self._work(worker)
+        worker.task = self.loop.create_task(worker.coroutine, name=worker.name, context=context)
+        worker.task.add_done_callback(lambda _: self._has_ended(worker))
+
+    def _unpark(self) -> None:
+        future = self._parked.pop()
+        if not future.done():  # it may have been cancelled
+            future.set_result(None)
+
+    def _has_ended(self, worker: Worker) -> None:
+        worker.coroutine = None
+        self._workers.discard(worker)
+        if self.is_closing:
+            self._end_workers()
+
+    def _cancel(self, worker: Worker) -> None:
+        if worker.task is not None:
+            worker.task.cancel()
+
+    def _end_workers(self) -> None:
+        while self._parked:
+            self._unpark()
+        for worker in tuple(self._workers):
+            if self._is_cancelling and not worker.is_abandoned:
+                worker.is_abandoned = True
+                self._cancel(worker)
+        if not self._is_prepared:
+            if self._is_cancelling and self._main is not None:
+                self._main.cancel()
+        elif self._may_end is not None and all(worker.is_abandoned for worker in self._workers):
+            self._may_end.set()
+
+
+class CallersLoop(WorkerLoop):
+    """The event loop of the caller, for as long as a map takes."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.loop = loop
+
+    def start(self) -> None:
+        self._call_soon(self._start)
+
+    def _start(self) -> None:
+        if self.is_closing:
+            self._is_clean.set()
+            return
+        name = f"{self._call.caller} workers"
+        self._keep(self.loop.create_task(self.live(), name=name, context=self._context))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        tasks = self._call.workers.tasks
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def _begin(self, worker: Worker) -> None:
+        super()._begin(worker)
+        if worker.task is not None:
+            self._keep(worker.task)
+
+    def has_ended(self) -> bool:
+        return super().has_ended() or self.loop.is_closed()
+
+
+class LoopThread(WorkerLoop):
+    """An event loop of the map's own, in a thread of its own.
+
+    It is a daemon thread, so what blocks it delays neither the map nor the interpreter's exit.
+    """
+
+    def start(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        name = f"{self._call.caller} loop"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=DAEMON)
+        try:
+            launch(self._thread, self._call.caller)
+        except ParallelError:
+            self.loop.close()
+            raise
+
+    def give_up(self, group: set[Worker]) -> None:
+        """Let another thread go on, which begins with a loop and a state of its own."""
+        if self.is_given_up:
+            return
+        self.is_given_up = True
+        self.close(cancel=False)
+        for worker in tuple(group):
+            if worker.loop is self and worker.job is None:
+                group.discard(worker)
+
+    def has_ended(self) -> bool:
+        if self.is_given_up:
+            return True  # it ends once it can
+        if self._is_clean.is_set() and any(worker.is_abandoned for worker in tuple(self._workers)):
+            return True  # it ends soon
+        return not self._thread.is_alive()
+
+    def wait(self, seconds: float) -> None:
+        if self._is_clean.wait(seconds):
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        loop = self.loop
+        try:
+            asyncio.set_event_loop(loop)
+            self._complete(self.live())
+            left = self._complete(self._cancel_all())
+            self._complete(loop.shutdown_asyncgens())
+            if not left and not self._is_cancelling:  # else a call may be stuck in a thread
+                self._complete(loop.shutdown_default_executor())
+            for task in left:  # they never get on, which is what was wanted
+                task._log_destroy_pending = False
+        except BaseException as error:
+            self._report(error)
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+            for worker in self._workers:
+                worker.job = None
+            self._is_clean.set()
+
+    def _complete(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end; report exits that tasks of tasks raise."""
+        task = self.loop.create_task(coroutine, context=self._context)
+        while not task.done():
+            try:
+                self.loop.run_until_complete(task)
+            except FATAL as error:
+                self._report(error)
+        return task.result()
+
+    async def _cancel_all(self) -> set[Any]:
+        """Cancel what is left, and give it a moment to end; return what does not."""
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if not left:
+            return left
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_GRACE_SECONDS)
+        return left

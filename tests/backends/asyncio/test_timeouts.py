@@ -1,0 +1,186 @@
+"""Calls that take too long: cancelled, stubborn, or in the way of all others."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from metainformant.core import parallel
+from metainformant.core.parallel.host.gil import HAS_GIL
+from tests.support import wait_for_other_threads, wait_until
+
+TIMEOUT = 0.3
+needs_frames = pytest.mark.skipif(not HAS_GIL, reason="frames can't be read without the GIL")
+
+
+async def forever(item: object) -> object:
+    await _deeper(item)
+    return item
+
+
+async def _deeper(item: object) -> None:
+    if item:
+        async with asyncio.timeout(100):
+            await asyncio.Event().wait()
+
+
+class TestCancellation:
+    def test_it_ends_the_call(self) -> None:
+        ended: list[object] = []
+
+        async def task(number: int) -> int:
+            try:
+                await forever(number == 1)
+            finally:
+                ended.append(number)
+            return number
+
+        first, error, third = parallel.async_map(task, range(3), timeout=TIMEOUT)
+        assert (first, third) == (0, 2)
+        assert isinstance(error, parallel.TaskTimeoutError)
+        wait_until(lambda: not error.running)
+        assert str(error) == f"item 1 (1) ran longer than timeout={TIMEOUT} s. The call was ended."
+        assert sorted(ended, key=str) == [0, 1, 2]
+
+    @needs_frames
+    def test_the_stack_shows_where_it_waits(self) -> None:
+        (error,) = parallel.async_map(forever, [1], timeout=0.1)
+        assert isinstance(error, parallel.TaskTimeoutError)
+        lines = [line for line in error.stack.splitlines() if "File" in line]
+        assert [line.split(" in ")[-1] for line in lines] == ["forever", "_deeper", "wait"]
+
+    @needs_frames
+    def test_slow_items_are_logged_with_it(self, caplog: pytest.LogCaptureFixture) -> None:
+        parallel.async_map(forever, [1], timeout=0.4, slow_after=0.1)
+        (message,) = [record.getMessage() for record in caplog.records]
+        assert "in _deeper" in message
+
+    def test_a_coroutine_that_swallows_it_is_abandoned(self) -> None:
+        go_on = threading.Event()
+        ended = threading.Event()
+
+        async def stubborn(number: int) -> int:
+            while number == 0 and not go_on.is_set():
+                try:
+                    await asyncio.sleep(0.01)
+                except asyncio.CancelledError:
+                    continue
+            if number == 0:
+                ended.set()
+            return number
+
+        stream: Any = parallel.imap(stubborn, range(3), backend="asyncio", timeout=TIMEOUT)
+        error, second, third = stream
+        assert (second, third) == (1, 2)
+        assert isinstance(error, parallel.TaskTimeoutError)
+        assert "It has caught the CancelledError" in str(error) or not error.running
+        go_on.set()
+        wait_until(lambda: not error.running)
+
+    def test_too_many_of_them_stop_the_map(self) -> None:
+        async def stubborn(number: int) -> None:
+            while True:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    if asyncio.get_running_loop().is_closed():
+                        raise
+
+        with pytest.raises(parallel.ParallelError, match="max_abandoned=1"):
+            parallel.async_map(stubborn, range(9), 3, timeout=0.1, max_abandoned=1)
+
+    def test_limits_of_the_task_itself_are_its_own(self) -> None:
+        async def task(number: int) -> int:
+            async with asyncio.timeout(0.01 if number % 2 else None):
+                await asyncio.sleep(60 if number % 2 else 0)
+            return number
+
+        results = parallel.async_map(task, range(20), 2)
+        assert results[::2] == list(range(0, 20, 2))
+        assert {type(error) for error in results[1::2]} == {TimeoutError}
+
+    def test_a_task_may_cancel_itself(self) -> None:
+        async def task(number: int) -> int:
+            me = asyncio.current_task()
+            assert me is not None
+            assert not me.cancelling()
+            if number % 2:
+                me.cancel()
+            await asyncio.sleep(0)
+            return number
+
+        results = parallel.async_map(task, range(6), 1)
+        assert results[::2] == [0, 2, 4]
+        assert {type(error) for error in results[1::2]} == {asyncio.CancelledError}
+
+
+class TestBlockedLoop:
+    def test_it_is_reported_by_name_and_the_map_goes_on(self) -> None:
+        release, arrived = threading.Event(), []
+        threads: set[int] = set()
+
+        async def task(number: int) -> int:
+            threads.add(threading.get_ident())
+            if number < 2:
+                arrived.append(number)
+                while len(arrived) < 2:
+                    await asyncio.sleep(0)
+                if number == 1:
+                    release.wait(60)
+                await asyncio.Event().wait()
+            return number
+
+        before = set(threading.enumerate())
+        results = parallel.async_map(task, range(50), 2, timeout=0.5)
+        victim, culprit, *others = results
+        assert others == list(range(2, 50))
+        assert isinstance(culprit, parallel.TaskTimeoutError)
+        assert culprit.running
+        assert "It blocks the event loop" in str(culprit)
+        assert isinstance(victim, parallel.TaskTimeoutError)
+        assert "Item 1 blocks the event loop" in str(victim)
+        assert len(threads) == 2
+        if HAS_GIL:
+            assert "release.wait(60)" in culprit.stack
+            assert "asyncio.Event" not in culprit.stack
+        release.set()
+        wait_until(lambda: not (culprit.running or victim.running))
+        wait_for_other_threads(before)
+
+    def test_it_keeps_no_deadline_waiting(self, release: threading.Event) -> None:
+        async def block(_: int) -> None:
+            release.wait(60)
+
+        began = time.monotonic()
+        results = parallel.async_map(block, range(3), deadline=0.3)
+        assert time.monotonic() - began < 30
+        assert {type(result) for result in results} == {parallel.TaskCancelledError}
+
+    def test_computing_does_not_look_like_it(self) -> None:
+        """Coroutines that never wait take turns with the others all the same."""
+
+        async def task(item: int) -> int:
+            if item == 0:
+                for _ in range(5):
+                    await asyncio.sleep(0.001)
+            return item
+
+        assert parallel.async_map(task, range(300_000), 3, timeout=30) == list(range(300_000))
+
+
+def test_a_retry_follows_a_timeout() -> None:
+    attempts: list[Any] = []
+
+    async def task(number: int) -> int:
+        me = parallel.current_task()
+        assert me is not None
+        attempts.append(me.attempt)
+        await forever(me.attempt == 1)
+        return number
+
+    assert parallel.async_map(task, [7], timeout=TIMEOUT, retries=1, backoff=0) == [7]
+    assert attempts == [1, 2]
