@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...describe import error_in_words
 from ...worker import context
+from ..ipc.out_of_band import BufferedPickle
 from .messages import (
     EndProcess,
     Finish,
@@ -67,7 +68,7 @@ class Agent:
         self._last_poll = monotonic()
         # Guarded by the lock, as seats add to them from their threads:
         self._lock = threading.Lock()
-        self._reports: list[bytes] = []
+        self._reports: list[BufferedPickle] = []
         self._is_urgent = False
         self._seats: dict[int, Seat | None] = {}  # None: it has ended, and is never run again
         self._waiting: dict[int, list[Command]] = {}
@@ -75,9 +76,9 @@ class Agent:
 
     # The event loop of the worker
 
-    def open(self, pickled: bytes) -> bytes:
-        """Read the setup of the map; return a Hello."""
-        setup: Setup = pickle.loads(pickled)
+    def open(self, pickled: bytes, interval: float) -> bytes:
+        """Read the setup of the map; return a Hello. Reports are sent every `interval` seconds."""
+        setup: Setup = pickle.loads(pickled)._replace(interval=interval)
         problem = ""
         try:
             func, preparation = opened(setup)
@@ -88,20 +89,20 @@ class Agent:
             self._watch_polls()
         except Exception as error:
             problem = str(error) or error_in_words(error)
-        return pickle.dumps(Hello(self._token, os.getpid(), problem))
+        return pickle.dumps(Hello(self._token, self._worker, os.getpid(), problem))
 
-    def post(self, token: str, pickled: bytes) -> None:
+    def post(self, token: str, pickled: BufferedPickle) -> None:
         """Take commands. Those for an agent that was in a process of before are refused."""
         if token != self._token:
             raise ConnectionError("this is another process than the one that was meant")
-        commands: list[Command] = pickle.loads(pickled)
+        commands: list[Command] = pickled.load()
         seats: set[Seat] = set()
         for command in commands:
             self._obey(command, seats)
         for seat in seats:
             seat.wake()
 
-    async def poll(self, token: str) -> list[bytes] | None:
+    async def poll(self, token: str) -> list[BufferedPickle] | None:
         """Return reports, once there are any that should be sent; None when all is over."""
         if token != self._token:
             raise ConnectionError("this is another process than the one that was meant")
@@ -195,12 +196,14 @@ class Agent:
                 number, setup, func, preparation, self._worker, most, self._send, self._flush
             )
         except Exception as error:  # the map waits for a word of it
-            self._reports.append(pickle.dumps(SeatEnded(number, broken_by(error, self._worker))))
+            self._reports.append(
+                BufferedPickle.of(SeatEnded(number, broken_by(error, self._worker)))
+            )
             self._is_urgent = True
             return None
 
     def _send(self, report: Report, urgent: bool) -> None:
-        pickled = pickle.dumps(report)
+        pickled = BufferedPickle.of(report)
         with self._lock:
             self._reports.append(pickled)
             # A seat that has nothing to run waits for this.

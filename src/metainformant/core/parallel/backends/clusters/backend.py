@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from ...engine.source import Chunk
     from ...options import MapCall
+    from ..ipc.out_of_band import BufferedPickle
     from .cluster import Cluster, Link
     from .job import ClusterJob
-    from .messages import Setup
 
 # Seconds without any worker after which a map is stopped.
 NO_WORKERS_SECONDS = 60.0
@@ -60,7 +60,7 @@ class ClusterBackend:
         self._threads: dict[str, int] = {}  # of the workers that there are
         self._dying: set[Link] = set()  # whose processes were told to end, and may still be there
         self._gone: dict[str, float] = {}  # workers that were lost, and until when to avoid them
-        self._setup: Setup | None = None
+        self._setup: bytes | None = None
         self._wanted = 0  # how many seats the engine counts on
         self._seat_numbers = 0
         self._alone_since: float | None = None  # since when there is no worker
@@ -139,12 +139,13 @@ class ClusterBackend:
 
     def _broadcast(self, command: Finish | Stop) -> None:
         for link in self._links.values():
-            link.post(pickle.dumps([command]))
+            link.post([command])
 
     # In `wait`
 
     def _start(self) -> None:
-        self._setup = make_setup(self._call, keep_times=self._keep_times)
+        setup = make_setup(self._call, self._cluster.how_to_send, keep_times=self._keep_times)
+        self._setup = pickle.dumps(setup)
         self._cluster.start(self._events.put, self._call.workers.count)
 
     def _take_events(self, longest: float) -> None:
@@ -186,9 +187,9 @@ class ClusterBackend:
             del self._links[link.worker]
         self._group.lose(link, why)
 
-    def _receive(self, link: Link, pickled: list[bytes]) -> None:
+    def _receive(self, link: Link, pickled: list[BufferedPickle]) -> None:
         now = monotonic()
-        reports: list[Report] = [pickle.loads(report) for report in pickled]
+        reports: list[Report] = [report.load() for report in pickled]
         for report in reports:
             at = getattr(report, "at", -math.inf)
             offset = min(self._offsets.get(link, math.inf), now - at)
@@ -218,15 +219,14 @@ class ClusterBackend:
             self._group.send_commands()
             commands, self._group.commands = self._group.commands, {}
             for link, some in commands.items():
-                link.post(pickle.dumps(some))
+                link.post(some)
                 if any(isinstance(command, EndProcess) for command in some):
                     self._lose(link, "ended itself, to end a call")
                     self._dying.add(link)
 
     def _connect(self, worker: str) -> Link:
         assert self._setup is not None  # noqa: S101  # the map has started
-        setup = self._setup._replace(interval=self._group.interval)
-        return self._cluster.connect(worker, pickle.dumps(setup))
+        return self._cluster.connect(worker, self._setup, self._group.interval)
 
     def _open_seats(self) -> None:
         most = min(self._wanted, self._call.workers.count)

@@ -12,24 +12,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...errors import ParallelError
+    from ..ipc.out_of_band import BufferedPickle
+    from .messages import Command
 
 
 class Link(Protocol):
     """The connection of a map with its agent in one worker process.
 
     Attributes:
-        worker: the name of the worker for messages: its address.
+        worker: which of the `Workers` it is.
+        name: of the worker for messages: its address, once that is known.
         pid: of its process; 0 before it has answered.
     """
 
     worker: str
+    name: str
     pid: int
 
     def open_seat(self, number: int) -> None:
         """Let a thread of the worker call `agent.run_seat` with this number, once it has one."""
         ...
 
-    def post(self, commands: bytes) -> None:
+    def post(self, commands: list[Command]) -> None:
         """Send commands, after those that were sent before."""
         ...
 
@@ -44,7 +48,7 @@ class Received(NamedTuple):
     """A worker has sent reports."""
 
     link: Link
-    reports: list[bytes]
+    reports: list[BufferedPickle]
 
 
 class Lost(NamedTuple):
@@ -64,7 +68,13 @@ Event = Workers | Received | Lost | Broken
 
 
 class Cluster(Protocol):
-    """Workers that somebody else has started, for one map."""
+    """Workers that somebody else has started, for one map.
+
+    Attributes:
+        how_to_send: what users do to get a module to the workers, for messages.
+    """
+
+    how_to_send: str
 
     def start(self, tell: Callable[[Event], object], limit: int) -> None:
         """Look for workers, now and from time to time, and check those that the map may use.
@@ -75,8 +85,14 @@ class Cluster(Protocol):
         """
         ...
 
-    def connect(self, worker: str, setup: bytes) -> Link:
-        """Make an agent in a worker. A `Received` or `Lost` tells of everything further."""
+    def connect(self, worker: str, setup: bytes, interval: float) -> Link:
+        """Make an agent in a worker. A `Received` or `Lost` tells of everything further.
+
+        Args:
+            worker: one of the `Workers`.
+            setup: the pickled Setup of the map, the same for all its workers.
+            interval: seconds between two reports.
+        """
         ...
 
     def close(self) -> None:

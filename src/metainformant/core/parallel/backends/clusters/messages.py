@@ -17,7 +17,7 @@ from ...worker.frames import own_frame
 from ...worker.setup import Preparation
 from ..futures.messages import PLAIN_TYPES, ChunkResult
 from ..ipc.exceptions import unpicklable
-from ..ipc.items import Sealed, SealedItem, seal
+from ..ipc.items import Sealed, SealedItem, seal_for_cluster
 from ..ipc.payload import dumps
 
 # Bytes of items from which on a message gets no more: so the next can be on its way meanwhile.
@@ -36,7 +36,8 @@ class Setup(NamedTuple):
     keep_times: bool
     keep_locals: bool
     fails_fast: bool
-    interval: float = 0.0  # seconds between two reports
+    how_to_send: str  # what gets a module to the workers
+    interval: float = 0.0  # seconds between two reports; set by the agent
 
 
 # Commands: from the map to an agent. Positions count from the first item of the chunk.
@@ -137,11 +138,12 @@ class Hello(NamedTuple):
     """The answer of an agent to its Setup."""
 
     token: str  # of this agent, in this process
+    worker: str  # its name for messages
     pid: int
     problem: str  # why it can run nothing; or nothing
 
 
-def make_setup(call: MapCall, *, keep_times: bool) -> Setup:
+def make_setup(call: MapCall, how_to_send: str, *, keep_times: bool) -> Setup:
     """Pickle what is the same for the whole map; ParallelError if that fails."""
     options = call.options
     preparation = options.preparation
@@ -158,6 +160,7 @@ def make_setup(call: MapCall, *, keep_times: bool) -> Setup:
         keep_times,
         options.keep_locals or options.on_error == "raise",
         options.fails_fast and options.throttled in (None, says_slow_down),
+        how_to_send,
     )
 
 
@@ -179,7 +182,7 @@ def opened(setup: Setup) -> tuple[Callable[..., Any], Preparation]:
             raise ParallelError(
                 f"{setup.caller}: {name} can't be read in a worker: {error_in_words(error)}. "
                 "Workers import modules from their own disks: install the module there, or send "
-                "it with client.upload_file('module.py') before the map"
+                f"it: {setup.how_to_send}"
             ) from error
     return values[0], Preparation(*values[1:])
 
@@ -197,7 +200,7 @@ def pack_items(items: list[Any]) -> tuple[bytes | list[Sealed], int]:
     sealed: list[Sealed] = []
     size = 0
     for item in items:
-        sealed.append(seal(item, main_by_value=True))
+        sealed.append(seal_for_cluster(item))
         size += len(sealed[-1])
         if size >= _ENOUGH:
             break

@@ -128,7 +128,7 @@ class SeatGroup:
         done = job.completed()
         return [
             WorkerDiedError(
-                job.first + at, describe(job.items[at]), link.worker, link.pid, why, False
+                job.first + at, describe(job.items[at]), link.name, link.pid, why, False
             )
             for at in range(done, job.permitted)
         ]
@@ -147,7 +147,7 @@ class SeatGroup:
                 job = self._jobs.get(report.number)
                 if job is not None:
                     job.started = report.at + offset
-                    job.worker = link.worker
+                    job.worker = link.name
             case Finished():
                 job = self._jobs.get(report.number)
                 if job is not None and job.seat is not None:

@@ -17,6 +17,7 @@ from ...describe import error_in_words
 from ...errors import ParallelError
 from ..ipc.exceptions import pack, refused_module, unpack, unpicklable, unreadable_result
 from ..ipc.items import Sealed, SealedItem, opening, seal
+from ..ipc.out_of_band import BufferedPickle, dumps_out_of_band, load
 from ..ipc.payload import dumps
 
 # Lists of these can be pickled and read for certain, so that is done in one go.
@@ -130,7 +131,7 @@ class ChunkResult(NamedTuple):
         else:
             for at, value in enumerate(values):
                 try:
-                    values[at] = dumps(value)
+                    values[at] = dumps_out_of_band(value)
                 except Exception as error:
                     failure = unpicklable(f"the result {type(value).__name__!r}", error)
                     failure.__cause__ = error
@@ -140,7 +141,7 @@ class ChunkResult(NamedTuple):
 
 
 class _SealedResult(NamedTuple):
-    values: bytes | list[bytes]
+    values: bytes | list[bytes | BufferedPickle]
     failed: dict[int, bytes]
     times: list[float]
     seconds: float
@@ -156,7 +157,7 @@ class _SealedResult(NamedTuple):
             values = list[Any]([None]) * len(self.values)
             for at, record in enumerate(self.values):
                 try:
-                    values[at] = None if at in failed else pickle.loads(record)
+                    values[at] = None if at in failed else load(record)
                 except Exception as error:
                     failed[at] = unreadable_result(error)
         for at, failure in failed.items():

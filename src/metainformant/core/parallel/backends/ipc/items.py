@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ...describe import describe, error_in_words
 from ...errors import ParallelError
 from ...worker.frames import own_frame
 from .exceptions import refused_module, unpicklable
+from .out_of_band import BufferedPickle, dumps_out_of_band, load
 from .payload import dumps
 
 # The pickle of one item; or, as a text, why it could not be pickled.
-Sealed = bytes | str
+Sealed = bytes | BufferedPickle | str
 
 
-def seal(item: Any, *, handles: bool = False, main_by_value: bool = False) -> Sealed:
-    """Pickle an item on its own; never fails. The options are those of `dumps`."""
+def seal(item: Any, *, handles: bool = False) -> Sealed:
+    """Pickle an item on its own; never fails."""
+    return _sealed(item, partial(dumps, handles=handles))
+
+
+def seal_for_cluster(item: Any) -> Sealed:
+    """Pickle an item for another machine, with its large buffers out of band; never fails."""
+    return _sealed(item, partial(dumps_out_of_band, main_by_value=True))
+
+
+def _sealed(item: Any, pickled: Callable[[Any], Sealed]) -> Sealed:
     try:
-        return dumps(item, handles=handles, main_by_value=main_by_value)
+        return pickled(item)
     except Exception as error:
         return str(unpicklable(f"the item {describe(item)}", error))
 
@@ -38,7 +48,7 @@ class SealedItem:
         if isinstance(self._sealed, str):
             raise ParallelError(self._sealed)
         try:
-            return pickle.loads(self._sealed)
+            return load(self._sealed)
         except Exception as error:
             raise ParallelError(
                 f"the item can't be read in a worker: {error_in_words(error)}"

@@ -16,7 +16,10 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from .out_of_band import LargeBuffers
 
 # From this size on, in bytes, shared memory is worth its system calls; below it a message fits into
 # a pipe, so that sending it to a process that listens never blocks.
@@ -221,29 +224,49 @@ def _by_value_pickler() -> Any:
 _FILES = (io.TextIOWrapper, io.BufferedReader, io.BufferedWriter, io.BufferedRandom, io.FileIO)
 
 
-def dumps(item: Any, *, handles: bool = False, main_by_value: bool = False) -> bytes:
-    """Pickle everything in band.
+def dumps(
+    item: Any,
+    *,
+    handles: bool = False,
+    main_by_value: bool = False,
+    buffers: LargeBuffers | None = None,
+) -> bytes:
+    """Pickle everything in band, except what `buffers` takes.
 
     Args:
         item: what to pickle.
         handles: as for PayloadBuilder.
         main_by_value: whether whoever reads it has another `__main__`, as workers of clusters have.
+        buffers: gets the large buffers, if whoever reads it has them too.
     """
+    keep = None if buffers is None else buffers.keep
     parts: list[Any] = []
     try:
-        record = pickle.dumps(item, 5)
+        record = pickle.dumps(item, 5, buffer_callback=keep)
         if names_connections(record):
-            _dump_handles(item, _Writer(parts), None, are_sent=handles)
+            _forget(parts, buffers)
+            _dump_handles(item, _Writer(parts), keep, are_sent=handles)
             return b"".join(parts)
     except Exception:
-        parts.clear()
-        if not _dump_otherwise(item, parts, None, handles=handles):
+        _forget(parts, buffers)
+        if not _dump_otherwise(item, parts, keep, handles=handles):
             raise
         return b"".join(parts)
-    by_value_too = (main_by_value or main_is_ours_alone) and _names_main(record)
-    if by_value_too and by_value(item, _Writer(parts), None):
-        return b"".join(parts)
+    if (main_by_value or main_is_ours_alone) and _names_main(record):
+        kept = list(buffers or ())
+        _forget(parts, buffers)
+        if by_value(item, _Writer(parts), keep):
+            return b"".join(parts)
+        if buffers is not None:
+            buffers[:] = kept
     return record
+
+
+def _forget(parts: list[Any], buffers: list[Any] | None) -> None:
+    """Begin anew, after an attempt that failed."""
+    parts.clear()
+    if buffers is not None:
+        buffers.clear()
 
 
 def slices(items: Sequence[Any]) -> Iterator[list[Any]]:

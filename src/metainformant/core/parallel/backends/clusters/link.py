@@ -1,0 +1,151 @@
+"""The connection of a map with its agent in one worker process, kept by an event loop.
+
+What is the same for all kinds of clusters: commands are sent one after the other, and one long poll
+brings the reports. How an agent is made and called is up to each kind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from ...describe import error_in_words
+from ...errors import ParallelError
+from ..ipc.out_of_band import BufferedPickle
+from .cluster import Broken, Lost, Received
+
+if TYPE_CHECKING:
+    from .loop import LoopCluster
+    from .messages import Command, Hello
+
+# Seconds that letting go may take, while workers end their seats.
+_CLOSE_SECONDS = 5.0
+
+
+class AgentLink(ABC):
+    """An agent in a worker. Owned by the event loop, except what the map's thread calls."""
+
+    def __init__(self, cluster: LoopCluster, worker: str) -> None:
+        self.worker = self.name = worker
+        self.pid = 0
+        self.task: asyncio.Task[None] | None = None
+        self._cluster = cluster
+        self._token = ""  # of the agent; empty before that has answered
+        self._numbers: list[int] = []  # of seats that wait for the agent
+        self._posts: list[BufferedPickle] = []
+        self._is_posting = False
+        self._is_over = False  # whether nothing more is sent or told
+        self._is_settled = False  # whether the agent has said that all its seats have ended
+
+    # The map's thread
+
+    def open_seat(self, number: int) -> None:
+        self._cluster.run(self._open_seat(number))
+
+    def post(self, commands: list[Command]) -> None:
+        self._cluster.run(self._post(BufferedPickle.of(commands)))
+
+    # The event loop
+
+    async def talk(self) -> None:
+        """Make the agent, and pass on what it reports, until all is over."""
+        cluster = self._cluster
+        try:
+            await self._open()
+            while not self._is_over:
+                reports = await self.poll(self._token)
+                if reports is None:  # the map has asked for that, or was not heard of for long
+                    self._is_settled = True
+                    cluster.tell(Lost(self, "has ended all that it did for this map"))
+                    break
+                cluster.tell(Received(self, reports))
+        except asyncio.CancelledError:
+            raise
+        except ParallelError as error:
+            cluster.tell(Broken(error))
+        except Exception as error:
+            await self._lose(error)
+        self._is_over = True
+
+    async def close(self) -> None:
+        """Let go of the worker, once it has been told and its seats have ended."""
+        if self.task is not None and self._token:
+            await asyncio.wait([self.task], timeout=_CLOSE_SECONDS)
+        self._is_over = True
+        if self.task is not None:
+            self.task.cancel()
+        await self.let_go(is_settled=self._is_settled)
+
+    async def _open(self) -> None:
+        hello = await self.make_agent()
+        if hello.problem:
+            raise ParallelError(f"{hello.problem} (worker {hello.worker})")
+        self._token, self.name, self.pid = hello.token, hello.worker, hello.pid
+        await self._send_posts()
+        for number in self._numbers:
+            await self._open_seat(number)
+
+    async def _open_seat(self, number: int) -> None:
+        if self._is_over:
+            return
+        if not self._token:
+            self._numbers.append(number)
+            return
+        try:
+            await self.run_seat(self._token, number)
+        except Exception as error:
+            await self._lose(error)
+
+    async def _post(self, commands: BufferedPickle) -> None:
+        self._posts.append(commands)
+        if self._token and not self._is_posting:
+            await self._send_posts()
+
+    async def _send_posts(self) -> None:
+        """Send what there is, one after the other: two calls may overtake each other."""
+        self._is_posting = True
+        try:
+            while self._posts and not self._is_over:
+                posts, self._posts = self._posts, []
+                for commands in posts:
+                    await self.send(self._token, commands)
+        except Exception as error:
+            await self._lose(error)
+        finally:
+            self._is_posting = False
+
+    async def _lose(self, error: Exception) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        if await self._cluster.is_there():
+            self._cluster.tell(Lost(self, f"was lost: {self.in_words(error)}"))
+        else:
+            self._cluster.tell_gone()
+
+    # For each kind of cluster
+
+    @abstractmethod
+    async def make_agent(self) -> Hello:
+        """Make the agent and return its answer; ParallelError if the map can't go on."""
+
+    @abstractmethod
+    async def run_seat(self, token: str, number: int) -> None:
+        """Let a thread of the worker call `agent.run_seat`, once it has one."""
+
+    @abstractmethod
+    async def send(self, token: str, commands: BufferedPickle) -> None:
+        """Send commands to the agent, and wait until it has taken them."""
+
+    @abstractmethod
+    async def poll(self, token: str) -> list[BufferedPickle] | None:
+        """Ask the agent for reports, and wait until it answers."""
+
+    @abstractmethod
+    async def let_go(self, *, is_settled: bool) -> None:
+        """Let nothing stay in the cluster. Nothing runs there any more if it `is_settled`."""
+
+    def in_words(self, error: Exception) -> str:
+        """Say why the worker was lost."""
+        return error_in_words(error)
