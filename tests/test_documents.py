@@ -48,7 +48,7 @@ def test_document(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # What modules of ours import at their top that only those have who use them.
-_OF_EXTRAS = {"distributed"}
+_OF_EXTRAS = {"distributed", "ray"}
 
 
 def _modules() -> list[str]:

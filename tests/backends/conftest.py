@@ -37,6 +37,15 @@ def dask_client() -> Iterator[distributed.Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def ray_cluster() -> Iterator[str]:
+    """Let this process be connected to a Ray of two processors, for the tests of a file."""
+    from tests.backends.clusters.ray_support import running_ray  # ray is not there for all builds
+
+    with running_ray():
+        yield "ray"
+
+
 @pytest.fixture(autouse=True)
 def _no_interpreter_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Wait for interpreters that were left behind: beside any, a process can't safely be forked."""

@@ -39,6 +39,7 @@ NUMPY = "import NumPy"  # which refuses to be loaded in subinterpreters
 PARTS = "hand over or take back a part of what a worker has begun"
 PREPARE = "have an initializer and a worker_state"
 TOGETHER = "run two tasks at the same time"
+WRITE = "write into large arrays"  # which are views of a store that all share
 WATCH = "see that a call takes long before it returns"
 SEND = "send functions"  # workers that inherit them never have to
 
@@ -101,6 +102,7 @@ _THREADS = frozenset[str]() if HAS_GIL else frozenset({FRAMES})
 _EXECUTORS = _THREADS | {CONTEXT, KILL, NAMES, PARTS, PREPARE}
 _ISOLATED = _EXECUTORS | {IDENTITY, LOG}
 _DASK = frozenset({CONTEXT, IDENTITY, KILL, LOG, NAMES})
+_RAY = _DASK | {WRITE}
 
 KINDS = [
     Kind("threads", _THREADS | {COPIES, KILL, SEND}, parallel.thread_map),
@@ -119,6 +121,8 @@ KINDS = [
 ]
 if find_spec("distributed") is not None:
     KINDS.append(Kind("dask", _DASK, parallel.cluster_map, needs="dask_client"))
+if find_spec("ray") is not None:
+    KINDS.append(Kind("ray", _RAY, parallel.cluster_map, needs="ray_cluster"))
 if sys.version_info >= (3, 14):
     from concurrent.futures import InterpreterPoolExecutor
 

@@ -35,6 +35,7 @@ from .table import (
     SEND,
     TOGETHER,
     WATCH,
+    WRITE,
     Kind,
 )
 
@@ -164,10 +165,13 @@ class TestValues:
         assert str(value) == "a value"
         assert not hasattr(value, "__notes__")
 
-    def test_arrays(self, kind: Kind) -> None:
+    @pytest.mark.parametrize("count", [6_000, 60_000])
+    def test_arrays(self, kind: Kind, count: int) -> None:
         kind.require(NUMPY)
+        if count > 6_000:
+            kind.require(WRITE)
         numpy = pytest.importorskip("numpy")
-        small, large = numpy.arange(6.0).reshape(2, 3), numpy.arange(60_000).reshape(3, -1)
+        small, large = numpy.arange(6.0).reshape(2, 3), numpy.arange(count).reshape(3, -1)
         fortran = numpy.asfortranarray(large)
         arrays = [small, large, fortran, large[:, ::2]]
         results = kind.run(tasks.twice_in_place, [array.copy("K") for array in arrays])

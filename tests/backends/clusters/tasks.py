@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from typing import Any
 
 from tests.backends.tasks import note, open_gate, wait_for
 
@@ -50,3 +51,11 @@ def waits(item: tuple[str, str, int]) -> int:
 def waits_if(item: tuple[str, str, int]) -> int:
     """Wait as `waits` does, if there is something to wait for."""
     return waits(item) if item[0] else item[2]
+
+
+def is_writeable(array: Any) -> tuple[bool, Any]:
+    return array.flags.writeable, array
+
+
+def process_id(_: object) -> int:
+    return os.getpid()

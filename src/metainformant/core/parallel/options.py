@@ -175,8 +175,9 @@ class Workers:
         kind: the kind of workers.
         count: how many at most.
         executor: the executor whose workers are used, if they are an executor's.
-        client: the client of the cluster whose workers are used, if they are a cluster's.
-        pool: the WorkerPool that keeps the workers, if they outlive the map.
+        client: the client of the cluster whose workers are used, if they are a cluster's; "ray"
+            for the Ray of this process.
+        pool: what keeps the workers, if they outlive the map.
         loop: the event loop that workers are tasks of, if it is the caller's. Set before the map
             starts.
         tasks: those tasks, as long as they run; owned by that loop.
@@ -412,7 +413,7 @@ def choose_workers(caller: str, max_workers: object, backend: object = "thread")
     executor: Any = backend if kind == "executor" else None
     client: Any = None
     if kind == "cluster":
-        from .host.dask import default_max_workers, find_client  # needed only by those who use it
+        from .host.cluster import default_max_workers, find_client  # needed by those who use it
 
         client = find_client(caller, backend)
         max_workers = default_max_workers(client) if max_workers is None else max_workers

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         "thread", "process", "interpreter", "asyncio", "serial", "executor", "cluster"
     ]
     # What users pass as `cluster`, and as `backend`.
-    ClusterOption = Literal["dask"] | Client
+    ClusterOption = Literal["dask", "ray"] | Client
     BackendOption = (
         Literal["thread", "process", "interpreter", "asyncio", "serial"] | Executor | ClusterOption
     )
@@ -138,14 +138,14 @@ def backend(caller: str, value: object) -> BackendName:
             return "executor"
     raise ValueError(
         f"{caller}: backend={value!r} must be 'thread', 'process', 'interpreter', 'asyncio', "
-        "'serial', 'dask', a concurrent.futures.Executor, or a distributed.Client"
+        "'serial', 'dask', 'ray', a concurrent.futures.Executor, or a distributed.Client"
     )
 
 
 def is_cluster(value: object) -> bool:
     """Return whether that is a cluster, or names one."""
     if isinstance(value, str):
-        return value == "dask"
+        return value in ("dask", "ray")
     distributed = sys.modules.get("distributed")  # whoever has a client has imported it
     return distributed is not None and isinstance(value, distributed.Client)
 
@@ -153,8 +153,8 @@ def is_cluster(value: object) -> bool:
 def cluster(caller: str, value: object) -> object:
     if not is_cluster(value):
         raise ValueError(
-            f"{caller}: cluster={value!r} must be a distributed.Client, or 'dask' for the current "
-            "one"
+            f"{caller}: cluster={value!r} must be a distributed.Client, 'dask' for the current "
+            "one, or 'ray'"
         )
     return value
 

@@ -6,8 +6,12 @@ from ..worker import context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..engine.backend import Backend
     from ..options import MapCall
+    from .clusters.cluster import Cluster
+    from .clusters.ray_actors import KeptActors
     from .isolated.worker_pool import WorkerPool
     from .threads.backend import ThreadBackend
 
@@ -38,9 +42,8 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
         return SerialBackend(call, keep_times=keep_times)
     if workers.client is not None:
         from .clusters.backend import ClusterBackend  # slow to import
-        from .clusters.dask import DaskCluster
 
-        cluster = DaskCluster(workers.client, call.caller)
+        cluster = _make_cluster(workers.client, call.caller)
         return ClusterBackend(call, cluster, keep_times=keep_times)
     if needs_pool(call):
         from .isolated.backend import IsolatedBackend  # slow to import
@@ -80,6 +83,25 @@ def make_worker_pool(call: MapCall, *, kept: bool = False, streams: bool = False
     from .processes.pool import ProcessPool
 
     return ProcessPool(call, kept=kept, streams=streams)
+
+
+def make_kept_workers(call: MapCall) -> WorkerPool | KeptActors | None:
+    """Return what keeps the workers of a pool from one map to the next, if anything has to."""
+    if call.workers.client == "ray":
+        from .clusters.ray_actors import KeptActors
+
+        return KeptActors()
+    return make_worker_pool(call, kept=True) if needs_pool(call) else None
+
+
+def _make_cluster(client: Any, caller: str) -> Cluster:
+    if client == "ray":
+        from .clusters.ray_cluster import RayCluster
+
+        return RayCluster(caller)
+    from .clusters.dask import DaskCluster
+
+    return DaskCluster(client, caller)
 
 
 def _thread_backend() -> type[ThreadBackend]:

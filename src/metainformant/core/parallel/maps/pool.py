@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 
 from .. import validate
-from ..backends.registry import make_worker_pool, needs_pool
+from ..backends.registry import make_kept_workers
 from ..errors import ParallelError
 from ..options import NO_DEFAULT, OPTIONS, choose_workers, make_call
 from ..public import overload, public
@@ -125,8 +125,8 @@ class Pool:
         self._options: dict[str, Any] = {name: getattr(call.options, name) for name in _OF_WORKERS}
         self._is_closed = False  # set once, by whoever closes the pool
         self._streams: weakref.WeakSet[Results[Any]] = weakref.WeakSet()
-        if needs_pool(call):
-            pool = self._workers.pool = make_worker_pool(call, kept=True)
+        pool = self._workers.pool = make_kept_workers(call)
+        if pool is not None:
             # Also at exit, and when nobody has the pool any more.
             self._finalizer = weakref.finalize(self, pool.abort)
 

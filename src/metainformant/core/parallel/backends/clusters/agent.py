@@ -35,6 +35,8 @@ from .messages import (
 from .seat import Seat, broken_by
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...worker.setup import Preparation
     from .messages import Command, Report
 
@@ -55,12 +57,15 @@ class Agent:
         worker: the name of the worker for messages.
         can_end: whether the process may end itself if it has a call that can't be ended: nothing
             else runs in it, and another process takes its place.
+
+    Attributes:
+        token: unlike that of any other agent, in whatever process.
     """
 
     def __init__(self, worker: str, *, can_end: bool) -> None:
         self._worker = worker
         self._can_end = can_end
-        self._token = os.urandom(16).hex()
+        self.token = os.urandom(16).hex()
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._setup: tuple[Setup, Any, Preparation] | None = None
@@ -73,6 +78,13 @@ class Agent:
         self._seats: dict[int, Seat | None] = {}  # None: it has ended, and is never run again
         self._waiting: dict[int, list[Command]] = {}
         self._is_closed = False
+        self._left: list[Callable[[], int]] = []  # tell of ended seats how many calls still run
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call runs that a seat had to leave behind."""
+        with self._lock:
+            return not any(count() for count in self._left)
 
     # The event loop of the worker
 
@@ -85,15 +97,15 @@ class Agent:
             self._setup = setup, reading_items(func), preparation
             if multiprocessing.current_process().daemon:
                 context.is_worker = True  # such a process may start no others
-            _open[self._token] = self
+            _open[self.token] = self
             self._watch_polls()
         except Exception as error:
             problem = str(error) or error_in_words(error)
-        return pickle.dumps(Hello(self._token, self._worker, os.getpid(), problem))
+        return pickle.dumps(Hello(self.token, self._worker, os.getpid(), problem))
 
     def post(self, token: str, pickled: BufferedPickle) -> None:
         """Take commands. Those for an agent that was in a process of before are refused."""
-        if token != self._token:
+        if token != self.token:
             raise ConnectionError("this is another process than the one that was meant")
         commands: list[Command] = pickled.load()
         seats: set[Seat] = set()
@@ -104,7 +116,7 @@ class Agent:
 
     async def poll(self, token: str) -> list[BufferedPickle] | None:
         """Return reports, once there are any that should be sent; None when all is over."""
-        if token != self._token:
+        if token != self.token:
             raise ConnectionError("this is another process than the one that was meant")
         self._last_poll = now = monotonic()
         until = now + _LONGEST_POLL
@@ -162,7 +174,7 @@ class Agent:
         with self._lock:
             self._is_closed = True
             seats = [seat for seat in self._seats.values() if seat is not None]
-        _open.pop(self._token, None)
+        _open.pop(self.token, None)
         for seat in seats:
             if isinstance(command, Finish):
                 seat.source.finish()
@@ -185,6 +197,8 @@ class Agent:
         finally:
             with self._lock:
                 self._seats[number] = None
+                if seat is not None:
+                    self._left.append(seat.abandoned)
             self._wake()
 
     def _make_seat(

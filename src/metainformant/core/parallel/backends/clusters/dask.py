@@ -37,11 +37,13 @@ class DaskAgent:
         self._agent = Agent(worker.address, can_end=alone)
         return self._agent.open(setup, interval)
 
-    async def post(self, token: str, commands: BufferedPickle) -> None:
-        self._opened().post(token, commands)
+    # Messages are sent as bytes: what Dask does with buffers that are out of band has crashed.
 
-    async def poll(self, token: str) -> list[BufferedPickle] | None:
-        return await self._opened().poll(token)
+    async def post(self, token: str, commands: bytes) -> None:
+        self._opened().post(token, pickle.loads(commands))
+
+    async def poll(self, token: str) -> bytes:
+        return pickle.dumps(await self._opened().poll(token), 5)
 
     def _opened(self) -> Agent:
         if self._agent is None:
@@ -133,10 +135,10 @@ class DaskLink(AgentLink):
         self._seats.append(self._pinned(run_seat, token, number))
 
     async def send(self, token: str, commands: BufferedPickle) -> None:
-        await self._agent.post(token, commands)
+        await self._agent.post(token, pickle.dumps(commands, 5))
 
     async def poll(self, token: str) -> list[BufferedPickle] | None:
-        reports: list[BufferedPickle] | None = await self._agent.poll(token)
+        reports: list[BufferedPickle] | None = pickle.loads(await self._agent.poll(token))
         return reports
 
     async def let_go(self, *, is_settled: bool) -> None:

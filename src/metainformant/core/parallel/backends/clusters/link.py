@@ -16,8 +16,22 @@ from ..ipc.out_of_band import BufferedPickle
 from .cluster import Broken, Lost, Received
 
 if TYPE_CHECKING:
-    from .loop import LoopCluster
+    from collections.abc import Coroutine
+    from typing import Any, Protocol
+
+    from .cluster import Event
     from .messages import Command, Hello
+
+    class LinkOwner(Protocol):
+        """The cluster of a link."""
+
+        caller: str
+
+        def run(self, coroutine: Coroutine[Any, Any, None]) -> None: ...
+        def tell(self, event: Event) -> None: ...
+        def tell_gone(self) -> None: ...
+        async def is_there(self) -> bool: ...
+
 
 # Seconds that letting go may take, while workers end their seats.
 _CLOSE_SECONDS = 5.0
@@ -26,7 +40,7 @@ _CLOSE_SECONDS = 5.0
 class AgentLink(ABC):
     """An agent in a worker. Owned by the event loop, except what the map's thread calls."""
 
-    def __init__(self, cluster: LoopCluster, worker: str) -> None:
+    def __init__(self, cluster: LinkOwner, worker: str) -> None:
         self.worker = self.name = worker
         self.pid = 0
         self.task: asyncio.Task[None] | None = None

@@ -222,6 +222,10 @@ class Seat:
     def wake(self) -> None:
         self._engine.wake()
 
+    def abandoned(self) -> int:
+        """Return how many calls still run that were left behind."""
+        return self._backend.abandoned()
+
     def recall(self) -> None:
         self.source.withdraw()
         self._engine.recall(self.source.give_back)

@@ -65,7 +65,7 @@ class BufferedPickle:
 
 
 def dumps_out_of_band(item: Any, *, main_by_value: bool = False) -> bytes | BufferedPickle:
-    """Pickle any object as `dumps` does, with its large buffers beside the pickle if it has some."""
+    """Pickle any object as `dumps` does, with its large buffers beside the pickle."""
     buffers = LargeBuffers()
     body = dumps(item, main_by_value=main_by_value, buffers=buffers)
     return BufferedPickle(body, buffers) if buffers else body

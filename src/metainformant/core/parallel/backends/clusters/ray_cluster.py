@@ -1,0 +1,194 @@
+"""Ray as a cluster: each worker is an actor with one seat, which is made when it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pickle
+import re
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from ...describe import error_in_words
+from ...errors import ParallelError
+from . import handshake
+from .link import AgentLink
+from .loop import ANSWER_SECONDS, LoopCluster
+from .messages import EndProcess
+from .ray_actors import make_actor, store
+
+if TYPE_CHECKING:
+    from ..ipc.out_of_band import BufferedPickle
+    from .messages import Command, Hello
+    from .ray_actors import Actor
+
+
+class RayCluster(LoopCluster):
+    """The processors of an initialised Ray: as many actors may be made as there are.
+
+    The workers that it tells of are actors which could be, until they are connected to.
+    """
+
+    how_to_send = "ray.init(runtime_env={'working_dir': '.'}), or {'py_modules': [module]}"
+
+    def __init__(self, caller: str) -> None:
+        super().__init__(caller, store().loop)
+        # Owned by the event loop:
+        self._workers: list[str] = []
+        self._count = 0  # of workers that there ever were
+        self._processors = 0
+        self._refused = 0
+        self._setup: Any = None  # an ObjectRef, once there is one
+        self.has_worker = False  # whether one has been good enough
+
+    def __repr__(self) -> str:
+        return f"Ray at {ray.get_runtime_context().gcs_address}" if ray.is_initialized() else "Ray"
+
+    def make_link(self, worker: str, setup: bytes, interval: float) -> RayLink:
+        return RayLink(self, worker, setup, interval)
+
+    def is_connected(self) -> bool:
+        return bool(ray.is_initialized())
+
+    async def is_there(self) -> bool:
+        if not self.is_connected():
+            return False
+        try:
+            await asyncio.wait_for(self._count_processors(), ANSWER_SECONDS)
+        except Exception:
+            return False
+        return self.is_connected()
+
+    async def look(self, *, is_first: bool) -> dict[str, int]:
+        self._processors = await self._count_processors()
+        return self._listed()
+
+    async def _count_processors(self) -> int:
+        nodes = await asyncio.to_thread(ray.nodes)  # which waits for a server
+        count = sum(int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"])
+        return max(0, count - self._refused)
+
+    def _listed(self) -> dict[str, int]:
+        """Return the workers that can be, and all that are connected."""
+        while len(self._workers) < min(self.limit, self._processors):
+            self._count += 1
+            self._workers.append(f"ray actor {self._count}")
+        connected = {link.worker for link in self._links}
+        for worker in reversed(self._workers.copy()):
+            if len(self._workers) > self._processors and worker not in connected:
+                self._workers.remove(worker)
+        return dict.fromkeys(self._workers, 1)
+
+    def was_lost(self, worker: str) -> None:
+        if worker in self._workers:
+            self._workers.remove(worker)  # another takes its place, under another name
+
+    def refuse(self, why: str) -> None:
+        """Do with one worker less: whatever Ray made could not be used."""
+        self._refused += 1
+        logging.getLogger("metainformant.parallel").warning("%s: not used: %s", self.caller, why)
+
+    def shared(self, setup: bytes) -> Any:
+        """Return a reference to the setup, which is in the object store of each machine once."""
+        if self._setup is None:
+            self._setup = ray.put(setup)
+        return self._setup
+
+    def closed(self) -> None:
+        self._setup = None
+
+
+class RayLink(AgentLink):
+    """The agent of a map in an actor."""
+
+    def __init__(self, cluster: RayCluster, worker: str, setup: bytes, interval: float) -> None:
+        super().__init__(cluster, worker)
+        self._ray = cluster
+        self._setup = setup, interval
+        self._actor: Actor | None = None
+
+    def post(self, commands: list[Command]) -> None:
+        if any(isinstance(command, EndProcess) for command in commands):
+            self._cluster.run(self._kill())
+        else:
+            super().post(commands)
+
+    async def _kill(self) -> None:
+        if self._actor is not None:
+            self._actor.end()  # the poll fails then
+
+    async def make_agent(self) -> Hello:
+        self._actor = await store().take()
+        if self._actor is None:
+            self._actor = make_actor()
+            await self._check()
+        setup, interval = self._setup
+        opened = await self._handle.open.remote(self._ray.shared(setup), interval)
+        self._ray.has_worker = True
+        hello: Hello = pickle.loads(opened)
+        return hello
+
+    @property
+    def _handle(self) -> Any:
+        assert self._actor is not None  # noqa: S101  # nothing is asked of it before
+        return self._actor.handle
+
+    async def _check(self) -> None:
+        """Compare versions; ParallelError if they differ and the map has not begun."""
+        try:
+            self.name, theirs = await self._handle.introduce.remote()
+            wrong = handshake.mismatch(self.name, theirs)
+        except ray.exceptions.RayActorError as error:
+            wrong = _why_not_imported(error)
+            if wrong is None:
+                raise
+        if wrong is None:
+            return
+        if not self._ray.has_worker:
+            raise ParallelError(f"{self._cluster.caller}: {wrong}")
+        self._ray.refuse(wrong)
+        raise ConnectionError(wrong)
+
+    async def run_seat(self, token: str, number: int) -> None:
+        await self._handle.run_seat.remote(token, number)
+
+    async def send(self, token: str, commands: BufferedPickle) -> None:
+        await self._handle.post.remote(token, commands)
+
+    async def poll(self, token: str) -> list[BufferedPickle] | None:
+        reports: list[BufferedPickle] | None = await self._handle.poll.remote(token)
+        return reports
+
+    async def close(self) -> None:
+        with store().returning():
+            await super().close()
+
+    async def let_go(self, *, is_settled: bool) -> None:
+        if self._actor is None:
+            return
+        actor, self._actor = self._actor, None
+        try:
+            asked = actor.handle.close.remote(self._token) if is_settled else None
+            if asked is not None and await asyncio.wait_for(asked, ANSWER_SECONDS):
+                store().put(actor)
+                return
+        except Exception:
+            pass  # it is gone, or hangs
+        actor.end()
+
+    def in_words(self, error: Exception) -> str:
+        if isinstance(error, ray.exceptions.RayActorError):
+            return "its process has ended"
+        return error_in_words(error)
+
+
+def _why_not_imported(error: ray.exceptions.RayActorError) -> str | None:
+    """Say what a worker lacks which could not read the class of our actors; None if it could."""
+    found = re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", str(error))
+    if found is None:
+        return None
+    return (
+        f"a worker of Ray has no module {found[1]}. Install what this process has where the "
+        "workers run, or send it with ray.init(runtime_env={'pip': [...]})"
+    )
