@@ -1,0 +1,113 @@
+"""The report as one HTML file that asks nothing of the network and works without JavaScript."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from pathlib import Path
+
+from .markup import Markup, join, tag
+from .quantities import duration
+from .sections import Detail, run_section
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+MAX_BYTES = 300_000
+
+_HERE = Path(__file__).parent
+
+# What is shown of each run, less and less, until the page is small enough.
+_DETAILS = (
+    Detail(runs=8, groups=20, tracebacks=20, characters=2000, workers=200, steps=120),
+    Detail(runs=4, groups=20, tracebacks=5, characters=1000, workers=100, steps=60),
+    Detail(runs=2, groups=10, tracebacks=3, characters=500, workers=50, steps=40),
+    Detail(runs=1, groups=5, tracebacks=1, characters=300, workers=20, steps=30),
+)
+# More runs than this have no row of their own.
+_MAX_ROWS = 200
+
+
+def page(data: Mapping[str, Any]) -> str:
+    """Return the page for the data of a report; see `Report.data`."""
+    text = ""
+    for detail in _DETAILS:
+        text = _page(data["runs"], detail)
+        if len(text.encode("utf-8", "backslashreplace")) <= MAX_BYTES:
+            break
+    return text
+
+
+def _policy(script: str) -> str:
+    """Return the policy by which a browser refuses everything that is not ours."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+        f"script-src 'sha256-{digest}'"
+    )
+
+
+def _page(runs: list[dict[str, Any]], detail: Detail) -> str:
+    title = runs[0]["caller"] if len(runs) == 1 else f"{len(runs)} runs"
+    longest = sorted(range(len(runs)), key=lambda at: -runs[at]["elapsed"])[: detail.runs]
+    shown = [runs[at] for at in sorted(longest)]
+    style = (_HERE / "page.css").read_text("utf-8")
+    script = (_HERE / "page.js").read_text("utf-8")
+    return "<!doctype html>\n" + tag(
+        "html",
+        tag(
+            "head",
+            tag("meta", charset="utf-8"),
+            tag("meta", **{"http-equiv": "Content-Security-Policy"}, content=_policy(script)),
+            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            tag("title", f"Report: {title}"),
+            tag("style", Markup(style)),
+        ),
+        tag(
+            "body",
+            tag("main", _overview(runs, shown), [run_section(run, detail) for run in shown]),
+            tag("script", Markup(script)),
+        ),
+        lang="en",
+    )
+
+
+def _overview(runs: list[dict[str, Any]], shown: list[dict[str, Any]]) -> Markup | None:
+    """Return a table of several runs; None for one."""
+    if len(runs) == 1:
+        return None
+    if not runs:
+        return tag("p", "No run has ended yet.")
+    rows = [
+        tag(
+            "tr",
+            tag("td", f"{run['caller']}({run['function']})"),
+            tag("td", run["ending"]),
+            tag("td", f"{run['counts']['finished']:,}", class_="n"),
+            tag("td", f"{run['counts']['failed']:,}", class_="n"),
+            tag("td", duration(run["elapsed"]), class_="n", data_v=f"{run['elapsed']:.6g}"),
+            tag("td", run["limit"]["sentence"]),
+        )
+        for run in runs[:_MAX_ROWS]
+    ]
+    heads = ("run", "ended", "items", "failed", "took", "limit")
+    note = f"In detail: {len(shown)} of {len(runs)} runs, those that took longest."
+    more = len(runs) - len(rows)
+    return join(
+        [
+            tag("h1", f"{len(runs)} runs"),
+            tag(
+                "div",
+                tag(
+                    "table",
+                    tag("thead", tag("tr", [tag("th", head) for head in heads])),
+                    tag("tbody", rows),
+                    class_="sort",
+                ),
+                class_="wide",
+            ),
+            tag("p", note, f" {more} more have no row here." if more else "", class_="soft"),
+        ]
+    )

@@ -1,0 +1,293 @@
+"""What is recorded of one run: counts and sums of bounded size, never an object per item.
+
+Pure: times are seconds since the run began, given by whoever calls. Not thread-safe.
+"""
+
+from __future__ import annotations
+
+import heapq
+import operator
+
+from ..describe import describe
+from ..errors import TaskCancelledError, TaskTimeoutError
+from .failures import FailureGroups
+from .histogram import Histogram
+from .time_parts import TimeParts
+from .timeline import Timeline
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from ..host.usage import Usage
+
+_SLOWEST = 20
+# More workers than this share one row: maps that replace workers can have any number of them.
+_MAX_WORKERS = 512
+OTHER_WORKERS = "(others)"
+
+
+class Slow:
+    """One of the slowest items."""
+
+    __slots__ = ("attempt", "index", "item", "seconds", "worker")
+
+    def __init__(self, seconds: float, index: int, item: str, worker: str, attempt: int) -> None:
+        self.seconds = seconds
+        self.index = index
+        self.item = item
+        self.worker = worker
+        self.attempt = attempt
+
+    def __lt__(self, other: Slow) -> bool:
+        return self.seconds < other.seconds
+
+
+class WorkerRecord:
+    """What one worker did. Times are in seconds."""
+
+    __slots__ = ("busy", "chunks", "cpu", "items", "last_end", "main_cpu", "peak_memory")
+
+    def __init__(self) -> None:
+        self.busy = 0.0
+        self.chunks = 0
+        self.items = 0
+        self.cpu = 0.0
+        self.main_cpu = 0.0  # without other threads of its process
+        self.peak_memory = 0
+        self.last_end: float | None = None  # None before its first chunk
+
+
+class Record:
+    """The aggregates of one run.
+
+    Attributes:
+        finished, failed, timed_out, cancelled, recorded: items by how they ended; those that
+            failed, timed out and were cancelled are among the finished, and those from a checkpoint
+            too.
+        attempts, failed_attempts: of items that workers ran; an item that is tried again is
+            counted each time.
+        abandoned: items that were given up while they ran.
+        untimed: attempts whose times are known by the mean of their chunk only.
+        time: where the time of the workers went.
+    """
+
+    def __init__(self, max_workers: int) -> None:
+        self.finished = self.failed = self.timed_out = self.cancelled = self.recorded = 0
+        self.attempts = self.failed_attempts = self.abandoned = self.untimed = 0
+        self.durations = Histogram()
+        self.timeline = Timeline()
+        self.failures = FailureGroups()
+        self.time = TimeParts(max_workers)
+        self.workers: dict[str, WorkerRecord] = {}
+        self._slowest: list[Slow] = []  # a heap
+
+    # What the engine tells
+
+    def chunk(
+        self,
+        worker: str,
+        handed_out: float,
+        started: float,
+        ended: float,
+        first: int,
+        count: int,
+        item: Callable[[int], object],
+        *,
+        attempt: int = 1,
+        times: Sequence[float] = (),
+        standing: Sequence[tuple[int, float]] = (),
+        failed: int = 0,
+        usage: Usage | None = None,
+        given_up: float | None = None,
+    ) -> None:
+        """Add a chunk that a worker has run, or the part of it that it has.
+
+        Args:
+            worker: its name.
+            handed_out: when the chunk was submitted.
+            started, ended: when its first item was started, and its last one ended.
+            first: index of its first item.
+            count: how many of its items were finished.
+            item: returns the item of an index.
+            attempt: which attempt of its items this was.
+            times: when each item was started, and when the last one ended, since any moment; empty
+                if not known.
+            standing: without times, items that were seen in flight for long, with their seconds.
+            failed: how many of its items failed, in this attempt.
+            usage: what all this used of the machine; None if not measured.
+            given_up: if the item after the finished ones was given up at the end, for how many
+                seconds it had run by then.
+        """
+        started = max(0.0, started)
+        ended = max(started, ended)
+        if worker not in self.workers and len(self.workers) >= _MAX_WORKERS:
+            worker = OTHER_WORKERS
+        row = self.workers.setdefault(worker, WorkerRecord())
+        self.time.add_busy(handed_out, started, ended, row.last_end, usage)
+        row.last_end = ended if row.last_end is None else max(row.last_end, ended)
+        row.busy += ended - started
+        row.chunks += 1
+        row.items += count
+        if usage is not None:
+            row.cpu += usage.cpu_seconds
+            row.peak_memory = max(row.peak_memory, usage.peak_memory)
+            row.main_cpu += usage.cpu_seconds if usage.main_seconds is None else usage.main_seconds
+        self.attempts += count
+        self.failed_attempts += failed
+        self.timeline.add(f"busy {worker}", started, ended, ended - started)
+        self.timeline.add("running", started, ended, ended - started)
+        self.timeline.add("attempts", started, ended, count)
+        if failed:
+            self.timeline.add("failed", started, ended, failed)
+        if len(times) > count:
+            self._add_timed(worker, first, count, item, attempt, times)
+        else:
+            self._add_untimed(worker, first, count, item, attempt, ended - started, standing)
+        if given_up is not None:
+            self.abandoned += 1
+            self._add_slow(given_up, first + count, item, worker, attempt)
+
+    def _add_timed(
+        self,
+        worker: str,
+        first: int,
+        count: int,
+        item: Callable[[int], object],
+        attempt: int,
+        times: Sequence[float],
+    ) -> None:
+        spent = list(map(operator.sub, times[1 : count + 1], times[:count]))
+        self.durations.add_sorted(sorted(spent))
+        least = self._least_slow
+        if spent and max(spent) > least:
+            for position, seconds in enumerate(spent):
+                if seconds > self._least_slow:
+                    self._add_slow(seconds, first + position, item, worker, attempt)
+
+    def _add_untimed(
+        self,
+        worker: str,
+        first: int,
+        count: int,
+        item: Callable[[int], object],
+        attempt: int,
+        seconds: float,
+        standing: Sequence[tuple[int, float]],
+    ) -> None:
+        rest = seconds
+        known = 0
+        for index, stood in standing:
+            if first <= index < first + count:
+                known += 1
+                rest -= stood
+                self.durations.add(stood)
+                self._add_slow(stood, index, item, worker, attempt)
+        if count > known:
+            self.untimed += count - known
+            self.durations.add(max(0.0, rest) / (count - known), count - known)
+
+    @property
+    def _least_slow(self) -> float:
+        """The seconds that an item must exceed to be among the slowest."""
+        return self._slowest[0].seconds if len(self._slowest) >= _SLOWEST else -1.0
+
+    def _add_slow(
+        self, seconds: float, index: int, item: Callable[[int], object], worker: str, attempt: int
+    ) -> None:
+        if seconds <= self._least_slow:
+            return
+        slow = Slow(seconds, index, describe(item(index)), worker, attempt)
+        if len(self._slowest) < _SLOWEST:
+            heapq.heappush(self._slowest, slow)
+        else:
+            heapq.heapreplace(self._slowest, slow)
+
+    def outcomes(
+        self,
+        count: int,
+        failed: Mapping[int, BaseException],
+        item: Callable[[int], object],
+        *,
+        names_items: bool = False,
+        is_recorded: bool = False,
+    ) -> None:
+        """Add final outcomes of `count` items, with the failures among them by index."""
+        self.finished += count
+        if is_recorded:
+            self.recorded += count
+        for index, error in failed.items():
+            if type(error) is TaskCancelledError and names_items:
+                self.cancelled += 1
+                continue
+            self.failed += 1
+            if isinstance(error, TaskTimeoutError) and error.index == index:
+                self.timed_out += 1
+            self.failures.add(error, index, item(index), names_items=names_items)
+
+    # What is shown
+
+    def slowest(self) -> list[Slow]:
+        return sorted(self._slowest, reverse=True)
+
+    def counts(self, total: int | None) -> dict[str, int | None]:
+        bad = self.failed + self.cancelled
+        return {
+            "total": total,
+            "finished": self.finished,
+            "ok": self.finished - bad,
+            "failed": self.failed,
+            "timed_out": self.timed_out,
+            "cancelled": self.cancelled,
+            "from_checkpoint": self.recorded,
+            "attempts": self.attempts,
+            "failed_attempts": self.failed_attempts,
+            "abandoned": self.abandoned,
+        }
+
+    def data(self, elapsed: float, total: int | None) -> dict[str, Any]:
+        """Return everything as plain values, for a run that took `elapsed` seconds."""
+        line, spent = self.timeline, self.durations
+        busy = {name: line.sums(f"busy {name}", elapsed) for name in self.workers}
+        ends = {f"p{percent:g}": spent.percentile(percent) for percent in (50, 90, 95, 99, 99.9)}
+        return {
+            "elapsed": elapsed,
+            "counts": self.counts(total),
+            "durations": {
+                "count": spent.count,
+                "untimed": self.untimed,
+                "total": spent.total,
+                "mean": spent.total / spent.count if spent.count else 0.0,
+                "min": spent.shortest,
+                "max": spent.longest,
+                **ends,
+                "bins": [list(part) for part in spent.bins()],
+            },
+            "slowest": [
+                {name: getattr(slow, name) for name in reversed(Slow.__slots__)}
+                for slow in self.slowest()
+            ],
+            "failures": self.failures.data(),
+            "timeline": {
+                "width": line.width,
+                "attempts": line.sums("attempts", elapsed),
+                "failed": line.sums("failed", elapsed),
+                "running": [seconds / line.width for seconds in line.sums("running", elapsed)],
+                "memory": line.peaks("memory", elapsed),
+            },
+            "workers": [
+                {
+                    "name": name,
+                    "busy": row.busy,
+                    "chunks": row.chunks,
+                    "items": row.items,
+                    "cpu": row.cpu,
+                    "peak_memory": row.peak_memory,
+                    "main_cpu": row.main_cpu,
+                    "occupancy": [seconds / line.width for seconds in busy[name]],
+                }
+                for name, row in self.workers.items()
+            ],
+            "time": self.time.data(elapsed),
+        }

@@ -1,0 +1,400 @@
+"""The sections of the page, in order: what one run was like."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from . import svg
+from .markup import Markup, join, tag
+from .quantities import duration, size
+from .time_parts import PARTS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+# Workers that have a row each; more of them share rows.
+_MAX_ROWS = 64
+# The colours of the parts of time.
+_COLOURS = {
+    "computing": "p0",
+    "calls": "p1",
+    "waiting": "p1",
+    "unknown": "p1",
+    "gil": "p2",
+    "not_scheduled": "p3",
+    "input": "p4",
+    "consumer": "p4",
+    "rate": "p6",
+    "retries": "p6",
+    "startup": "p7",
+    "transport": "p7",
+    "tail": "p5",
+    "tiny": "p5",
+}
+
+
+class Detail(NamedTuple):
+    """How much of each run is shown.
+
+    Attributes:
+        runs: so many have sections.
+        groups, tracebacks: groups of failures, and those of them that have a traceback.
+        characters: the longest traceback.
+        workers: rows of the table of workers.
+        steps: rows of tables over time.
+    """
+
+    runs: int
+    groups: int
+    tracebacks: int
+    characters: int
+    workers: int
+    steps: int
+
+
+def run_section(run: Mapping[str, Any], detail: Detail) -> Markup:
+    """Return all about one run."""
+    return tag(
+        "section",
+        tag("h1", f"{run['caller']}({run['function']})"),
+        tag("p", run["limit"]["sentence"], class_="verdict"),
+        _counts(run),
+        _time(run),
+        _running(run, detail),
+        _occupancy(run, detail),
+        _durations(run),
+        _throughput(run, detail),
+        _failures(run, detail),
+        _memory(run, detail),
+        _surroundings(run),
+        class_="run",
+    )
+
+
+def _counts(run: Mapping[str, Any]) -> Markup:
+    counts, elapsed = run["counts"], run["elapsed"]
+    facts: list[tuple[str, str, bool]] = [
+        ("ended", run["ending"], run["ending"] != "completed"),
+        ("took", duration(elapsed), False),
+        ("items", f"{counts['finished']:,}{_of(counts['total'], counts['finished'])}", False),
+        ("ok", f"{counts['ok']:,}", False),
+        ("failed", f"{counts['failed']:,}", counts["failed"] > 0),
+    ]
+    rare = ("timed_out", "cancelled", "retried", "abandoned", "from_checkpoint")
+    facts.extend(
+        (name.replace("_", " "), f"{counts[name]:,}", name == "timed_out")
+        for name in rare
+        if counts[name]
+    )
+    if elapsed > 0:
+        facts.append(("items per second", f"{counts['attempts'] / elapsed:,.3g}", False))
+    return join(
+        [
+            tag(
+                "dl",
+                [
+                    tag("div", tag("dt", name), tag("dd", value), class_="bad" if bad else None)
+                    for name, value, bad in facts
+                ],
+                class_="facts",
+            ),
+            tag("p", f"Stopped: {run['reason']}") if run["reason"] else None,
+        ]
+    )
+
+
+def _of(total: int | None, finished: int) -> str:
+    return "" if total is None or total == finished else f" of {total:,}"
+
+
+def _time(run: Mapping[str, Any]) -> Markup:
+    time = run["time"]
+    whole = time["worker_seconds"] or 1.0
+    parts = list(time["parts"].items())
+    return _section(
+        "Where the time went",
+        f"{time['workers']} workers x {duration(run['elapsed'])}: {duration(whole)} in all.",
+        _figure(svg.stack([(_COLOURS[name], seconds) for name, seconds in parts])),
+        _table(
+            ("part", "time", "share"),
+            [(_key(name), _seconds(took), _number(took / whole, "%")) for name, took in parts],
+        ),
+    )
+
+
+def _key(name: str) -> Markup:
+    mark = tag("rect", width=10, height=10, class_=_COLOURS[name])
+    return join(
+        [tag("svg", mark, viewBox="0 0 10 10", class_="key", aria_hidden="true"), PARTS[name]]
+    )
+
+
+def _running(run: Mapping[str, Any], detail: Detail) -> Markup:
+    values = run["timeline"]["running"]
+    workers = run["time"]["workers"]
+    return _section(
+        "What was running when",
+        "Workers that were in calls.",
+        _figure(svg.lines([("", values)], workers), f"up to {workers}", _over_time(run)),
+        _steps(run, detail, {"running": (values, lambda value: f"{value:.1f}")}),
+    )
+
+
+def _occupancy(run: Mapping[str, Any], detail: Detail) -> Markup:
+    workers = run["workers"]
+    each = -(-len(workers) // _MAX_ROWS) or 1
+    grouped = [
+        [sum(column) / each for column in zip(*(row["occupancy"] for row in part), strict=True)]
+        for part in (workers[at : at + each] for at in range(0, len(workers), each))
+    ]
+    elapsed = run["elapsed"] or 1.0
+    rest = len(workers) - detail.workers
+    per_row = f" A row stands for {each} of them." if each > 1 else ""
+    return _section(
+        "Workers",
+        f"{len(workers):,} workers, one below the other; dark where they were in calls.{per_row}",
+        _figure(svg.rows(grouped), "", _over_time(run)),
+        _hidden(
+            _table(
+                ("worker", "in calls", "share", "computed", "chunks", "items", "most memory"),
+                [
+                    (
+                        row["name"],
+                        _seconds(row["busy"]),
+                        _number(row["busy"] / elapsed, "%"),
+                        _seconds(row["cpu"]),
+                        _count(row["chunks"]),
+                        _count(row["items"]),
+                        size(row["peak_memory"]) if row["peak_memory"] else "",
+                    )
+                    for row in workers[: detail.workers]
+                ],
+            ),
+            tag("p", f"{rest:,} more have no row here.", class_="soft") if rest > 0 else None,
+        ),
+    )
+
+
+def _durations(run: Mapping[str, Any]) -> Markup | None:
+    spent = run["durations"]
+    bins = spent["bins"]
+    if not bins:
+        return None
+    low, high = max(bins[0][0], 1e-8), bins[-1][1]
+    axis = svg.Axis(low, high, duration, is_log=True)
+    most = max(count for _, _, count in bins)
+    names = ("min", "p50", "p90", "p95", "p99", "p99.9", "max", "mean")
+    by_chunk = (
+        f" {spent['untimed']:,} of them were too short to be timed one by one, and count with the "
+        "mean of their chunk."
+        if spent["untimed"]
+        else ""
+    )
+    slowest = _table(
+        ("item", "index", "took", "worker", "attempt"),
+        [
+            (
+                slow["item"],
+                _count(slow["index"]),
+                _seconds(slow["seconds"]),
+                slow["worker"],
+                _count(slow["attempt"]),
+            )
+            for slow in run["slowest"]
+        ],
+    )
+    return _section(
+        "Durations",
+        f"{spent['count']:,} calls, of which each took so long.{by_chunk}",
+        _figure(svg.bars(bins, axis), f"up to {most:,} calls", axis.labels()),
+        _table(names, [tuple(_seconds(spent[name]) for name in names)], sort=False),
+        _hidden(
+            _table(
+                ("from", "to", "calls"),
+                [(_seconds(a), _seconds(b), _count(n)) for a, b, n in bins if n],
+            )
+        ),
+        tag("h2", "The slowest"),
+        slowest,
+    )
+
+
+def _throughput(run: Mapping[str, Any], detail: Detail) -> Markup:
+    line = run["timeline"]
+    width = line["width"]
+    speeds = [count / width for count in line["attempts"]]
+    failed = [count / width for count in line["failed"]]
+    highest = max(svg.shorten(speeds, svg.MAX_MARKS // 4), default=0.0)
+    series = [("", speeds)] + ([("bad", failed)] if any(failed) else [])
+    columns = {"items per second": (speeds, lambda value: f"{value:,.4g}")}
+    if any(failed):
+        columns["failed per second"] = (failed, lambda value: f"{value:,.4g}")
+    return _section(
+        "Throughput",
+        "Items per second" + ("; the line: those that failed." if any(failed) else "."),
+        _figure(svg.lines(series, highest), f"up to {highest:,.4g} per second", _over_time(run)),
+        _steps(run, detail, columns),
+    )
+
+
+def _failures(run: Mapping[str, Any], detail: Detail) -> Markup | None:
+    groups, other = run["failures"]["groups"], run["failures"]["other"]
+    if not groups:
+        return None
+    shown = groups[: detail.groups]
+    rest = sum(group["count"] for group in groups[detail.groups :]) + other
+    parts = []
+    for number, group in enumerate(shown):
+        trace = group["traceback"] if number < detail.tracebacks else ""
+        if len(trace) > detail.characters:
+            trace = f"...{trace[-detail.characters :]}"
+        parts.append(
+            tag(
+                "details",
+                tag(
+                    "summary",
+                    tag("strong", f"{group['count']:,} x {group['type']}"),
+                    f": {group['message'][: detail.characters]} ",
+                    f"(first: item {group['first_index']}, {group['first_item']})",
+                ),
+                tag("pre", trace) if trace else None,
+                open="" if number == 0 else None,
+            )
+        )
+    return _section(
+        "Failures",
+        f"{run['counts']['failed']:,} items failed.",
+        join(parts),
+        tag("p", f"{rest:,} more failures are of other kinds.", class_="soft") if rest else None,
+    )
+
+
+def _memory(run: Mapping[str, Any], detail: Detail) -> Markup | None:
+    values = run["timeline"]["memory"]
+    highest = max(values, default=0.0)
+    if not highest:
+        return None
+    filled: list[float] = []
+    for value in values:  # where nobody looked, it is what was seen before
+        filled.append(value or (filled[-1] if filled else 0.0))
+    return _section(
+        "Memory of this process",
+        "Looked at four times a second. That of other processes is in the table of workers.",
+        _figure(svg.lines([("", filled)], highest), f"up to {size(highest)}", _over_time(run)),
+        _steps(run, detail, {"memory": (filled, size)}),
+    )
+
+
+def _surroundings(run: Mapping[str, Any]) -> Markup:
+    host = run["host"]
+    rows = [
+        ("started", run["started"]),
+        ("backend", f"{run['backend']}, max_workers={run['max_workers']}"),
+        *((f"{name}=", value) for name, value in run["options"].items()),
+        ("Python", f"{host['implementation']} {host['python']}{'' if host['gil'] else ', no GIL'}"),
+        ("platform", host["platform"]),
+        ("host", f"{host['machine']}, {host['cpus']} processors, process {host['pid']}"),
+    ]
+    return _section("Versions, host, options", None, _table(("what", ""), rows, sort=False))
+
+
+# Parts of sections
+
+
+def _section(title: str, text: str | None, *parts: Markup | None) -> Markup:
+    note = None if text is None else tag("p", text, class_="soft")
+    return join([tag("h2", title), note, *parts])
+
+
+def _figure(plot: Markup, caption: str = "", labels: Sequence[tuple[float, str]] = ()) -> Markup:
+    axis = [tag("span", word, style=f"left:{place:.1%}") for place, word in labels]
+    return tag(
+        "figure",
+        tag("figcaption", caption) if caption else None,
+        plot,
+        tag("div", axis, class_="axis", aria_hidden="true") if axis else None,
+    )
+
+
+def _over_time(run: Mapping[str, Any]) -> list[tuple[float, str]]:
+    """Return the labels of a time axis that ends with the last bucket."""
+    line = run["timeline"]
+    end = line["width"] * max(1, len(line["running"]))
+    return svg.Axis(0.0, end, duration).labels()
+
+
+def _steps(run: Mapping[str, Any], detail: Detail, columns: Mapping[str, Any]) -> Markup:
+    """Return a table of values over time, hidden until it is wanted."""
+    width = run["timeline"]["width"]
+    series = {name: svg.shorten(values, detail.steps) for name, (values, _) in columns.items()}
+    count = len(next(iter(series.values())))
+    each = -(-len(next(iter(columns.values()))[0]) // detail.steps) or 1
+    words = [word for _, word in columns.values()]
+    rows = [
+        (
+            _seconds(at * each * width),
+            *(
+                Cell(word(values[at]), values[at])
+                for values, word in zip(series.values(), words, strict=True)
+            ),
+        )
+        for at in range(count)
+    ]
+    return _hidden(_table(("from", *series), rows))
+
+
+class Cell(NamedTuple):
+    """A number in a table: how it is written, and what it is, for sorting."""
+
+    text: str
+    value: float
+
+
+def _seconds(value: float) -> Cell:
+    return Cell(duration(value), value)
+
+
+def _count(value: int) -> Cell:
+    return Cell(f"{value:,}", value)
+
+
+def _number(value: float, kind: str) -> Cell:
+    return Cell(f"{value:.1%}" if kind == "%" else f"{value:.3g}", value)
+
+
+def _table(
+    heads: Sequence[str], rows: Iterable[Sequence[str | Cell]], *, sort: bool = True
+) -> Markup:
+    def cell(value: str | Cell) -> Markup:
+        if isinstance(value, Cell):
+            return tag("td", value.text, class_="n", data_v=f"{value.value:.6g}" if sort else None)
+        return tag("td", value)
+
+    rows = list(rows)
+    numbers = [bool(rows) and isinstance(value, Cell) for value in (rows[0] if rows else heads)]
+    body = [tag("tr", [cell(value) for value in row]) for row in rows]
+    return tag(
+        "div",
+        tag(
+            "table",
+            tag(
+                "thead",
+                tag(
+                    "tr",
+                    [
+                        tag("th", head, class_="n" if is_number else None)
+                        for head, is_number in zip(heads, numbers, strict=True)
+                    ],
+                ),
+            ),
+            tag("tbody", body),
+            class_="sort" if sort else None,
+        ),
+        class_="wide",
+    )
+
+
+def _hidden(*parts: Markup | None) -> Markup:
+    return tag("details", tag("summary", "Table"), parts)
