@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 import metainformant.__main__
 from metainformant.cli.app import cli
 from metainformant.cli.calls import InFlight, NotStartedError
-from metainformant.cli.hints import is_bound_by_the_gil, use_processes
+from metainformant.cli.hints import limit_in_words
 from metainformant.cli.tally import rest
 from metainformant.core import parallel
 
@@ -324,58 +324,27 @@ class TestWhatIsLeftOfARunThatStopped:
         assert "stopped early" not in run("functions:picky", input=b"a\n\xff\n").stderr
 
 
-class TestHints:
-    def test_calls_that_took_turns(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("PYTHON_CPU_COUNT", "4")
-        monkeypatch.setattr(sys, "_is_gil_enabled", lambda: True, raising=False)
-        assert is_bound_by_the_gil(9.5, 10)
-        assert "--backend process would use all 4 processors" in use_processes(9.5, 10)
-        monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
-        assert not is_bound_by_the_gil(9.5, 10)
+def test_the_summary_names_options_of_the_command() -> None:
+    limit = parallel.Limit("gil", "threads took turns; process_map would take half")
+    assert limit_in_words(limit) == "limit: threads took turns; --backend process would take half"
+    assert limit_in_words(parallel.Limit("unknown", "can't tell")) is None
 
-    @pytest.mark.parametrize(
-        ("cpu_seconds", "seconds", "cpus"),
-        [(1.0, 10, 4), (35.0, 10, 4), (0.5, 0.5, 4), (9.5, 10, 1)],
-    )
-    def test_nothing_to_say(
-        self, cpu_seconds: float, seconds: float, cpus: int, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The calls waited, or computed without the lock, or for a moment, or have no company."""
-        monkeypatch.setenv("PYTHON_CPU_COUNT", str(cpus))
-        assert not is_bound_by_the_gil(cpu_seconds, seconds)
 
-    def test_the_time_of_the_calls_is_measured(self) -> None:
-        def compute(_: object) -> None:
-            until = time.thread_time() + 0.05
-            while time.thread_time() < until:
-                pass
+def test_a_report_of_the_command(tmp_path: Path, run: Callable[..., Result]) -> None:
+    path = tmp_path / "run.json"
+    source = tmp_path / "tasks.py"
+    source.write_text("import time\ndef wait(text):\n    time.sleep(0.1)\n")
+    result = run(f"{source}:wait", "--report", str(path), "-j", "8", input="x\n" * 56)
+    assert "limit: The calls waited" in result.stderr
+    (data,) = json.loads(path.read_text())["runs"]
+    assert data["counts"]["ok"] == 56
+    assert data["limit"]["kind"] == "calls"
 
-        calls = InFlight(compute, lambda: False)
-        parallel.thread_map(calls, range(3), max_workers=3)
-        assert calls.cpu_seconds >= 0.15
-        assert not calls
 
-    @pytest.mark.parametrize(("seconds", "looks"), [(1e-6, 200), (1e-3, 3200)])
-    def test_the_time_of_short_calls_is_measured_now_and_then(
-        self, seconds: float, looks: int, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        now, looked = 0.0, 0
-
-        def compute(_: object) -> None:
-            nonlocal now
-            now += seconds
-
-        def clock() -> float:
-            nonlocal looked
-            looked += 1
-            return now
-
-        monkeypatch.setitem(InFlight._measured.__globals__, "thread_time", clock)
-        calls = InFlight(compute, lambda: False)
-        for _ in range(1600):
-            calls(None)
-        assert calls.cpu_seconds == pytest.approx(1600 * seconds)
-        assert looked == looks
+def test_a_report_that_cannot_be_written_is_refused(run: Callable[..., Result]) -> None:
+    result = run("math:sqrt", "--report", "run.txt", input="")
+    assert result.exit_code == 2
+    assert "--report 'run.txt' must be the path of a file that ends in .html" in result.stderr
 
 
 def test_a_thread_between_two_refused_records_is_not_idle() -> None:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import click
 
+from metainformant.core import parallel
+
 from .checkpoints import checkpoint_group
 from .dry_run import plan
 from .durability import Durability
@@ -62,6 +64,14 @@ class Failures(click.ParamType[float]):
             elif 0 < (share := float(value[:-1]) / 100) < 1:
                 return share
         return self.fail(f"{value!r} must be a count, or a share between 0% and 100%", param, ctx)
+
+
+def _report(path: str | None) -> parallel.Report:
+    """Return what is recorded of the run; without a path, for the summary alone."""
+    try:
+        return parallel.Report(path)
+    except ValueError as error:
+        raise click.UsageError(f"--report {str(error).removeprefix('path=')}") from None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -203,6 +213,11 @@ def cli() -> None:
     default=None,
     help="A progress bar on stderr; by default only in a terminal.",
 )
+@click.option(
+    "--report",
+    metavar="FILE",
+    help="Write what happened and what limited the run to FILE, as .html or .json.",
+)
 @click.option("--quiet", is_flag=True, help="No summary at the end.")
 @click.pass_context
 def map_command(
@@ -236,6 +251,7 @@ def map_command(
     outputs: tuple[str, ...],
     output_format: str,
     progress: bool | None,
+    report: str | None,
     quiet: bool,
 ) -> None:
     """Call a Python FUNCTION with every record of the INPUTs, in parallel.
@@ -258,6 +274,7 @@ def map_command(
         "max_failures": max_failures,
         "chunk_size": chunk_size,
         "ordered": not unordered,
+        "report": _report(report),
     }
     if checkpoint is None and (dry_run or keep_failures):
         option = "--dry-run" if dry_run else "--keep-failures"

@@ -8,16 +8,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
-from time import thread_time
 from typing import Any, NamedTuple
 
 from .function import Function, load_function
 from .record import Record
-
-# Reading the clock of a thread takes long beside a call that is shorter than this: of such calls,
-# only one in so many is measured.
-_SHORT_SECONDS = 20e-6
-_CALLS_PER_MEASUREMENT = 16
 
 
 class NotStartedError(Exception):
@@ -106,7 +100,7 @@ class PerBatch(NamedTuple):
 
 
 class InFlight:
-    """The calls that run in threads of this process now, and the processor time of all so far.
+    """The calls that run in threads of this process now.
 
     Any thread may call, and look.
     """
@@ -115,10 +109,7 @@ class InFlight:
         self._call = self.__wrapped__ = call
         self._is_stopping = is_stopping
         self._threads: set[int] = set()  # each operation on it is atomic
-        # How many calls of each thread go unmeasured. Each has an entry of its own.
-        self._unmeasured: dict[int, int] = {}
         self._lock = threading.Lock()
-        self.cpu_seconds = 0.0  # under the lock
         self._refused = 0  # records that were not started; under the lock
         self._refused_before: int | None = None  # when `is_idle` was asked; owned by who asks
 
@@ -143,22 +134,6 @@ class InFlight:
                 with self._lock:
                     self._refused += 1
                 raise NotStartedError
-            unmeasured = self._unmeasured.get(me, 0)
-            if unmeasured == 0:
-                return self._measured(me, item)
-            self._unmeasured[me] = unmeasured - 1
             return self._call(item)
         finally:
             self._threads.discard(me)
-
-    def _measured(self, me: int, item: Any) -> Any:
-        """Measure a call; a short one stands for those that follow, which are not measured."""
-        began = thread_time()
-        try:
-            return self._call(item)
-        finally:
-            took = thread_time() - began
-            calls = _CALLS_PER_MEASUREMENT if took < _SHORT_SECONDS else 1
-            self._unmeasured[me] = calls - 1
-            with self._lock:
-                self.cpu_seconds += calls * took

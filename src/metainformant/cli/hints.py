@@ -1,34 +1,24 @@
-"""Hints on how a run could be faster, from what was measured of it."""
+"""What limited a run, in the words of the command."""
 
 from __future__ import annotations
 
-import sys
-
 from metainformant.core import parallel
 
-# Shorter runs are not worth a hint.
-_WORTH_SECONDS = 1.0
-# The threads took turns if their calls computed for this part of the time: for nearly all of it,
-# but not for longer than it lasted, as calls that release the lock can.
-_ONE_AT_A_TIME = (0.7, 1.15)
+# What the package calls what the command has as options.
+_NAMES = {
+    "process_map": "--backend process",
+    "thread_map": "--backend thread",
+    "parallel_batch": "--batch-size",
+    "inner_threads=1": "OMP_NUM_THREADS=1",
+    "buffer_size": "--buffer",
+}
 
 
-def is_bound_by_the_gil(cpu_seconds: float, seconds: float) -> bool:
-    """Return whether calls in threads waited for the lock that only one of them can hold.
-
-    Args:
-        cpu_seconds: the processor time of the calls themselves.
-        seconds: how long the run took.
-    """
-    has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
-    if not has_gil or seconds < _WORTH_SECONDS or parallel.cpu_count() == 1:
-        return False
-    return _ONE_AT_A_TIME[0] < cpu_seconds / seconds < _ONE_AT_A_TIME[1]
-
-
-def use_processes(cpu_seconds: float, seconds: float) -> str:
-    """Word the hint to use processes."""
-    return (
-        f"hint: the calls computed for {cpu_seconds:.1f} s of {seconds:.1f} s, and threads take "
-        f"turns at that; --backend process would use all {parallel.cpu_count()} processors"
-    )
+def limit_in_words(limit: parallel.Limit) -> str | None:
+    """Return a line for the summary; None if nothing can be told."""
+    if limit.kind == "unknown":
+        return None
+    sentence = limit.sentence
+    for name, option in _NAMES.items():
+        sentence = sentence.replace(name, option)
+    return f"limit: {sentence}"

@@ -14,7 +14,7 @@ from .calls import ImportedFunction, InFlight, PerBatch, PerRecord, prepare_work
 from .child_programs import terminate_child_programs
 from .durability import Durability, changes_told
 from .function import load_function
-from .hints import is_bound_by_the_gil, use_processes
+from .hints import limit_in_words
 from .inputs import PATHS, Input
 from .interrupt_handler import InterruptHandler
 from .output import (
@@ -203,7 +203,6 @@ class Session:
         return status
 
     def _summarize(self) -> None:
-        seconds = self._tally.seconds
         records, tally = self._records, self._tally
         _print(tally.in_words())
         if not self._run.is_complete:
@@ -215,10 +214,9 @@ class Session:
                 _print(self._arguments.durability.hint())
         if failures := tally.failures.in_words():
             _print(failures)
-        if self._in_flight is not None:
-            cpu_seconds = self._in_flight.cpu_seconds
-            if is_bound_by_the_gil(cpu_seconds, seconds):
-                _print(use_processes(cpu_seconds, seconds))
+        limit = self._arguments.settings.map_options["report"].limit
+        if hint := limit_in_words(limit):
+            _print(hint)
 
     def _say(self, line: str) -> None:
         if self._display:

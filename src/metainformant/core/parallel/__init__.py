@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from .outcome import Outcome as Outcome
     from .progress import Progress as Progress
     from .rate import RateLimit as RateLimit
+    from .report.limit import Limit as Limit
+    from .report.report import Report as Report
     from .worker.current_task import CurrentTask as CurrentTask
     from .worker.current_task import current_task as current_task
     from .worker.serial import serial as serial
@@ -56,6 +58,7 @@ _HOMES = {
     "CurrentTask": "worker.current_task",
     "Failure": "failures",
     "Failures": "failures",
+    "Limit": "report.limit",
     "Outcome": "outcome",
     "ParallelError": "errors",
     "Pool": "maps.pool",
@@ -63,6 +66,7 @@ _HOMES = {
     "RateLimit": "rate",
     "RecordedFailureError": "checkpoint.errors",
     "RepeatedlyKilledError": "checkpoint.errors",
+    "Report": "report.report",
     "Results": "maps.streams",
     "TaskCancelledError": "errors",
     "TaskTimeoutError": "errors",

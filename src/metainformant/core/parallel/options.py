@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .checkpoint.config import Checkpoint
     from .progress import Progress
     from .rate import RateLimit, Spending
+    from .report.report import Report
     from .validate import BackendName, OnError, RetryOn, StartMethod
 
     T = TypeVar("T")
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         on_complete: Callable[[int, Any, Any], object] | None
         progress: bool | str | Callable[[Progress], object] | None
         checkpoint: str | os.PathLike[str] | Checkpoint | None
+        report: str | os.PathLike[str] | Report | None
 
     class MapOptions(PoolOptions, total=False):
         """The options of maps that start their own workers."""
@@ -114,6 +116,7 @@ class Options:
     on_complete: Callable[[int, Any, Any], object] | None
     progress: bool | str | Callable[[Progress], object] | None
     checkpoint: Checkpoint | None  # which has a name
+    report: Report | None
     initializer: Callable[..., object] | None
     initargs: tuple[Any, ...]
     worker_state: Callable[[], Any] | None
@@ -156,6 +159,11 @@ class Options:
         if isinstance(error, FATAL):
             return False
         return isinstance(error, throttled) if isinstance(throttled, tuple) else bool(throttled)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether workers note times and what they use, for a report."""
+        return self.report is not None
 
     @property
     def hides_failures(self) -> bool:
@@ -302,6 +310,18 @@ def _checkpoint(caller: str, name: str, value: Any) -> Checkpoint:
         raise (ValueError if value == "" else TypeError)(fix) from None
 
 
+def _report(caller: str, name: str, value: Any) -> Report:
+    from .report.report import Report  # needed only by those who ask for it
+
+    if isinstance(value, Report):
+        return value
+    try:
+        return Report(value)
+    except (TypeError, ValueError) as error:
+        text = str(error).removeprefix("path=")
+        raise type(error)(f"{caller}: {name}={text}, or a Report") from None
+
+
 def _arguments(caller: str, name: str, value: object) -> tuple[Any, ...]:
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
         return tuple(value)
@@ -384,6 +404,7 @@ OPTIONS: dict[str, Option] = {
     ),
     "progress": Option(None, validate.progress),
     "checkpoint": Option(None, _checkpoint),
+    "report": Option(None, _report),
     "initializer": Option(
         None,
         partial(validate.optional_callable, takes="`initargs`", may_be_async=True),

@@ -29,8 +29,10 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
         keep_times: whether it is noted when each item was started.
     """
     workers = call.workers
-    if not stream and not call.options.ordered and workers.kind not in ("thread", "asyncio"):
-        keep_times = True  # for the order of completion
+    options = call.options
+    notes_times_itself = workers.kind in ("thread", "asyncio")
+    if not notes_times_itself and (options.is_recorded or not (stream or options.ordered)):
+        keep_times = True  # for the report, or for the order of completion
     if workers.executor is not None:
         from .futures.backend import ExecutorBackend  # slow to import
         from .futures.worker import run_request
@@ -52,7 +54,6 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
         return IsolatedBackend(
             call, pool, owns_pool=workers.pool is None, keep_times=keep_times, can_wake=stream
         )
-    options = call.options
     eager = stream or options.on_complete is not None or options.checkpoint is not None
     if workers.kind == "asyncio":
         from .asyncio.backend import AsyncioBackend  # slow to import

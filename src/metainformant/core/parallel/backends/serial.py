@@ -76,7 +76,10 @@ class SerialBackend:
 
     def submit(self, chunk: Chunk, *, keep_times: bool = False) -> SerialJob:
         keep_times = keep_times or self._keep_times
-        job = SerialJob(chunk, self._group, keep_times=keep_times, is_fixed=False)
+        measures = self._call.options.is_recorded
+        job = SerialJob(
+            chunk, self._group, keep_times=keep_times, is_fixed=False, measures=measures
+        )
         self._queue.append(job)
         return job
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from ..errors import Frame
+    from ..host.usage import Usage
     from .source import Chunk
 
 # No wait of the engine is longer, in seconds: Ctrl-C may have to get through between two of them.
@@ -31,16 +32,22 @@ class Finished:
         failed: the failures, by position. A function may return an exception that it never raised.
         times: when each item was started (monotonic clock), and at the end when the last one ended,
             if the run keeps times; else empty.
+        usage: what the whole job used of the machine; None if nobody measured it.
     """
 
-    __slots__ = ("failed", "times", "values")
+    __slots__ = ("failed", "times", "usage", "values")
 
     def __init__(
-        self, values: list[Any], failed: dict[int, BaseException], times: list[float] | None = None
+        self,
+        values: list[Any],
+        failed: dict[int, BaseException],
+        times: list[float] | None = None,
+        usage: Usage | None = None,
     ) -> None:
         self.values = values
         self.failed = failed
         self.times = times or []
+        self.usage = usage
 
     def since(self, position: int) -> Finished:
         """Return the outcomes from `position` on."""

@@ -53,6 +53,10 @@ class DirectSource:
     def left(self) -> int | None:
         return 0 if self._is_exhausted or self._is_closed else None
 
+    @property
+    def is_held(self) -> bool:
+        return self.taken - self._delivered >= self._buffer_size
+
     def take(self, size: int) -> Chunk | None:
         size = min(size, self._buffer_size - (self.taken - self._delivered))
         if self.left == 0 or size < 1:

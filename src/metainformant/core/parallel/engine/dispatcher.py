@@ -15,6 +15,7 @@ from .policies.stealing import MIN_STEAL_SECONDS, choose_steal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .backend import Backend, Job
+    from .events import IdleReason
     from .policies.chunking import Chunking
     from .policies.start_rate import Pace
     from .policies.timeouts import Timeouts
@@ -59,6 +60,21 @@ class Dispatcher:
         self._truncated: set[Job] = set()  # jobs that may end without having run their last item
         self._wants_times = wants_times  # whether it matters when items are finished
         self._stealable: dict[Job, Assignment] = {}  # those that have items to steal
+
+    @property
+    def idle(self) -> int:
+        """The number of workers that there could be and that have been handed nothing."""
+        return max(0, self._limit - len(self.assignments))
+
+    def idle_reason(self) -> IdleReason:
+        """Return why not every worker has something to do, except for retries that wait."""
+        if self.due or self.again or self._source.left:
+            if self._pace is not None:
+                return "rate"
+            return "tiny" if self._chunking.one_is_enough else "start"
+        if self._source.left is None:
+            return "consumer" if self._source.is_held else "input"
+        return "tail"
 
     @property
     def has_work(self) -> bool:
@@ -252,7 +268,8 @@ class Dispatcher:
         keep_times = self._wants_times and not self._chunking.items_are_quick
         job = self._backend.submit(chunk, keep_times=keep_times)
         keep_samples = self._wants_times and not keep_times
-        assignment = self.assignments[job] = Assignment(job, chunk, keep_samples=keep_samples)
+        assignment = Assignment(job, chunk, keep_samples=keep_samples, now=now)
+        self.assignments[job] = assignment
         if assignment.rest:
             self._stealable[job] = assignment
         self.next_wakeup = min(self.next_wakeup, self._timeouts.first_wakeup(assignment, now))

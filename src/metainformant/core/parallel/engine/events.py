@@ -1,7 +1,7 @@
 """The port to observers, and the events that they get: the only way from the engine to them.
 
-The engine emits events per chunk, never per item, in its own thread. If there is no observer, it
-calls nothing and allocates nothing.
+The engine emits events per chunk and per wait, never per item, in its own thread. If there is no
+observer, it calls nothing and allocates nothing.
 """
 
 from __future__ import annotations
@@ -10,9 +10,18 @@ import math
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Literal
 
     from ..errors import Frame
+    from .backend import Finished
+    from .ending import Ending
+    from .outcome_batch import OutcomeBatch
+    from .source import Chunk
+
+    # Why a worker that there could be has nothing to do: the input is slow; what was read is not
+    # taken by the consumer; starts are limited; items wait for another attempt; nothing is left;
+    # the items are so short that one worker is enough; or it is being started or handed something.
+    IdleReason = Literal["input", "consumer", "rate", "retries", "tail", "tiny", "start"]
 
 
 class Counts:
@@ -52,11 +61,67 @@ class SlowItem:
         self.stack = stack
 
 
+class ChunkRun:
+    """A chunk that a worker has run, or as much of it as it has.
+
+    Attributes:
+        chunk: has the items. The first `len(finished.values)` were run.
+        finished: their values or errors, each of this one attempt, and the times of each if the
+            job kept them. What is retried is among them.
+        worker: who ran them.
+        handed_out: when the chunk was submitted.
+        started, ended: when the first item was started, and the last one ended.
+        is_sampled: whether the job kept no times, so that those of its items are those at which
+            the engine has looked at it.
+        standing: in that case, items that were seen in flight for long, by index, with their
+            seconds.
+        given_up: if an item after those was in flight and was given up when the run `ended`, for
+            how many seconds it had run by then; else None.
+    """
+
+    __slots__ = (
+        "chunk",
+        "ended",
+        "finished",
+        "given_up",
+        "handed_out",
+        "is_sampled",
+        "standing",
+        "started",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        chunk: Chunk,
+        finished: Finished,
+        worker: str,
+        handed_out: float,
+        started: float,
+        ended: float,
+        standing: list[tuple[int, float]],
+        *,
+        is_sampled: bool = False,
+        given_up: float | None = None,
+    ) -> None:
+        self.chunk = chunk
+        self.is_sampled = is_sampled
+        self.finished = finished
+        self.worker = worker
+        self.handed_out = handed_out
+        self.started = started
+        self.ended = ended
+        self.standing = standing
+        self.given_up = given_up
+
+
 class Observer:
     """An observer of one run. The engine calls it in its thread; what it raises ends the run."""
 
     # Seconds between two calls of `on_progress`; the last one comes at the end in any case.
     interval = math.inf
+    # Whether `on_chunk`, `on_outcomes` and `on_wait` are called, and jobs note times.
+    wants_chunks = False
 
     def on_progress(self, counts: Counts, elapsed: float) -> None:
         """Learn the progress of the run, `elapsed` seconds after the call began."""
@@ -64,5 +129,19 @@ class Observer:
     def on_slow_item(self, slow: SlowItem) -> None:
         """Learn that an item is slow; called once for each."""
 
-    def on_end(self) -> None:
-        """Release everything: the run has ended, in whatever way."""
+    def on_chunk(self, run: ChunkRun) -> None:
+        """Learn that a worker has run a chunk, before its outcomes come."""
+
+    def on_outcomes(self, batch: OutcomeBatch) -> None:
+        """Learn the outcomes of items, just before they are delivered."""
+
+    def on_wait(
+        self, began: float, ended: float, busy: int, idle: int, reason: IdleReason | None
+    ) -> None:
+        """Learn that the engine has waited, with `busy` chunks handed out and `idle` workers."""
+
+    def on_end(self, ending: Ending | None) -> None:
+        """Release everything: the run has ended, in this way.
+
+        None stands for a run that was interrupted, or was never started.
+        """

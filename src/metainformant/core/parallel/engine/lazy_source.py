@@ -92,6 +92,10 @@ class StreamSource:
         """The number of items that the engine has taken so far."""
         return self._blocks.taken
 
+    @property
+    def is_held(self) -> bool:
+        return self._reader.is_held
+
     def take(self, size: int) -> Chunk | None:
         size = min(size, self.max_chunk)
         if size != self._size:
@@ -144,6 +148,7 @@ class Reader:
         error: the exception that the iterable raised.
         is_exhausted: whether the iterable ended, with or without that. Both are set before the
             queue ends.
+        is_held: whether it waits for permission to read on. Only this thread sets it.
     """
 
     def __init__(self, items: Iterable[Any], blocks: BlockQueue, wake: Callable[[], None]) -> None:
@@ -158,6 +163,7 @@ class Reader:
         self._stepping = False  # whether a step of several items is under way; under the lock too
         self.error: BaseException | None = None
         self.is_exhausted = False
+        self.is_held = False
 
     # From other threads
 
@@ -191,9 +197,11 @@ class Reader:
         try:
             while True:
                 while read >= allowed or not self._grants.empty():
+                    self.is_held = read >= allowed
                     allowed = self._grants.get()
                     if not allowed:
                         return
+                self.is_held = False
                 wanted = min(part, allowed - read)
                 block = self._blocks.open_block()
                 self._begin_step(wanted > 1)

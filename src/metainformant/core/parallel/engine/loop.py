@@ -70,6 +70,8 @@ class Engine:
         self._source = source
         self._backend = backend
         self._observers = observers
+        # Those that want to know of each chunk and each wait; mostly there are none.
+        self._watchers = [observer for observer in observers if observer.wants_chunks]
         self._early = poll_interval is not None
         self._clock = clock
         self._began = began = clock() if began is None else began
@@ -99,7 +101,7 @@ class Engine:
             call.workers.count,
             _make_pace(call),
             retries=options.retries > 0,
-            wants_times=wants_times,
+            wants_times=wants_times or bool(self._watchers),
         )
         self._assignments = self._dispatcher.assignments
         self._abandoned: list[Job] = []  # overdue, and perhaps still to be ended
@@ -127,19 +129,19 @@ class Engine:
         self._interrupt_abandoned()
         if ending is not None and ending.kind == "completed":
             ending = self._close(ending)
-            self._end()
+            self._end(ending)
         else:
-            self.discard()
+            self.discard(ending)
         return ending or Ending("aborted")
 
-    def discard(self) -> None:
+    def discard(self, ending: Ending | None = None) -> None:
         """End everything, whether the engine runs or not."""
         self._backend.abort()
-        self._end()
+        self._end(ending)
 
-    def _end(self) -> None:
+    def _end(self, ending: Ending | None) -> None:
         for observer in self._observers:
-            observer.on_end()
+            observer.on_end(ending)
         self._rule.broken = None  # whoever raises it must be able to let go of it
 
     def abort(self) -> None:
@@ -176,6 +178,8 @@ class Engine:
             self._completion.replayed(chunk, finished, worker, ready)
         if self._completion.ending is not None:
             self._backend.wake()  # there may be nothing else to wait for
+        for batch in ready if self._watchers else ():
+            self._tell_outcomes(batch)
         return ready
 
     def step(self, deliver: Deliver) -> Ending | None:
@@ -198,7 +202,9 @@ class Engine:
             self._report_progress(math.inf)
             return self._completion.ending or Ending("completed")
         ended = self._wait(self._seconds_to_wait(now, next_wakeup))
-        now = self._clock()
+        began, now = now, self._clock()
+        if self._watchers:
+            self._report_wait(began, now)
         ready: list[OutcomeBatch] = []
         for job in ended:
             self._settle(self._assignments[job], ready)
@@ -208,6 +214,8 @@ class Engine:
         self._heed_push_back(now)
         self._report_progress(now)
         for batch in ready:
+            if self._watchers:
+                self._tell_outcomes(batch)
             deliver(batch)
         if self._is_aborted:
             return Ending("aborted")
@@ -298,6 +306,8 @@ class Engine:
         if first + done < assignment.stop:  # truncated so late that it was not clear what would run
             rest = assignment.chunk.part(first + done, assignment.stop)
             self._dispatcher.again.append(rest)
+        if self._watchers:
+            self._report_chunk(assignment, finished, job.ended)
         self._completion.finished(assignment, finished, ready)
 
     def _deliver(self, assignment: Assignment, stop: int, ready: list[OutcomeBatch]) -> None:
@@ -317,6 +327,9 @@ class Engine:
         if is_stuck and self._dispatcher.abandon(assignment):
             stack = job.stack()
             self._abandoned.append(job)
+            if self._watchers:
+                finished = job.peek(index - assignment.chunk.start)
+                self._report_chunk(assignment, finished, self._clock(), abandoned=True)
             self._deliver(assignment, index, ready)
             item = describe(assignment.chunk.item(index))
             timeout = self._timeout or 0.0
@@ -364,6 +377,45 @@ class Engine:
             observer.on_progress(counts, self._clock() - self._began)
         self._next_progress = now + self._interval
 
+    def _report_wait(self, began: float, ended: float) -> None:
+        dispatcher, retries = self._dispatcher, self._completion.retries
+        idle = dispatcher.idle
+        reason = dispatcher.idle_reason() if idle else None
+        if reason == "tail" and retries:
+            reason = "retries"
+        for observer in self._watchers:
+            observer.on_wait(began, ended, len(self._assignments), idle, reason)
+
+    def _report_chunk(
+        self, assignment: Assignment, finished: Finished, ended: float, *, abandoned: bool = False
+    ) -> None:
+        job = assignment.job
+        if job.started is None:
+            return
+        from .events import ChunkRun
+
+        count = len(finished.values)
+        in_flight_since = assignment.since or job.started
+        if len(finished.times) > count and assignment.samples is None:
+            in_flight_since = finished.times[count]
+        standing = assignment.standing(ended)
+        times = assignment.handed_out, job.started, ended
+        run = ChunkRun(
+            assignment.chunk,
+            finished,
+            job.worker,
+            *times,
+            standing,
+            is_sampled=assignment.samples is not None,
+            given_up=ended - in_flight_since if abandoned else None,
+        )
+        for observer in self._watchers:
+            observer.on_chunk(run)
+
+    def _tell_outcomes(self, batch: OutcomeBatch) -> None:
+        for observer in self._watchers:
+            observer.on_outcomes(batch)
+
     def _report_slow(self, assignment: Assignment, now: float) -> None:
         from .events import SlowItem
 
@@ -388,6 +440,9 @@ class Engine:
             if not running:
                 self._dispatcher.forget(assignment)
             finished = job.peek(job.completed()) if running else job.finish()
+            if self._watchers:
+                end = self._clock() if running else job.ended
+                self._report_chunk(assignment, finished, end, abandoned=running)
             self._completion.finished(assignment, finished, ready)
             at = assignment.chunk.start + len(finished.values)
             if running and job.started is not None and at < assignment.stop:
@@ -404,6 +459,8 @@ class Engine:
             chunks.append(chunk)
         unfinished += [(chunk, "", ()) for chunk in chunks]
         for batch in ready:
+            if self._watchers:
+                self._tell_outcomes(batch)
             deliver(batch)
         first: Unfinished | None = None
         for chunk, worker, times in unfinished:
@@ -412,6 +469,8 @@ class Engine:
                 continue
             if first is None or left[0].index < first.index:
                 first = left[0]
+            if self._watchers:
+                self._tell_outcomes(left[1])
             deliver(left[1])
         return self._completion.ending or Ending("stopped", stop=stop, unfinished=first)
 

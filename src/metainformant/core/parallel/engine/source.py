@@ -79,6 +79,11 @@ class Source(Protocol):
         """The number of items that are still to be taken; None if that is not known."""
         ...
 
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing more may be read until earlier results are taken."""
+        ...
+
     def take(self, size: int) -> Chunk | None:
         """Return the next chunk, of at most `size` items; None if there is none (for now)."""
         ...
@@ -108,6 +113,8 @@ class ListSource:
         first: the index of its first item.
         attempt: which try this is.
     """
+
+    is_held = False
 
     def __init__(self, items: Iterable[Any], first: int = 0, attempt: int = 1) -> None:
         # A snapshot: a task that changes the caller's list changes nothing here.

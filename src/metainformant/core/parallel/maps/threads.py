@@ -137,6 +137,8 @@ def thread_map(
         progress: True or a label for a bar, or a function that is called with a `Progress`.
         checkpoint: the path of a file that holds each outcome as soon as there is one, or a
             `Checkpoint`; the same call after a kill runs only what is missing.
+        report: the path of an `.html` or `.json` file for what happened and what limited the
+            run, or a `Report`.
         star: True if each item is an iterable of positional arguments, `func(*item)`.
         kwargs: a dict of constants that each call gets by keyword. Each worker is sent them once.
         seed: a whole number for `current_task().random` and `current_task().rng`: numbers that

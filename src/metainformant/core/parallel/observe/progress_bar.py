@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ..engine.events import Counts, Observer
 from ..options import MapCall
 from ..progress import Progress
+
+if TYPE_CHECKING:
+    from ..engine.ending import Ending
 
 # Seconds between two reports, and between two lines where there is no terminal.
 _REPORT_EVERY = 0.1
@@ -50,7 +53,7 @@ class ProgressReporter(Observer):
             )
         )
 
-    def on_end(self) -> None:
+    def on_end(self, ending: Ending | None) -> None:
         if isinstance(self._report, (_Bar, _Lines)):
             self._report.close()
 

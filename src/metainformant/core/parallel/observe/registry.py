@@ -23,4 +23,8 @@ def make_observers(call: MapCall, total: int | None) -> list[Observer]:
         from .slow_log import SlowLog
 
         observers.append(SlowLog(call.caller))
+    if call.options.report is not None:
+        from .recorder import RunRecorder
+
+        observers.append(RunRecorder(call, total, call.options.report))
     return observers

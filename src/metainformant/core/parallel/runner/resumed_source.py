@@ -52,6 +52,10 @@ class ResumedSource:
         unread = self._items.left
         return None if unread is None else unread + self._count
 
+    @property
+    def is_held(self) -> bool:
+        return self._items.is_held
+
     def take(self, size: int) -> Chunk | None:
         if self._run.is_full:
             return None

@@ -39,6 +39,7 @@ class AsyncioBackend(ThreadBackend):
 
     def __init__(self, call: MapCall, **options: Any) -> None:
         super().__init__(call, **options)
+        self._measures = False  # all calls share the processor time of one thread
         self._call = call
         # The last one is in use. Owned by the engine's thread.
         self._loops: list[WorkerLoop] = []

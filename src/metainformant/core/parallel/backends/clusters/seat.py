@@ -52,6 +52,8 @@ class SeatSource:
     everything.
     """
 
+    is_held = False
+
     def __init__(self, number: int, send: Send, flush: Callable[[], object]) -> None:
         self._number = number
         self._send = send

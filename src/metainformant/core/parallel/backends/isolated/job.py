@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from ...host.usage import Usage
     from .handle import WorkerHandle
 
     class JobOwner(Protocol):
@@ -75,6 +76,7 @@ class IsolatedJob:
         self._dropped_by: weakref.ref[WorkerHandle] | None = None
         self._boundary = Boundary()
         self._started: float | None = None
+        self._usage: Usage | None = None  # what it used of the machine, once it has ended
         self._seen = 0  # how many items are known to be finished
 
     # For the engine, see `engine/backend.py`
@@ -120,7 +122,9 @@ class IsolatedJob:
         return self.results.first(stop, monotonic())
 
     def finish(self) -> Finished:
-        return self.results.all(self.ended)
+        finished = self.results.all(self.ended)
+        finished.usage = self._usage
+        return finished
 
     def abandon(self) -> bool:
         if self.state is JobState.ENDED:
@@ -193,6 +197,7 @@ class IsolatedJob:
             self.results.copy(buffer, done, self.worker)
             _ = self.started
             self.ended = buffer.header_times[Header.ENDED]
+            self._usage = buffer.usage()
             if loss is not None:
                 was_over = self.has_begun() and bool(self.ended)
                 self.ended = monotonic()

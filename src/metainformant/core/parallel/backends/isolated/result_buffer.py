@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from ...host.usage import Usage
 from ...worker.frames import own_frame
 from ..ipc.payload import LARGE
 from ..ipc.shared_memory import Segment
@@ -50,7 +51,10 @@ _IN_ORDER = _MACHINE.lower() in ("x86_64", "amd64", "i386", "i686", "x86")
 
 
 class Header:
-    """Places in the header. The worker writes the first four, the engine's side the others."""
+    """Places in the header. The worker writes the first four and the last four.
+
+    The engine's side writes the others.
+    """
 
     JOB = 0  # number of the job that is being run
     STARTED = 1  # when its first item was started; a float, like all times
@@ -61,6 +65,11 @@ class Header:
     CANCELLED = 6  # number of a job that nobody waits for
     EXPIRES_POSITION = 7  # the item that is known to be overdue at that time
     EXPIRES_AT = 8
+    # What the job used, if times are noted; see `host/usage.py`.
+    CPU_SECONDS = 9  # negative if that is not known
+    DELAYED = 10  # negative as above
+    PEAK_MEMORY = 11
+    MAIN_SECONDS = 12
 
 
 class Kind:
@@ -149,6 +158,7 @@ class ResultBuffer:
         self.kinds[:count] = bytes(count)
         self.permits[:count] = b"\1" * count
         self.header[Header.EXPIRES_POSITION] = -1
+        self.header_times[Header.CPU_SECONDS] = -1.0  # not measured
 
     def finished(self, seen: int, count: int) -> int:
         """Return how many of `count` items are finished, if `seen` are known to be."""
@@ -178,6 +188,14 @@ class ResultBuffer:
             times,
         )
 
+    def usage(self) -> Usage | None:
+        """Return what the job that has ended used; None if that was not noted."""
+        cpu_seconds, delayed = self.header_times[Header.CPU_SECONDS : Header.DELAYED + 1]
+        if cpu_seconds < 0:
+            return None
+        memory, main = self.header[Header.PEAK_MEMORY], self.header_times[Header.MAIN_SECONDS]
+        return Usage(cpu_seconds, None if delayed < 0 else delayed, memory, main)
+
     # The worker's side
 
     def permitted(self, items: list[Any], timed: bool) -> Iterator[Any]:
@@ -201,6 +219,13 @@ class ResultBuffer:
         for at, item in enumerate(allowed):
             times[at] = clock()
             yield item
+
+    def write_usage(self, usage: Usage) -> None:
+        """Note what a job has used."""
+        self.header_times[Header.DELAYED] = -1.0 if usage.delayed is None else usage.delayed
+        self.header[Header.PEAK_MEMORY] = usage.peak_memory
+        self.header_times[Header.MAIN_SECONDS] = usage.main_seconds or 0.0
+        self.header_times[Header.CPU_SECONDS] = usage.cpu_seconds
 
     def has_room(self) -> bool:
         """Return whether another outcome of any size that is written here fits."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...describe import error_in_words
 from ...errors import FATAL, ParallelError
+from ...host.usage import usage_of_process
 from ...worker import running
 from ...worker.current_task import CurrentTask
 from ...worker.fork import ForkSign, leave_fork
@@ -137,9 +138,12 @@ class Worker:
                 self._job = job
                 buffer.header[Header.ARENA] = 0
                 buffer.header_times[Header.ENDED] = 0.0
+                before = usage_of_process() if job.timed else None
                 buffer.header_times[Header.STARTED] = monotonic()
                 buffer.header[Header.JOB] = job.number  # from here on its calls may be ended
                 self._run_items(func, buffer.permitted(items, job.timed), job.fail_fast)
+                if before is not None:
+                    buffer.write_usage(usage_of_process().since(before))
             finally:  # a call that was just over may be ended even here, but only once
                 self._job = None
         except TaskEnded:

@@ -70,6 +70,7 @@ class ThreadBackend:
         self._keeps_locals = call.options.keep_locals or call.options.on_error == "raise"
         self._eager = eager
         self._keep_times = keep_times
+        self._measures = call.options.is_recorded
         self._is_stream = is_stream
         prepare_wakes()
         self._context = contextvars.copy_context()  # tasks see what the caller sees
@@ -100,7 +101,11 @@ class ThreadBackend:
         self._group.parting = False
         keep_times = keep_times or self._keep_times
         job = self._job_class(
-            chunk, self._group, keep_times=keep_times, is_fixed=not self._is_stream
+            chunk,
+            self._group,
+            keep_times=keep_times,
+            is_fixed=not self._is_stream,
+            measures=self._measures,
         )
         self._ready.put(job)
         return job

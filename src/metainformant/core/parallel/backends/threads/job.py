@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from time import monotonic
+from time import monotonic, thread_time
 
 from ...engine.backend import Finished
 from ...errors import FATAL
@@ -55,6 +55,7 @@ class ThreadJob:
         "_items",
         "attempt",
         "claim",
+        "cpu_seconds",
         "ended",
         "exit",
         "failed",
@@ -67,7 +68,13 @@ class ThreadJob:
     )
 
     def __init__(
-        self, chunk: Chunk, group: ThreadGroup, *, keep_times: bool, is_fixed: bool
+        self,
+        chunk: Chunk,
+        group: ThreadGroup,
+        *,
+        keep_times: bool,
+        is_fixed: bool,
+        measures: bool = False,
     ) -> None:
         self.first = chunk.start
         self.attempt = chunk.attempt
@@ -79,6 +86,8 @@ class ThreadJob:
         self.failed: dict[int, BaseException] = {}
         # When each item was fetched, if that is to be known; it may be one ahead of `out`.
         self.times: list[float] | None = [] if keep_times else None
+        # The processor time that the job takes, if that is to be known: negative while it runs.
+        self.cpu_seconds: float | None = 0.0 if measures else None
         self._items = truncatable_items(chunk, is_fixed=is_fixed)
         self._group = group
         # Whoever acquires it decides what becomes of the job: the worker that has run it, or the
@@ -100,6 +109,8 @@ class ThreadJob:
         Unless the job `keeps_locals`, failures let go of the variables of their frames.
         """
         self.thread = threading.current_thread()
+        if self.cpu_seconds is not None:
+            self.cpu_seconds = -thread_time()
         self.started = monotonic()
         outer, outer_job = running.begin(self.describe), getattr(_here, "job", None)
         _here.job = self
@@ -122,6 +133,8 @@ class ThreadJob:
 
             leave_fork(self.failed.get(len(self.out) - 1))
         self.ended = monotonic()
+        if self.cpu_seconds is not None:
+            self.cpu_seconds += thread_time()
         _here.job = outer_job
         running.end(outer)
         # The frames of a failed task lead back to this one for as long as its exception lives;
@@ -178,7 +191,13 @@ class ThreadJob:
         return Finished(self.out[:stop], failed, self._times(stop, monotonic()))
 
     def finish(self) -> Finished:
-        return Finished(self.out, self.failed, self._times(len(self.out), self.ended))
+        times = self._times(len(self.out), self.ended)
+        usage = None
+        if self.cpu_seconds is not None:
+            from ...host.usage import Usage  # needed only where somebody wants to know
+
+            usage = Usage(self.cpu_seconds)
+        return Finished(self.out, self.failed, times, usage)
 
     def _times(self, stop: int, now: float) -> list[float]:
         """Return when the first `stop` items were started, and when the last of them ended."""

@@ -1,0 +1,152 @@
+"""The recording of a run for its report: what the engine tells goes to a `Record`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import sys
+from datetime import datetime
+from time import monotonic
+
+from ..describe import describe
+from ..engine.events import ChunkRun, Counts, Observer
+from ..host.cpus import cpu_count
+from ..host.gil import HAS_GIL
+from ..host.memory import used_memory
+from ..host.usage import throttled_seconds
+from ..options import OPTIONS
+from ..report.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..engine.ending import Ending
+    from ..engine.events import IdleReason
+    from ..engine.outcome_batch import OutcomeBatch
+    from ..options import MapCall
+    from ..report.report import Report
+
+# Seconds between two looks at the memory of this process.
+_LOOK_EVERY = 0.25
+# Options that are no news in a report.
+_NOT_SHOWN = frozenset({"report", "trace", "progress", "live"})
+
+
+class RunRecorder(Observer):
+    """The observer that records a run, and adds it to a report when it ends.
+
+    Owned by the engine's thread.
+    """
+
+    interval = _LOOK_EVERY
+    wants_chunks = True
+
+    def __init__(self, call: MapCall, total: int | None, report: Report) -> None:
+        self._call = call
+        self._total = total
+        self._report = report
+        self._record = Record(call.workers.count)
+        self._record.time.can_tell_gil = call.workers.kind != "thread" or not HAS_GIL
+        self._clock_started = datetime.now().astimezone()
+        self._throttled = throttled_seconds()
+        self._retried = 0
+        self._has_ended = False
+        self._began = monotonic()
+
+    def on_chunk(self, run: ChunkRun) -> None:
+        began, finished, chunk = self._began, run.finished, run.chunk
+        self._record.chunk(
+            run.worker,
+            run.handed_out - began,
+            run.started - began,
+            run.ended - began,
+            chunk.start,
+            len(finished.values),
+            chunk.item,
+            attempt=chunk.attempt,
+            times=[] if run.is_sampled else finished.times,
+            standing=run.standing,
+            failed=len(finished.failed),
+            usage=finished.usage,
+            given_up=run.given_up,
+        )
+
+    def on_outcomes(self, batch: OutcomeBatch) -> None:
+        self._record.outcomes(
+            len(batch.values),
+            batch.failed,
+            batch.chunk.item,
+            names_items=batch.names_items,
+            is_recorded=batch.is_recorded,
+        )
+
+    def on_wait(
+        self, began: float, ended: float, busy: int, idle: int, reason: IdleReason | None
+    ) -> None:
+        self._record.time.add_wait(ended - began, busy, idle, reason)
+
+    def on_progress(self, counts: Counts, elapsed: float) -> None:
+        self._retried = counts.retried
+        self._look_at_memory()
+
+    def _look_at_memory(self) -> None:
+        try:
+            used = used_memory(os.getpid())
+        except ImportError:  # outside Linux that takes psutil
+            return
+        self._record.timeline.peak("memory", monotonic() - self._began, used)
+
+    def on_end(self, ending: Ending | None) -> None:
+        if self._has_ended:
+            return
+        self._has_ended = True
+        elapsed = monotonic() - self._began
+        record = self._record
+        if ending is not None and ending.error is not None and ending.chunk is not None:
+            # The failure that ends a map is in no batch.
+            failed = {ending.index: ending.error}
+            record.outcomes(1, failed, ending.chunk.item)
+        self._look_at_memory()
+        record.time.throttled = throttled_seconds() - self._throttled
+        run = {**self._about(ending), **record.data(elapsed, self._total)}
+        run["counts"]["retried"] = self._retried
+        try:
+            self._report.add(run)
+        except OSError as error:  # no reason to lose the results
+            logging.getLogger("metainformant.parallel").error(
+                "%s: the report can't be written: %s", self._call.caller, error
+            )
+
+    def _about(self, ending: Ending | None) -> dict[str, Any]:
+        """Return what was called, where, and how that ended."""
+        call = self._call
+        stop = None if ending is None else ending.stop
+        return {
+            "caller": call.caller,
+            "function": getattr(call.func, "__qualname__", type(call.func).__qualname__),
+            "backend": call.workers.kind,
+            "max_workers": call.workers.count,
+            "started": self._clock_started.isoformat(timespec="milliseconds"),
+            "ending": "interrupted" if ending is None else ending.kind,
+            "reason": "" if stop is None else stop.reason,
+            "options": {
+                name: describe(getattr(call.options, name))
+                for name, option in OPTIONS.items()
+                if name not in _NOT_SHOWN and getattr(call.options, name) is not option.default
+            },
+            "host": _host(),
+        }
+
+
+def _host() -> dict[str, Any]:
+    return {
+        "python": sys.version.split()[0],
+        "implementation": platform.python_implementation(),
+        "platform": platform.platform(),
+        "machine": platform.node(),
+        "cpus": cpu_count(),
+        "gil": HAS_GIL,
+        "pid": os.getpid(),
+    }
