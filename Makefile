@@ -93,9 +93,9 @@ quick: .venv/dev.stamp
 
 # The wheel is what users get, so it is tested apart from the sources, on all Pythons that are found.
 # With that of the sources, where all tests have run, a few say whether it is complete. What 3.12 has of
-# its own concerns workers: the command is tested on those below and above it.
+# its own concerns workers: the rest is tested on those below and above it.
 FOUND = $(foreach version,$(OTHERS),$(if $(shell sh tools/find_python.sh $(version)),$(version)))
-WHEELS = $(filter-out wheel-3.12-command, \
+WHEELS = $(filter-out wheel-3.12-command wheel-3.12-rest, \
   $(foreach version,$(FOUND),$(addprefix wheel-$(version)-,$(PARTS)))) wheel-own
 
 wheel: dist

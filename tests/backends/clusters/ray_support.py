@@ -15,6 +15,7 @@ from tests.support import ROOT, wait_until
 @contextmanager
 def running_ray() -> Iterator[None]:
     """Connect this process to a Ray of two processors; leave no process of it behind."""
+    environment = dict(os.environ)  # Ray adds to it, such as a debugger of its own
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # else it writes a token
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     before = _children()
@@ -28,11 +29,19 @@ def running_ray() -> Iterator[None]:
             object_store_memory=100 * 2**20,
             runtime_env={"env_vars": {"PYTHONPATH": paths}},
         )
+    own = _children() - before
     try:
         yield
     finally:
         ray.shutdown()
-        wait_until(lambda: _children() <= before)
+        _restore(environment)
+        wait_until(lambda: not own & _children())
+
+
+def _restore(environment: dict[str, str]) -> None:
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)
 
 
 def _children() -> set[int]:
