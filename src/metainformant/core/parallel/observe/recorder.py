@@ -47,8 +47,8 @@ class RunRecorder(Observer):
         self._call = call
         self._total = total
         self._report = report
-        self._record = Record(call.workers.count)
-        self._record.time.can_tell_gil = call.workers.kind != "thread" or not HAS_GIL
+        share_gil = HAS_GIL and call.workers.kind == "thread"
+        self._record = Record(call.workers.count, share_gil=share_gil)
         self._clock_started = datetime.now().astimezone()
         self._throttled = throttled_seconds()
         self._retried = 0

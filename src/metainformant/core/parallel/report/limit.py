@@ -162,7 +162,7 @@ def _small(facts: _Facts) -> Limit | None:
 
 
 def _gil(facts: _Facts) -> Limit | None:
-    share = facts.share("gil", "waiting")
+    share = facts.share("waiting")
     if not facts.share_gil or facts.workers < 2 or facts.cpu < _ONE_AT_A_TIME * facts.elapsed:
         return None
     if share < _SOME:
@@ -174,7 +174,9 @@ def _gil(facts: _Facts) -> Limit | None:
         if facts.cpus > 1
         else "on one processor nothing but faster code helps"
     )
-    return Limit("gil", f"Threads took turns for the GIL {share:.0%} of the time; {helps}.")
+    return Limit(
+        "gil", f"Threads took turns for the GIL, and waited {share:.0%} of the time; {helps}."
+    )
 
 
 def _tail(facts: _Facts) -> Limit | None:
@@ -243,11 +245,6 @@ def _unknown(facts: _Facts) -> Limit:
         f"Workers were in calls for {share:.0%} of the time (their processor time was not "
         f"measured); more than {facts.workers} workers would help, if there are processors.",
     )
-
-
-def _waiting_for_gil(facts: _Facts) -> Limit:
-    share = facts.share("gil")
-    return Limit("gil", f"Threads waited for the GIL {share:.0%} of the time; try process_map.")
 
 
 def _not_scheduled(facts: _Facts) -> Limit:
@@ -331,7 +328,6 @@ def _tiny(facts: _Facts) -> Limit:
 _BY_PART: dict[str, Callable[[_Facts], Limit]] = {
     "computing": _computing,
     "calls": _calls,
-    "gil": _waiting_for_gil,
     "waiting": _calls,
     "not_scheduled": _not_scheduled,
     "unknown": _unknown,

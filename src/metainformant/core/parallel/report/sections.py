@@ -22,7 +22,6 @@ _COLOURS = {
     "calls": "p1",
     "waiting": "p1",
     "unknown": "p1",
-    "gil": "p2",
     "not_scheduled": "p3",
     "input": "p4",
     "consumer": "p4",

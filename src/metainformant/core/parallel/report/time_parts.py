@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 PARTS = {
     "computing": "computing (processor time of the calls)",
     "calls": "waiting in calls (input and output, locks, sleep)",
-    "gil": "waiting for the GIL",
     "waiting": "waiting in calls, or for the GIL",
     "not_scheduled": "ready, but not scheduled (other processes, a quota)",
     "unknown": "in calls; how is not known",
@@ -36,9 +35,12 @@ class TimeParts:
 
     Args:
         max_workers: how many workers there may be.
+        share_gil: whether they take turns, so that waiting for the GIL is not told from other
+            waiting.
     """
 
-    def __init__(self, max_workers: int) -> None:
+    def __init__(self, max_workers: int, *, share_gil: bool = False) -> None:
+        self._share_gil = share_gil
         self._max_workers = max_workers
         self.most_busy = 0  # the most workers that had something to do at the same time
         self._busy = 0.0
@@ -48,9 +50,6 @@ class TimeParts:
         self._startup = 0.0
         self._handing_over = 0.0
         self._idle = dict.fromkeys(_REASONS, 0.0)
-        # How often threads were seen waiting for the GIL, on a processor's queue, or in a call.
-        self._seen = {"gil": 0.0, "not_scheduled": 0.0, "calls": 0.0}
-        self.can_tell_gil = True  # whether waiting for it is told from waiting in calls
         self.throttled = 0.0  # seconds for which a control group stopped the process
 
     def add_busy(
@@ -78,10 +77,6 @@ class TimeParts:
         if reason in self._idle and seconds > 0:
             self._idle[reason] += seconds * idle
 
-    def add_seen(self, what: str, count: float) -> None:
-        """Learn how many threads that were in a call and not running waited for that."""
-        self._seen[what] += count
-
     def data(self, elapsed: float) -> dict[str, Any]:
         """Return the parts as plain values, in seconds; they add up to the worker-seconds."""
         least = self._busy / elapsed if elapsed > 0 else 0.0
@@ -101,16 +96,10 @@ class TimeParts:
         computing = min(self._cpu, self._measured)
         waiting = self._measured - computing
         parts = {"computing": computing, "unknown": self._busy - self._measured}
-        seen = sum(self._seen.values())
         share = min(1.0, self.throttled / elapsed) if elapsed > 0 else 0.0
         stopped = min(waiting, max(self._delayed, share * self._measured))
-        if self.can_tell_gil and seen:
-            for name, count in self._seen.items():
-                parts[name] = (waiting - stopped) * count / seen
-            parts["not_scheduled"] += stopped
-            return parts
         parts["not_scheduled"] = stopped
-        parts["calls" if self.can_tell_gil else "waiting"] = waiting - stopped
+        parts["waiting" if self._share_gil else "calls"] = waiting - stopped
         return parts
 
     def _idle_parts(self, idle: float) -> dict[str, float]:

@@ -1,0 +1,271 @@
+"""The verdict: right on constructed runs, whose limit is known, and on a handful of real ones."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from metainformant.core import parallel
+from metainformant.core.parallel.host.gil import HAS_GIL
+from metainformant.core.parallel.host.usage import Usage
+from metainformant.core.parallel.report.limit import Limit, judge
+from metainformant.core.parallel.report.record import Record
+from metainformant.core.parallel.report.time_parts import PARTS
+
+ITEMS, ELAPSED = 100, 10.0
+
+
+class Built:
+    """A run of equal chunks on each worker, and what the engine waited for meanwhile."""
+
+    def __init__(self, backend: str, workers: int, cpus: int = 2, *, gil: bool = True) -> None:
+        self.record = Record(workers, share_gil=backend == "thread" and gil)
+        self.about: dict[str, Any] = {
+            "backend": backend,
+            "max_workers": workers,
+            "host": {"cpus": cpus, "gil": gil},
+        }
+        self.workers = workers
+        self.count = 0
+
+    def runs(
+        self,
+        busy: float,
+        cpu: float,
+        *,
+        delayed: float = 0.0,
+        threads: float = 1.0,
+        items: int = ITEMS,
+        workers: int | None = None,
+    ) -> Built:
+        """Let workers be busy for `busy` seconds, and compute for `cpu` of them."""
+        for number in range(workers or self.workers):
+            times = [busy * at / items for at in range(items + 1)]
+            usage = Usage(cpu, delayed, 0, cpu / threads)
+            self.record.chunk(
+                f"w{number}", 0, 0, busy, self.count, items, str, times=times, usage=usage
+            )
+            self.record.outcomes(items, {}, str)
+            self.count += items
+        self.record.time.add_wait(0.0, self.workers, 0, None)
+        return self
+
+    def waits(self, reason: str, seconds: float, idle: int | None = None) -> Built:
+        self.record.time.add_wait(seconds, 0, idle or self.workers, reason)
+        return self
+
+    def verdict(self, elapsed: float = ELAPSED) -> Limit:
+        return judge({**self.about, **self.record.data(elapsed, None)})
+
+
+def _failing() -> Built:
+    built = Built("thread", 8).runs(9.9, 0.1)
+    built.record.outcomes(2000, {at: OSError("refused") for at in range(2000)}, str)
+    return built
+
+
+def _straggler() -> Built:
+    built = Built("process", 8).runs(2.0, 2.0).waits("tail", 8.0, 7)
+    built.record.chunk("w0", 2.0, 2.0, 10.0, 9999, 1, lambda _: "long", times=[2.0, 10.0])
+    return built
+
+
+def _quota() -> Built:
+    built = Built("process", 4).runs(9.9, 4.0)
+    built.record.time.throttled = 4.0
+    return built
+
+
+def _retried() -> Built:
+    built = Built("thread", 4).runs(1.0, 0.1).waits("retries", 9.0)
+    built.record.failed_attempts = 7
+    return built
+
+
+BUILT: dict[str, tuple[Callable[[], Built], str, str]] = {
+    "GIL": (
+        lambda: Built("thread", 8).runs(9.9, 1.2),
+        "gil",
+        r"GIL, and waited 87% of the time; process_map on 2 processors would take about 4\.8 s instead of 10 s",
+    ),
+    "waiting for others": (lambda: Built("thread", 8).runs(9.9, 0.1), "calls", "98% of the time"),
+    "too few processes": (
+        lambda: Built("process", 2, cpus=8).runs(9.9, 9.8),
+        "workers",
+        "2 workers computed for 98% of the time on 8 processors; more workers",
+    ),
+    "all processors": (lambda: Built("process", 2).runs(9.9, 9.8), "computing", "only faster code"),
+    "reader": (
+        lambda: Built("thread", 2).runs(0.4, 0.1).waits("input", 9.6),
+        "input",
+        "waited for the input 96% of the time; more of them change nothing",
+    ),
+    "consumer": (lambda: Built("thread", 2).runs(1, 1).waits("consumer", 9), "consumer", "90%"),
+    "rate": (lambda: Built("thread", 2).runs(1, 1).waits("rate", 9), "rate", "20 starts per"),
+    "retries": (_retried, "retries", "90% of the time .7 attempts failed"),
+    "too small": (
+        lambda: Built("process", 2).runs(0.3, 0.2, items=100_000),
+        "small_items",
+        r"Items of 3 us are too small for processes: the calls took 600 ms in all",
+    ),
+    "straggler": (_straggler, "tail", r"70% .* the longest item \('long'\) ran 8 s of 10 s"),
+    "BLAS": (
+        lambda: Built("process", 8).runs(9.9, 2.4, delayed=7, threads=2),
+        "oversubscribed",
+        r"8 workers x 2 threads that compute .* on 2 processors",
+    ),
+    "too many processes": (
+        lambda: Built("process", 8).runs(9.9, 2.4, delayed=7.4),
+        "oversubscribed",
+        "8 workers on 2 processors were ready but not scheduled for 74%",
+    ),
+    "others": (
+        lambda: Built("process", 2).runs(9.9, 2.4, delayed=7.4),
+        "not_scheduled",
+        "other processes use the 2 processors",
+    ),
+    "quota": (_quota, "quota", "stopped the process for 40% of the time"),
+    "failing": (_failing, "failures", "71% of the items failed .* most with OSError"),
+    "start": (lambda: Built("process", 2).runs(1, 1), "transport", "Handing over"),
+}
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_the_verdict_on_a_run_whose_limit_is_known(name: str) -> None:
+    build, kind, match = BUILT[name]
+    verdict = build().verdict()
+    assert verdict.kind == kind, verdict
+    assert re.search(match, verdict.sentence), verdict.sentence
+    assert str(verdict) == verdict.sentence
+
+
+@pytest.mark.parametrize(("items", "elapsed"), [(49, 10.0), (50, 0.49)])
+def test_nothing_is_told_of_too_little(items: int, elapsed: float) -> None:
+    built = Built("thread", 1).runs(elapsed, elapsed, items=items)
+    assert built.verdict(elapsed).kind == "unknown"
+
+
+def test_without_the_gil_nothing_is_blamed_on_it() -> None:
+    built = Built("thread", 8, gil=False).runs(9.9, 1.2)
+    assert built.verdict().kind == "calls"
+
+
+def test_every_part_can_be_the_largest() -> None:
+    built = Built("thread", 1).runs(1.0, 1.0)
+    run = {**built.about, **built.record.data(ELAPSED, None)}
+    for part in PARTS:
+        run["time"]["parts"] = {part: 10.0}
+        run["time"]["worker_seconds"] = 10.0
+        verdict = judge(run)
+        assert verdict.kind != "unknown"
+        assert "100%" in verdict.sentence or part == "tiny"
+
+
+# Real runs: of what nobody else on the machine can change.
+
+
+def _measured(run: Callable[..., object], *args: Any, **options: Any) -> dict[str, Any]:
+    report = parallel.Report()
+    run(*args, report=report, **options)
+    (data,) = report.data["runs"]
+    whole = data["time"]["worker_seconds"]
+    assert sum(data["time"]["parts"].values()) == pytest.approx(whole, rel=0.02)
+    found: dict[str, Any] = data
+    return found
+
+
+def _pause(_: object) -> None:
+    time.sleep(0.05)  # what is measured is that calls wait
+
+
+def _slow_input(count: int) -> Any:
+    for number in range(count):
+        time.sleep(0.01)
+        yield number
+
+
+def test_calls_that_wait() -> None:
+    run = _measured(parallel.thread_map, _pause, range(100), 8)
+    assert run["limit"]["kind"] == "calls"
+
+
+def test_a_slow_input() -> None:
+    def read(**options: Any) -> None:
+        list(parallel.imap(abs, _slow_input(60), **options))
+
+    assert _measured(read)["limit"]["kind"] == "input"
+
+
+def test_a_slow_consumer() -> None:
+    def consume(**options: Any) -> None:
+        for _ in parallel.imap(abs, range(60), buffer_size=4, **options):
+            time.sleep(0.01)
+
+    assert _measured(consume)["limit"]["kind"] == "consumer"
+
+
+def test_a_rate() -> None:
+    assert _measured(parallel.thread_map, abs, range(60), rate=100)["limit"]["kind"] == "rate"
+
+
+def test_waiting_for_retries() -> None:
+    failed: set[int] = set()
+
+    def once(number: int) -> int:
+        if number % 10 == 0 and number not in failed:
+            failed.add(number)
+            raise OSError
+        return number
+
+    run = _measured(parallel.thread_map, once, range(60), 2, retries=1, backoff=lambda *_: 0.6)
+    assert run["limit"]["kind"] == "retries"
+
+
+def test_one_straggler() -> None:
+    event = threading.Event()
+    run = _measured(
+        parallel.thread_map, lambda n: event.wait(0.8) if n == 60 else None, range(61), 4
+    )
+    assert run["limit"]["kind"] == "tail"
+    assert run["slowest"][0]["index"] == 60
+
+
+@pytest.mark.skipif(not HAS_GIL, reason="threads compute at the same time")
+def test_computing_in_threads() -> None:
+    def compute(_: int) -> None:
+        until = time.thread_time() + 0.01
+        while time.thread_time() < until:
+            pass
+
+    run = _measured(parallel.thread_map, compute, range(80), 4)
+    time_ = run["time"]
+    # A machine whose processors others use may leave us too little to tell.
+    assert run["limit"]["kind"] == "gil" or time_["cpu"] < 0.75 * run["elapsed"], run["limit"]
+
+
+def _compute(_: int) -> None:
+    until = time.process_time() + 0.01
+    while time.process_time() < until:
+        pass
+
+
+def test_computing_in_processes() -> None:
+    run = _measured(parallel.process_map, _compute, range(100), 1)
+    parts = run["time"]["parts"]
+    assert run["time"]["cpu"] >= 1.0
+    assert run["limit"]["kind"] in ("workers", "computing", "not_scheduled", "startup")
+    assert parts["computing"] + parts.get("not_scheduled", 0) >= 0.8 * run["time"]["busy"]
+
+
+def test_failing_fast() -> None:
+    def refuse(_: int) -> None:
+        time.sleep(0.01)
+        raise ConnectionRefusedError
+
+    run = _measured(parallel.thread_map, refuse, range(120), 2)
+    assert run["limit"]["kind"] == "failures"
