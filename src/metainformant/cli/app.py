@@ -218,6 +218,9 @@ def cli() -> None:
     metavar="FILE",
     help="Write what happened and what limited the run to FILE, as .html or .json.",
 )
+@click.option(
+    "--trace", metavar="FILE", help="Write a trace for Perfetto to FILE, as .json.gz or .json."
+)
 @click.option("--quiet", is_flag=True, help="No summary at the end.")
 @click.pass_context
 def map_command(
@@ -252,6 +255,7 @@ def map_command(
     output_format: str,
     progress: bool | None,
     report: str | None,
+    trace: str | None,
     quiet: bool,
 ) -> None:
     """Call a Python FUNCTION with every record of the INPUTs, in parallel.
@@ -275,6 +279,7 @@ def map_command(
         "chunk_size": chunk_size,
         "ordered": not unordered,
         "report": _report(report),
+        "trace": trace,
     }
     if checkpoint is None and (dry_run or keep_failures):
         option = "--dry-run" if dry_run else "--keep-failures"

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         progress: bool | str | Callable[[Progress], object] | None
         checkpoint: str | os.PathLike[str] | Checkpoint | None
         report: str | os.PathLike[str] | Report | None
+        trace: str | os.PathLike[str] | None
 
     class MapOptions(PoolOptions, total=False):
         """The options of maps that start their own workers."""
@@ -117,6 +118,7 @@ class Options:
     progress: bool | str | Callable[[Progress], object] | None
     checkpoint: Checkpoint | None  # which has a name
     report: Report | None
+    trace: str | None  # a path
     initializer: Callable[..., object] | None
     initargs: tuple[Any, ...]
     worker_state: Callable[[], Any] | None
@@ -162,8 +164,8 @@ class Options:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether workers note times and what they use, for a report."""
-        return self.report is not None
+        """Whether workers note times and what they use, for a report or a trace."""
+        return self.report is not None or self.trace is not None
 
     @property
     def hides_failures(self) -> bool:
@@ -322,6 +324,13 @@ def _report(caller: str, name: str, value: Any) -> Report:
         raise type(error)(f"{caller}: {name}={text}, or a Report") from None
 
 
+def _trace(caller: str, name: str, value: Any) -> str:
+    from .report.report import checked_path  # needed only by those who ask for it
+    from .report.trace import ENDINGS
+
+    return checked_path(value, f"{caller}: {name}", ENDINGS)
+
+
 def _arguments(caller: str, name: str, value: object) -> tuple[Any, ...]:
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
         return tuple(value)
@@ -405,6 +414,7 @@ OPTIONS: dict[str, Option] = {
     "progress": Option(None, validate.progress),
     "checkpoint": Option(None, _checkpoint),
     "report": Option(None, _report),
+    "trace": Option(None, _trace),
     "initializer": Option(
         None,
         partial(validate.optional_callable, takes="`initargs`", may_be_async=True),

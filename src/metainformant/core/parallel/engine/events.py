@@ -25,9 +25,18 @@ if TYPE_CHECKING:
 
 
 class Counts:
-    """The progress of a run, in items, except `running`."""
+    """The progress of a run, in items, except `running` and `queued`."""
 
-    __slots__ = ("failed", "finished", "retried", "running", "throttled", "timed_out")
+    __slots__ = (
+        "failed",
+        "finished",
+        "queued",
+        "retried",
+        "running",
+        "throttled",
+        "timed_out",
+        "waiting",
+    )
 
     def __init__(
         self,
@@ -37,6 +46,8 @@ class Counts:
         retried: int,
         running: int,
         throttled: int = 0,
+        queued: int = 0,
+        waiting: int = 0,
     ) -> None:
         self.finished = finished
         self.failed = failed  # of these, for good
@@ -44,6 +55,8 @@ class Counts:
         self.retried = retried  # how many retries there were
         self.running = running  # how many chunks workers are running now
         self.throttled = throttled  # how many attempts services have refused
+        self.queued = queued  # how many chunks are handed out and not started
+        self.waiting = waiting  # how many items wait for another attempt
 
 
 class SlowItem:

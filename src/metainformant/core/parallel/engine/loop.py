@@ -365,13 +365,16 @@ class Engine:
         push_back = self._completion.push_back
         assignments = self._assignments.values()
         unseen = sum(assignment.seen - assignment.delivered for assignment in assignments)
+        running = sum(assignment.job.started is not None for assignment in assignments)
         counts = Counts(
             rule.finished + unseen,
             rule.failures,
             rule.timeouts,
             0 if retries is None else retries.count,
-            sum(assignment.job.started is not None for assignment in assignments),
+            running,
             0 if push_back is None else push_back.count,
+            queued=len(assignments) - running,
+            waiting=0 if retries is None else len(retries),
         )
         for observer in self._observers:
             observer.on_progress(counts, self._clock() - self._began)

@@ -139,6 +139,7 @@ def thread_map(
             `Checkpoint`; the same call after a kill runs only what is missing.
         report: the path of an `.html` or `.json` file for what happened and what limited the
             run, or a `Report`.
+        trace: the path of a `.json.gz` file for a slice per item, which Perfetto opens.
         star: True if each item is an iterable of positional arguments, `func(*item)`.
         kwargs: a dict of constants that each call gets by keyword. Each worker is sent them once.
         seed: a whole number for `current_task().random` and `current_task().rng`: numbers that

@@ -13,6 +13,7 @@ def make_observers(call: MapCall, total: int | None) -> list[Observer]:
 
     Raises:
         ImportError: if a bar is asked for and nothing can draw it.
+        OSError: if the file of a trace can't be made.
     """
     observers: list[Observer] = []
     if call.options.progress is not None:
@@ -27,4 +28,8 @@ def make_observers(call: MapCall, total: int | None) -> list[Observer]:
         from .recorder import RunRecorder
 
         observers.append(RunRecorder(call, total, call.options.report))
+    if call.options.trace is not None:
+        from .tracer import Tracer
+
+        observers.append(Tracer(call, call.options.trace))
     return observers

@@ -11,7 +11,7 @@ from ..public import public
 from .limit import Limit, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 _NOTHING = Limit("unknown", "Can't tell what limited a run: none has ended.")
 
@@ -118,7 +118,7 @@ def _ending(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
-def path_ending(value: object, what: str, endings: Mapping[str, object]) -> str:
+def path_ending(value: object, what: str, endings: Iterable[str]) -> str:
     """Return a path as text, with one of these endings; errors call it `what`."""
     try:
         path = os.fspath(value)  # type: ignore[call-overload]
@@ -132,7 +132,7 @@ def path_ending(value: object, what: str, endings: Mapping[str, object]) -> str:
     return path
 
 
-def checked_path(value: object, what: str, endings: Mapping[str, object]) -> str:
+def checked_path(value: object, what: str, endings: Iterable[str]) -> str:
     """Return the path of a file that can be written, as far as can be seen before a run."""
     path = path_ending(value, what, endings)
     folder = os.path.dirname(os.path.abspath(path))
