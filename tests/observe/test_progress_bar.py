@@ -11,6 +11,7 @@ import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.observe import progress_bar as reporting
+from metainformant.core.parallel.observe.speed import Speed, time_left
 from tests.support import run_python, wait_until
 
 
@@ -136,6 +137,8 @@ def test_lines_where_there_is_no_terminal(
     assert lines[0].startswith("thread_map: ")
     assert len(lines) >= 3
     assert "5 of 5 (100%) done, 5 failed, " in lines[-1]
+    assert "; slowest: item " in lines[-1]
+    assert lines[-1].endswith("; failures: 5 x ValueError")
 
 
 @pytest.mark.parametrize(
@@ -174,6 +177,7 @@ def test_a_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "parsing: 100%" in shown
     assert "20/20" in shown
     assert "failed=10" in shown
+    assert shown.rstrip().endswith("failures: 10 x ValueError")
 
 
 def test_without_tqdm_the_error_says_how_to_get_it() -> None:
@@ -200,3 +204,25 @@ def test_false_is_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     options: dict[str, Any] = {"progress": False}
     parallel.thread_map(abs, [1], **options)
     assert capsys.readouterr().err == ""
+
+
+def test_the_rate_and_the_time_left_follow_the_recent_speed() -> None:
+    speed = Speed()
+    for second in range(1, 101):
+        fast = speed.update(second, second * 100)
+    assert fast == pytest.approx(100)
+    assert time_left(fast, 10_000, 11_000) == pytest.approx(10)
+    for second in range(101, 201):
+        slow = speed.update(second, 10_000 + (second - 100))
+    assert slow == pytest.approx(1)
+    assert time_left(slow, 10_100, 11_000) == pytest.approx(900)
+    assert time_left(slow, 11_000, 11_000) == 0
+
+
+def test_snapshots_have_rate_and_time_left() -> None:
+    seen: list[parallel.Progress] = []
+    parallel.thread_map(abs, range(1000), progress=seen.append)
+    assert seen[-1].rate > 0
+    assert seen[-1].eta == 0
+    list(parallel.imap(abs, iter([1]), progress=seen.append))
+    assert seen[-1].eta is None

@@ -164,8 +164,9 @@ class Options:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether workers note times and what they use, for a report or a trace."""
-        return self.report is not None or self.trace is not None
+        """Whether workers note times and what they use: for a report, a trace, or a bar's end."""
+        has_display = self.progress is not None and not callable(self.progress)
+        return self.report is not None or self.trace is not None or has_display
 
     @property
     def hides_failures(self) -> bool:

@@ -9,7 +9,7 @@ from .public import public
 
 @public
 class Progress(NamedTuple):
-    """The progress of a map at one moment. All numbers count items, except `running` and `elapsed`.
+    """The progress of a map at one moment. Numbers count items, unless it says otherwise.
 
     Attributes:
         done: finished, whether they failed or not.
@@ -22,6 +22,8 @@ class Progress(NamedTuple):
         elapsed: seconds since the call, or since the first result of a stream was asked for.
         throttled: attempts that services have refused so far, which are neither failures nor
             retries.
+        rate: items per second, of the last half minute.
+        eta: seconds that the rest takes at that rate; None if that can't be told.
     """
 
     done: int
@@ -33,3 +35,5 @@ class Progress(NamedTuple):
     total: int | None
     elapsed: float
     throttled: int = 0
+    rate: float = 0.0
+    eta: float | None = None

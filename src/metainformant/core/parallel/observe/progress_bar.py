@@ -5,14 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ..engine.events import Counts, Observer
+from ..engine.events import ChunkRun, Counts, Observer
 from ..options import MapCall
 from ..progress import Progress
+from ..report.quantities import duration
+from ..report.record import Record
+from .recording import add_chunk, add_outcomes
+from .speed import Speed, time_left
 
 if TYPE_CHECKING:
     from ..engine.ending import Ending
+    from ..engine.outcome_batch import OutcomeBatch
 
 # Seconds between two reports, and between two lines where there is no terminal.
 _REPORT_EVERY = 0.1
@@ -35,10 +41,22 @@ class ProgressReporter(Observer):
         self._report: Callable[[Progress], Any] | None = progress if callable(progress) else None
         self._label = progress if isinstance(progress, str) else call.caller
         self._total = total
+        self._speed = Speed()
+        # For the last line of a bar; a function gets no such line.
+        self.wants_chunks = self._report is None
+        self._record = Record(call.workers.count)
+        self._began = monotonic()
+
+    def on_chunk(self, run: ChunkRun) -> None:
+        add_chunk(self._record, run, self._began)
+
+    def on_outcomes(self, batch: OutcomeBatch) -> None:
+        add_outcomes(self._record, batch)
 
     def on_progress(self, counts: Counts, elapsed: float) -> None:
         if self._report is None:
             self._report = _display(self._label, self._total)
+        rate = self._speed.update(elapsed, counts.finished)
         self._report(
             Progress(
                 done=counts.finished,
@@ -50,12 +68,14 @@ class ProgressReporter(Observer):
                 total=self._total,
                 elapsed=elapsed,
                 throttled=counts.throttled,
+                rate=rate,
+                eta=time_left(rate, counts.finished, self._total),
             )
         )
 
     def on_end(self, ending: Ending | None) -> None:
         if isinstance(self._report, (_Bar, _Lines)):
-            self._report.close()
+            self._report.close(last_words(self._record))
 
 
 def _display(label: str, total: int | None) -> _Bar | _Lines:
@@ -68,7 +88,13 @@ class _Bar:
     def __init__(self, label: str, total: int | None) -> None:
         from tqdm.auto import tqdm  # checked at the call, see `_check_tqdm`
 
-        self._bar = tqdm(total=total, desc=label, unit="item", miniters=1, mininterval=0)
+        self._label = label
+        # The time left and the speed are our own: those of tqdm are of the run as a whole.
+        shape = None if total is None else "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+        self._bar = tqdm(
+            total=total, desc=label, unit="item", miniters=1, mininterval=0, bar_format=shape
+        )
+        self._file = self._bar.fp
 
     def __call__(self, progress: Progress) -> None:
         bar = self._bar
@@ -77,12 +103,19 @@ class _Bar:
             "retried": progress.retried,
             "throttled": progress.throttled,
         }
-        bar.set_postfix({name: n for name, n in counts.items() if n}, refresh=False)
+        words = [f"{name}={n}" for name, n in counts.items() if n]
+        if progress.eta:
+            words.insert(0, f"{duration(progress.eta)} left")
+        words.insert(0, f"{progress.rate:,.3g}/s")
+        bar.set_postfix_str(", ".join(words), refresh=False)
         bar.n = progress.done
         bar.refresh()
 
-    def close(self) -> None:
+    def close(self, last: str) -> None:
         self._bar.close()
+        if last:
+            with suppress(OSError, ValueError):
+                self._file.write(f"{self._label}: {last}\n")
 
 
 class _Lines:
@@ -100,23 +133,43 @@ class _Lines:
             self._next = progress.elapsed + _LINE_EVERY
             self._write(progress)
 
-    def close(self) -> None:
+    def close(self, last: str) -> None:
         if self._last is not None:
-            self._write(self._last)
+            self._write(self._last, f"; {last}" if last else "")
 
-    def _write(self, progress: Progress) -> None:
+    def _write(self, progress: Progress, more: str = "") -> None:
         done, total = progress.done, progress.total
         share = f" of {total:,} ({done / total:.0%})" if total else ""
-        speed = done / progress.elapsed if progress.elapsed > 0 else 0.0
+        left = f", {duration(progress.eta)} left" if progress.eta else ""
         bad = f", {progress.failed:,} failed" if progress.failed else ""
         bad += f", {progress.throttled:,} refused" if progress.throttled else ""
         if self._file is not None:
             with suppress(OSError, ValueError):  # a broken stderr is no reason to stop the map
                 self._file.write(
-                    f"{self._label}: {done:,}{share} done{bad}, {speed:,.1f}/s, "
-                    f"{progress.elapsed:,.0f} s\n"
+                    f"{self._label}: {done:,}{share} done{bad}, {progress.rate:,.1f}/s, "
+                    f"{progress.elapsed:,.0f} s{left}{more}\n"
                 )
                 self._file.flush()
+
+
+def last_words(record: Record) -> str:
+    """Name the slowest item and the failures by class, as far as there are any."""
+    words = []
+    slowest = record.slowest()[:1]
+    if slowest and record.attempts > 1:
+        slow = slowest[0]
+        words.append(f"slowest: item {slow.index} ({slow.item}), {duration(slow.seconds)}")
+    classes: dict[str, int] = {}
+    failures = record.failures.data()
+    for group in failures["groups"]:
+        classes[group["type"]] = classes.get(group["type"], 0) + group["count"]
+    if failures["other"]:
+        classes["others"] = failures["other"]
+    if classes:
+        words.append(
+            "failures: " + ", ".join(f"{count:,} x {name}" for name, count in classes.items())
+        )
+    return "; ".join(words)
 
 
 def _check_tqdm(call: MapCall) -> None:

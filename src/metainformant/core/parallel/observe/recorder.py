@@ -17,6 +17,7 @@ from ..host.memory import used_memory
 from ..host.usage import throttled_seconds
 from ..options import OPTIONS
 from ..report.record import Record
+from .recording import add_chunk, add_outcomes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,31 +57,10 @@ class RunRecorder(Observer):
         self._began = monotonic()
 
     def on_chunk(self, run: ChunkRun) -> None:
-        began, finished, chunk = self._began, run.finished, run.chunk
-        self._record.chunk(
-            run.worker,
-            run.handed_out - began,
-            run.started - began,
-            run.ended - began,
-            chunk.start,
-            len(finished.values),
-            chunk.item,
-            attempt=chunk.attempt,
-            times=[] if run.is_sampled else finished.times,
-            standing=run.standing,
-            failed=len(finished.failed),
-            usage=finished.usage,
-            given_up=run.given_up,
-        )
+        add_chunk(self._record, run, self._began)
 
     def on_outcomes(self, batch: OutcomeBatch) -> None:
-        self._record.outcomes(
-            len(batch.values),
-            batch.failed,
-            batch.chunk.item,
-            names_items=batch.names_items,
-            is_recorded=batch.is_recorded,
-        )
+        add_outcomes(self._record, batch)
 
     def on_wait(
         self, began: float, ended: float, busy: int, idle: int, reason: IdleReason | None
