@@ -13,6 +13,7 @@ from . import (
     latency,
     processes,
     quick,
+    reports,
     services,
     skew,
     sleeps,
@@ -33,6 +34,7 @@ GROUPS: list[Group] = [
     services.GROUP,
     processes.GROUP,
     checkpoints.GROUP,
+    reports.GROUP,
     clusters.GROUP,
     command_line.GROUP,
 ]
