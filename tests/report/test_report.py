@@ -192,14 +192,14 @@ def test_wrong_reports_are_refused_at_the_call(
 
 
 def test_nothing_is_recorded_where_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    from metainformant.core.parallel.engine import events, loop
+    from metainformant.core.parallel.engine import announcer, events
 
     def refuse(*_: object) -> None:
         raise AssertionError
 
     monkeypatch.setattr(events.ChunkRun, "__init__", refuse)
-    for name in ("_report_chunk", "_report_wait", "_tell_outcomes"):
-        monkeypatch.setattr(loop.Engine, name, refuse)
+    for name in ("waited", "ran", "outcomes"):
+        monkeypatch.setattr(announcer.Announcer, name, refuse)
     assert parallel.thread_map(double, range(100)) == [double(n) for n in range(100)]
 
 

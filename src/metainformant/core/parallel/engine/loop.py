@@ -11,6 +11,7 @@ from time import monotonic
 
 from ..describe import describe
 from ..errors import ParallelError, TaskTimeoutError
+from .announcer import Announcer
 from .completion import Completion
 from .dispatcher import Dispatcher
 from .ending import Ending
@@ -69,12 +70,10 @@ class Engine:
         options = call.options
         self._source = source
         self._backend = backend
-        self._observers = observers
-        # Those that want to know of each chunk and each wait; mostly there are none.
-        self._watchers = [observer for observer in observers if observer.wants_chunks]
         self._early = poll_interval is not None
         self._clock = clock
         self._began = began = clock() if began is None else began
+        self._announcer = Announcer(observers, began, clock)
         self._rule = StopRule(options, began)
         self._completion = Completion(call, self._rule, clock)
         self._is_aborted = False  # whether nobody wants more; set by any thread, read by ours
@@ -101,12 +100,10 @@ class Engine:
             call.workers.count,
             _make_pace(call),
             retries=options.retries > 0,
-            wants_times=wants_times or bool(self._watchers),
+            wants_times=wants_times or self._announcer.is_watched,
         )
         self._assignments = self._dispatcher.assignments
         self._abandoned: list[Job] = []  # overdue, and perhaps still to be ended
-        self._interval = min((observer.interval for observer in observers), default=math.inf)
-        self._next_progress = began if self._interval < math.inf else math.inf
 
     def run(self, deliver: Deliver) -> Ending:
         """Run the map; call `deliver` with outcomes as they come. If it raises, the map is aborted.
@@ -140,8 +137,7 @@ class Engine:
         self._end(ending)
 
     def _end(self, ending: Ending | None) -> None:
-        for observer in self._observers:
-            observer.on_end(ending)
+        self._announcer.end(ending)
         self._rule.broken = None  # whoever raises it must be able to let go of it
 
     def abort(self) -> None:
@@ -178,8 +174,8 @@ class Engine:
             self._completion.replayed(chunk, finished, worker, ready)
         if self._completion.ending is not None:
             self._backend.wake()  # there may be nothing else to wait for
-        for batch in ready if self._watchers else ():
-            self._tell_outcomes(batch)
+        for batch in ready if self._announcer.is_watched else ():
+            self._announcer.outcomes(batch)
         return ready
 
     def step(self, deliver: Deliver) -> Ending | None:
@@ -203,8 +199,8 @@ class Engine:
             return self._completion.ending or Ending("completed")
         ended = self._wait(self._seconds_to_wait(now, next_wakeup))
         began, now = now, self._clock()
-        if self._watchers:
-            self._report_wait(began, now)
+        if self._announcer.is_watched:
+            self._announcer.waited(began, now, self._dispatcher, self._completion.retries)
         ready: list[OutcomeBatch] = []
         for job in ended:
             self._settle(self._assignments[job], ready)
@@ -214,9 +210,7 @@ class Engine:
         self._heed_push_back(now)
         self._report_progress(now)
         for batch in ready:
-            if self._watchers:
-                self._tell_outcomes(batch)
-            deliver(batch)
+            self._hand_over(batch, deliver)
         if self._is_aborted:
             return Ending("aborted")
         ending = self._completion.ending
@@ -274,7 +268,7 @@ class Engine:
             self._dispatcher.next_wakeup,
             self._rule.next_wakeup(now),
             next_wakeup,
-            self._next_progress,
+            self._announcer.next_progress,
         )
         if self._completion.retries:
             at = min(at, self._completion.retries.next_due)
@@ -293,7 +287,7 @@ class Engine:
             if overdue_at < math.inf:
                 assignment.job.will_expire(assignment.seen - assignment.chunk.start, overdue_at)
             if self._timeouts.is_slow(assignment, now):
-                self._report_slow(assignment, now)
+                self._announcer.slow(assignment, now)
         self._dispatcher.next_wakeup = self._timeouts.next_wakeup(self._assignments.values(), now)
 
     def _settle(self, assignment: Assignment, ready: list[OutcomeBatch]) -> None:
@@ -306,8 +300,8 @@ class Engine:
         if first + done < assignment.stop:  # truncated so late that it was not clear what would run
             rest = assignment.chunk.part(first + done, assignment.stop)
             self._dispatcher.again.append(rest)
-        if self._watchers:
-            self._report_chunk(assignment, finished, job.ended)
+        if self._announcer.is_watched:
+            self._announcer.ran(assignment, finished, job.ended)
         self._completion.finished(assignment, finished, ready)
 
     def _deliver(self, assignment: Assignment, stop: int, ready: list[OutcomeBatch]) -> None:
@@ -327,9 +321,9 @@ class Engine:
         if is_stuck and self._dispatcher.abandon(assignment):
             stack = job.stack()
             self._abandoned.append(job)
-            if self._watchers:
+            if self._announcer.is_watched:
                 finished = job.peek(index - assignment.chunk.start)
-                self._report_chunk(assignment, finished, self._clock(), abandoned=True)
+                self._announcer.ran(assignment, finished, self._clock(), given_up=True)
             self._deliver(assignment, index, ready)
             item = describe(assignment.chunk.item(index))
             timeout = self._timeout or 0.0
@@ -357,77 +351,14 @@ class Engine:
     # Telling
 
     def _report_progress(self, now: float) -> None:
-        if now < self._next_progress or not self._observers:
-            return
-        from .events import Counts  # needed only where somebody watches
-
-        rule, retries = self._rule, self._completion.retries
-        push_back = self._completion.push_back
         assignments = self._assignments.values()
-        unseen = sum(assignment.seen - assignment.delivered for assignment in assignments)
-        running = sum(assignment.job.started is not None for assignment in assignments)
-        counts = Counts(
-            rule.finished + unseen,
-            rule.failures,
-            rule.timeouts,
-            0 if retries is None else retries.count,
-            running,
-            0 if push_back is None else push_back.count,
-            queued=len(assignments) - running,
-            waiting=0 if retries is None else len(retries),
-        )
-        for observer in self._observers:
-            observer.on_progress(counts, self._clock() - self._began)
-        self._next_progress = now + self._interval
+        self._announcer.progress(now, self._rule, self._completion, assignments)
 
-    def _report_wait(self, began: float, ended: float) -> None:
-        dispatcher, retries = self._dispatcher, self._completion.retries
-        idle = dispatcher.idle
-        reason = dispatcher.idle_reason() if idle else None
-        if reason == "tail" and retries:
-            reason = "retries"
-        for observer in self._watchers:
-            observer.on_wait(began, ended, len(self._assignments), idle, reason)
-
-    def _report_chunk(
-        self, assignment: Assignment, finished: Finished, ended: float, *, abandoned: bool = False
-    ) -> None:
-        job = assignment.job
-        if job.started is None:
-            return
-        from .events import ChunkRun
-
-        count = len(finished.values)
-        in_flight_since = assignment.since or job.started
-        if len(finished.times) > count and assignment.samples is None:
-            in_flight_since = finished.times[count]
-        standing = assignment.standing(ended)
-        times = assignment.handed_out, job.started, ended
-        run = ChunkRun(
-            assignment.chunk,
-            finished,
-            job.worker,
-            *times,
-            standing,
-            is_sampled=assignment.samples is not None,
-            given_up=ended - in_flight_since if abandoned else None,
-        )
-        for observer in self._watchers:
-            observer.on_chunk(run)
-
-    def _tell_outcomes(self, batch: OutcomeBatch) -> None:
-        for observer in self._watchers:
-            observer.on_outcomes(batch)
-
-    def _report_slow(self, assignment: Assignment, now: float) -> None:
-        from .events import SlowItem
-
-        assignment.reported_slow = index = assignment.seen
-        seconds = 0.0 if assignment.since is None else now - assignment.since
-        job = assignment.job
-        slow = SlowItem(index, assignment.chunk.item(index), seconds, job.worker, job.stack())
-        for observer in self._observers:
-            observer.on_slow_item(slow)
+    def _hand_over(self, batch: OutcomeBatch, deliver: Deliver) -> None:
+        """Deliver outcomes, once observers know of them."""
+        if self._announcer.is_watched:
+            self._announcer.outcomes(batch)
+        deliver(batch)
 
     # Stopping
 
@@ -443,9 +374,9 @@ class Engine:
             if not running:
                 self._dispatcher.forget(assignment)
             finished = job.peek(job.completed()) if running else job.finish()
-            if self._watchers:
+            if self._announcer.is_watched:
                 end = self._clock() if running else job.ended
-                self._report_chunk(assignment, finished, end, abandoned=running)
+                self._announcer.ran(assignment, finished, end, given_up=running)
             self._completion.finished(assignment, finished, ready)
             at = assignment.chunk.start + len(finished.values)
             if running and job.started is not None and at < assignment.stop:
@@ -462,9 +393,7 @@ class Engine:
             chunks.append(chunk)
         unfinished += [(chunk, "", ()) for chunk in chunks]
         for batch in ready:
-            if self._watchers:
-                self._tell_outcomes(batch)
-            deliver(batch)
+            self._hand_over(batch, deliver)
         first: Unfinished | None = None
         for chunk, worker, times in unfinished:
             left = cancelled(chunk, stop.reason, worker, times)
@@ -472,9 +401,7 @@ class Engine:
                 continue
             if first is None or left[0].index < first.index:
                 first = left[0]
-            if self._watchers:
-                self._tell_outcomes(left[1])
-            deliver(left[1])
+            self._hand_over(left[1], deliver)
         return self._completion.ending or Ending("stopped", stop=stop, unfinished=first)
 
 
