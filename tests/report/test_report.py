@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.host.gil import HAS_GIL
 
 
 def double(number: int) -> int:
@@ -101,7 +102,8 @@ def test_failures_retries_and_timeouts_are_in_it() -> None:
     groups = {group["type"]: group for group in run["failures"]["groups"]}
     assert groups["KeyError"]["first_index"] == 3
     assert "raise KeyError" in groups["KeyError"]["traceback"]
-    assert "release.wait" in groups["TaskTimeoutError"]["traceback"]
+    # Without the GIL there is no stack.
+    assert "release.wait" in groups["TaskTimeoutError"]["traceback"] or not HAS_GIL
     assert run["slowest"][0]["item"] == "5"
     assert run["slowest"][0]["seconds"] >= 0.3
 
