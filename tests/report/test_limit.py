@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 import time
@@ -150,6 +151,12 @@ def test_nothing_is_told_of_too_little(items: int, elapsed: float) -> None:
     assert built.verdict(elapsed).kind == "unknown"
 
 
+def test_coroutines_wait_for_others() -> None:
+    run = _measured(parallel.async_map, _pause_together, range(200), 5)
+    assert run["limit"]["kind"] == "calls"
+    assert "max_workers" in run["limit"]["sentence"]
+
+
 def test_without_the_gil_nothing_is_blamed_on_it() -> None:
     built = Built("thread", 8, gil=False).runs(9.9, 1.2)
     assert built.verdict().kind == "calls"
@@ -181,6 +188,10 @@ def _measured(run: Callable[..., object], *args: Any, **options: Any) -> dict[st
 
 def _pause(_: object) -> None:
     time.sleep(0.05)  # what is measured is that calls wait
+
+
+async def _pause_together(_: object) -> None:
+    await asyncio.sleep(0.02)
 
 
 def _slow_input(count: int) -> Any:

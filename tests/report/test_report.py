@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.host.gil import HAS_GIL
+
+
+async def double_later(number: int) -> int:
+    return 2 * number
 
 
 def double(number: int) -> int:
@@ -25,6 +30,7 @@ MAPS: dict[str, Callable[..., Any]] = {
     "process_map": parallel.process_map,
     "imap": lambda *args, **options: list(parallel.imap(*args, **options)),
     "outcomes": lambda *args, **options: list(parallel.outcomes(*args, **options)),
+    "async_map": parallel.async_map,
     "Pool.map": lambda *args, **options: parallel.Pool().map(*args, **options),
 }
 
@@ -33,11 +39,9 @@ MAPS: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("serial", [False, True], ids=["parallel", "serial"])
 def test_every_map_takes_a_report(name: str, serial: bool) -> None:
     report = parallel.Report()
-    if serial:
-        with parallel.serial():
-            MAPS[name](double, range(300), report=report)
-    else:
-        MAPS[name](double, range(300), report=report)
+    func: Callable[[int], Any] = double_later if name == "async_map" else double
+    with parallel.serial() if serial else nullcontext():
+        MAPS[name](func, range(300), report=report)
     (run,) = report.data["runs"]
     assert run["caller"] == name
     assert run["ending"] == "completed"

@@ -92,7 +92,7 @@ class Announcer:
     ) -> None:
         """Tell that the engine has waited, and why not every worker had something to do."""
         idle = dispatcher.idle
-        reason = dispatcher.idle_reason() if idle else None
+        reason = dispatcher.idle_reason(began) if idle else None
         if reason == "tail" and retries:
             reason = "retries"
         for observer in self._watchers:

@@ -66,10 +66,10 @@ class Dispatcher:
         """The number of workers that there could be and that have been handed nothing."""
         return max(0, self._limit - len(self.assignments))
 
-    def idle_reason(self) -> IdleReason:
+    def idle_reason(self, now: float) -> IdleReason:
         """Return why not every worker has something to do, except for retries that wait."""
         if self.due or self.again or self._source.left:
-            if self._pace is not None:
+            if self._pace is not None or now < self._paused_until:
                 return "rate"
             return "tiny" if self._chunking.one_is_enough else "start"
         if self._source.left is None:

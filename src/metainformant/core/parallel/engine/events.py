@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from .source import Chunk
 
     # Why a worker that there could be has nothing to do: the input is slow; what was read is not
-    # taken by the consumer; starts are limited; items wait for another attempt; nothing is left;
-    # the items are so short that one worker is enough; or it is being started or handed something.
+    # taken by the consumer; starts are limited, or paused; items wait for another attempt; nothing
+    # is left; the items are so short that one worker is enough; or it is being started or handed
+    # something.
     IdleReason = Literal["input", "consumer", "rate", "retries", "tail", "tiny", "start"]
 
 

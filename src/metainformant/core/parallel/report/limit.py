@@ -240,6 +240,12 @@ def _calls(facts: _Facts) -> Limit:
 
 def _unknown(facts: _Facts) -> Limit:
     share = facts.share("unknown")
+    if facts.backend == "asyncio":
+        return Limit(
+            "calls",
+            f"Calls were under way in {facts.workers} places for {share:.0%} of the time; more at "
+            "once (max_workers) would help, as far as what they wait for allows it.",
+        )
     return Limit(
         "workers",
         f"Workers were in calls for {share:.0%} of the time (their processor time was not "

@@ -17,7 +17,7 @@ PARTS = {
     "unknown": "in calls; how is not known",
     "input": "idle for lack of input",
     "consumer": "idle since the consumer takes no results",
-    "rate": "held back by the rate limit",
+    "rate": "held back by the rate limit, or by a service that asks for a pause",
     "retries": "idle until items are tried again",
     "startup": "starting",
     "transport": "handing over (pickling, copying, waiting for the engine)",
