@@ -60,6 +60,10 @@ class Built:
         self.record.time.add_wait(seconds, 0, idle or self.workers, reason)
         return self
 
+    def sees(self, in_calls: int, gil: int, ready: int) -> Built:
+        self.record.time.add_seen(in_calls, gil, ready)
+        return self
+
     def verdict(self, elapsed: float = ELAPSED) -> Limit:
         return judge({**self.about, **self.record.data(elapsed, None)})
 
@@ -93,6 +97,21 @@ BUILT: dict[str, tuple[Callable[[], Built], str, str]] = {
         lambda: Built("thread", 8).runs(9.9, 1.2),
         "gil",
         r"GIL, and waited 87% of the time; process_map on 2 .* would take about 4\.8 s instead",
+    ),
+    "GIL, seen": (
+        lambda: Built("thread", 8).runs(9.9, 0.6).sees(10, 80, 10),
+        "gil",
+        "waited for the GIL 79% of the time",
+    ),
+    "calls and GIL, seen": (
+        lambda: Built("thread", 8).runs(9.9, 0.6).sees(70, 20, 10),
+        "calls",
+        "69% of the time",
+    ),
+    "threads without the GIL on few processors": (
+        lambda: Built("thread", 8).runs(9.9, 2.4).sees(5, 5, 90),
+        "not_scheduled",
+        "not scheduled for 6.% of the time",
     ),
     "waiting for others": (lambda: Built("thread", 8).runs(9.9, 0.1), "calls", "98% of the time"),
     "too few processes": (
@@ -128,7 +147,7 @@ BUILT: dict[str, tuple[Callable[[], Built], str, str]] = {
     "others": (
         lambda: Built("process", 2).runs(9.9, 2.4, delayed=7.4),
         "not_scheduled",
-        "other processes use the 2 processors",
+        "other processes want more than the 2 processors",
     ),
     "quota": (_quota, "quota", "stopped the process for 40% of the time"),
     "failing": (_failing, "failures", "71% of the items failed .* most with OSError"),

@@ -31,12 +31,15 @@ WAITS = st.lists(
 )
 
 
-@given(CHUNKS, WAITS)
+@given(CHUNKS, WAITS, st.tuples(*[st.integers(0, 50)] * 3), st.booleans())
 def test_counts_are_complete_and_parts_add_up(
     chunks: list[tuple[int, float, list[float], bool, float | None]],
     waits: list[tuple[float, int, int, str | None]],
+    seen: tuple[int, int, int],
+    share_gil: bool,
 ) -> None:
-    record, ends, index = Record(4), [0.0] * 4, 0
+    record, ends, index = Record(4, share_gil=share_gil), [0.0] * 4, 0
+    record.time.add_seen(*seen)
     for worker, pause, spent, timed, share in chunks:
         start = at = ends[worker] + pause
         times = [at]

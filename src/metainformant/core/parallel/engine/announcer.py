@@ -61,7 +61,9 @@ class Announcer:
 
         retries, push_back = completion.retries, completion.push_back
         unseen = sum(assignment.seen - assignment.delivered for assignment in assignments)
-        running = sum(assignment.job.started is not None for assignment in assignments)
+        jobs = [assignment.job for assignment in assignments]
+        workers = [job.worker for job in jobs if job.started is not None]
+        running = len(workers)
         counts = Counts(
             rule.finished + unseen,
             rule.failures,
@@ -71,6 +73,7 @@ class Announcer:
             0 if push_back is None else push_back.count,
             queued=len(assignments) - running,
             waiting=0 if retries is None else len(retries),
+            workers=workers,
         )
         for observer in self._observers:
             observer.on_progress(counts, self._clock() - self._began)

@@ -10,6 +10,7 @@ import math
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, Literal
 
     from ..errors import Frame
@@ -37,6 +38,7 @@ class Counts:
         "throttled",
         "timed_out",
         "waiting",
+        "workers",
     )
 
     def __init__(
@@ -49,6 +51,7 @@ class Counts:
         throttled: int = 0,
         queued: int = 0,
         waiting: int = 0,
+        workers: Sequence[str] = (),
     ) -> None:
         self.finished = finished
         self.failed = failed  # of these, for good
@@ -58,6 +61,7 @@ class Counts:
         self.throttled = throttled  # how many attempts services have refused
         self.queued = queued  # how many chunks are handed out and not started
         self.waiting = waiting  # how many items wait for another attempt
+        self.workers = workers  # the names of those that run something
 
 
 class SlowItem:

@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import sys
+import threading
 from datetime import datetime
 from time import monotonic
 
@@ -13,6 +14,7 @@ from ..describe import describe
 from ..engine.events import ChunkRun, Counts, Observer
 from ..host.cpus import cpu_count
 from ..host.gil import HAS_GIL
+from ..host.gil_watch import watch_gil
 from ..host.memory import used_memory
 from ..host.usage import throttled_seconds
 from ..options import OPTIONS
@@ -21,6 +23,7 @@ from .recording import add_chunk, add_outcomes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from ..engine.ending import Ending
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 # Seconds between two looks at the memory of this process.
 _LOOK_EVERY = 0.25
+# Seconds between two looks at what threads do.
+_WATCH_EVERY = 0.05
 # Options that are no news in a report.
 _NOT_SHOWN = frozenset({"report", "trace", "progress", "live"})
 
@@ -41,7 +46,7 @@ class RunRecorder(Observer):
     Owned by the engine's thread.
     """
 
-    interval = _LOOK_EVERY
+    interval = _WATCH_EVERY
     wants_chunks = True
 
     def __init__(self, call: MapCall, total: int | None, report: Report) -> None:
@@ -50,6 +55,9 @@ class RunRecorder(Observer):
         self._report = report
         share_gil = HAS_GIL and call.workers.kind == "thread"
         self._record = Record(call.workers.count, share_gil=share_gil)
+        self._watch = watch_gil() if share_gil else None
+        self._threads: dict[str, int] = {}  # native ids by names
+        self._next_memory = 0.0
         self._clock_started = datetime.now().astimezone()
         self._throttled = throttled_seconds()
         self._retried = 0
@@ -69,7 +77,16 @@ class RunRecorder(Observer):
 
     def on_progress(self, counts: Counts, elapsed: float) -> None:
         self._retried = counts.retried
-        self._look_at_memory()
+        if elapsed >= self._next_memory:
+            self._next_memory = elapsed + _LOOK_EVERY
+            self._look_at_memory()
+        if self._watch is not None:
+            self._record.time.add_seen(*self._watch.look(self._native_ids(counts.workers)))
+
+    def _native_ids(self, workers: Sequence[str]) -> list[int]:
+        if any(name not in self._threads for name in workers):
+            self._threads = {thread.name: thread.native_id or 0 for thread in threading.enumerate()}
+        return [self._threads[name] for name in workers if name in self._threads]
 
     def _look_at_memory(self) -> None:
         try:
@@ -82,6 +99,8 @@ class RunRecorder(Observer):
         if self._has_ended:
             return
         self._has_ended = True
+        if self._watch is not None:
+            self._watch.close()
         elapsed = monotonic() - self._began
         record = self._record
         if ending is not None and ending.error is not None and ending.chunk is not None:

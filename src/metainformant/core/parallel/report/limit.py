@@ -162,7 +162,7 @@ def _small(facts: _Facts) -> Limit | None:
 
 
 def _gil(facts: _Facts) -> Limit | None:
-    share = facts.share("waiting")
+    share = facts.share("gil", "waiting")
     if not facts.share_gil or facts.workers < 2 or facts.cpu < _ONE_AT_A_TIME * facts.elapsed:
         return None
     if share < _SOME:
@@ -253,12 +253,20 @@ def _unknown(facts: _Facts) -> Limit:
     )
 
 
+def _waiting_for_gil(facts: _Facts) -> Limit:
+    share = facts.share("gil")
+    return Limit(
+        "gil",
+        f"Threads waited for the GIL {share:.0%} of the time; in process_map they would not.",
+    )
+
+
 def _not_scheduled(facts: _Facts) -> Limit:
     share = facts.share("not_scheduled")
     return Limit(
         "not_scheduled",
-        f"Workers were ready but not scheduled for {share:.0%} of the time: other processes use "
-        f"the {facts.cpus} processors; fewer workers would lose nothing.",
+        f"Workers were ready but not scheduled for {share:.0%} of the time: workers and other "
+        f"processes want more than the {facts.cpus} processors; fewer workers would lose nothing.",
     )
 
 
@@ -335,6 +343,7 @@ _BY_PART: dict[str, Callable[[_Facts], Limit]] = {
     "computing": _computing,
     "calls": _calls,
     "waiting": _calls,
+    "gil": _waiting_for_gil,
     "not_scheduled": _not_scheduled,
     "unknown": _unknown,
     "input": _input,

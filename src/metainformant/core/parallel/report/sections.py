@@ -21,6 +21,7 @@ _COLOURS = {
     "computing": "p0",
     "calls": "p1",
     "waiting": "p1",
+    "gil": "p2",
     "unknown": "p1",
     "not_scheduled": "p3",
     "input": "p4",

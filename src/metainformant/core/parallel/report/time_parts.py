@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 PARTS = {
     "computing": "computing (processor time of the calls)",
     "calls": "waiting in calls (input and output, locks, sleep)",
+    "gil": "waiting for the GIL",
     "waiting": "waiting in calls, or for the GIL",
     "not_scheduled": "ready, but not scheduled (other processes, a quota)",
     "unknown": "in calls; how is not known",
@@ -24,6 +25,8 @@ PARTS = {
     "tail": "idle while the last items ended",
     "tiny": "not needed for such short items",
 }
+# So often threads must have been seen before it is told what they do.
+_MIN_SEEN = 20
 _REASONS = ("input", "consumer", "rate", "retries", "tail", "tiny")
 
 
@@ -35,8 +38,8 @@ class TimeParts:
 
     Args:
         max_workers: how many workers there may be.
-        share_gil: whether they take turns, so that waiting for the GIL is not told from other
-            waiting.
+        share_gil: whether they take turns, so that time in calls may be waiting for the GIL. It is
+            told from other waiting only if threads were seen, see `add_seen`.
     """
 
     def __init__(self, max_workers: int, *, share_gil: bool = False) -> None:
@@ -50,6 +53,8 @@ class TimeParts:
         self._startup = 0.0
         self._handing_over = 0.0
         self._idle = dict.fromkeys(_REASONS, 0.0)
+        # How often threads that were busy were seen to do that.
+        self._seen_in_calls = self._seen_gil = self._seen_ready = 0
         self.throttled = 0.0  # seconds for which a control group stopped the process
 
     def add_busy(
@@ -77,6 +82,12 @@ class TimeParts:
         if reason in self._idle and seconds > 0:
             self._idle[reason] += seconds * idle
 
+    def add_seen(self, in_calls: int, gil: int, ready: int) -> None:
+        """Learn how many busy threads waited in calls or for the GIL, or were ready."""
+        self._seen_in_calls += in_calls
+        self._seen_gil += gil
+        self._seen_ready += ready
+
     def data(self, elapsed: float) -> dict[str, Any]:
         """Return the parts as plain values, in seconds; they add up to the worker-seconds."""
         least = self._busy / elapsed if elapsed > 0 else 0.0
@@ -99,7 +110,19 @@ class TimeParts:
         share = min(1.0, self.throttled / elapsed) if elapsed > 0 else 0.0
         stopped = min(waiting, max(self._delayed, share * self._measured))
         parts["not_scheduled"] = stopped
-        parts["waiting" if self._share_gil else "calls"] = waiting - stopped
+        rest = waiting - stopped
+        seen = self._seen_in_calls + self._seen_gil + self._seen_ready
+        if not self._share_gil or not self._measured:
+            parts["calls"] = rest
+        elif seen < _MIN_SEEN:
+            parts["waiting"] = rest
+        else:
+            parts["calls"] = min(rest, self._measured * self._seen_in_calls / seen)
+            rest -= parts["calls"]
+            # Some of those that were ready did compute; the others waited for a processor.
+            ready = max(0.0, self._seen_ready - seen * computing / self._measured)
+            parts["gil"] = rest * self._seen_gil / ((self._seen_gil + ready) or 1.0)
+            parts["not_scheduled"] += rest - parts["gil"]
         return parts
 
     def _idle_parts(self, idle: float) -> dict[str, float]:
