@@ -27,9 +27,9 @@ class Report:
             `.json`; None to write nothing.
         items: False to leave out the text of items, which may be confidential.
 
-    It costs the workers about 0.1 us per item, and nothing for items shorter than 10 us, whose
-    durations are known as the mean of their chunk; and, with threads on Linux, some milliseconds at the
-    begin. Its size does not grow with the number of items.
+    It costs the workers about 0.1 us per item, and nothing for items in threads that are shorter
+    than 10 us, whose durations are known as the mean of their chunk. On Linux a map in threads
+    begins some milliseconds later. The size of a report does not grow with the number of items.
 
     >>> from metainformant.core import parallel
     >>> report = parallel.Report()
