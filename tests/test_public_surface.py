@@ -13,6 +13,7 @@ from metainformant.core import parallel
 
 def test_public_names() -> None:
     assert sorted(parallel.__all__) == [
+        "Auto",
         "Checkpoint",
         "CheckpointError",
         "CheckpointWarning",

@@ -56,6 +56,13 @@ def flaky(text):
     attempt = current_task().attempt
     if attempt < 3: raise OSError(f"attempt {attempt}")
     return f"{text}, attempt {attempt}"
+def refused(text):
+    from metainformant.core.parallel import current_task
+    if current_task().attempt == 1:
+        error = OSError("slow down")
+        error.status = 429
+        raise error
+    return text
 def overloaded(text):
     pathlib.Path("ready").touch()
     raise OSError("busy")

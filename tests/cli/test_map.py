@@ -196,6 +196,7 @@ def test_progress_only_in_a_terminal_unless_asked_for(run: Callable[..., Result]
         (["-o", "o.csv.bgz"], "pipe the rows into bgzip"),
         (["a.txt", "-o", "a.txt"], "'a.txt' is the input 'a.txt' too"),
         (["--no-such-option"], "No such option"),
+        (["-j", "auto", "--backend", "process"], "-j auto is for threads"),
     ],
 )
 def test_wrong_usage(run: Callable[..., Result], arguments: list[str], message: str) -> None:
@@ -354,3 +355,16 @@ def test_a_thread_between_two_refused_records_is_not_idle() -> None:
         calls(1)
     assert not calls.is_idle()
     assert calls.is_idle()
+
+
+def test_the_number_of_threads_can_be_found_out(run: Callable[..., Result]) -> None:
+    result = run("functions:same", "-j", "auto", input="a\nb\n")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 2
+
+
+def test_refused_calls_are_tried_again_and_counted(run: Callable[..., Result]) -> None:
+    result = run("functions:refused", "--backoff", "0", input="a\nb\n")
+    assert result.exit_code == 0
+    assert "2 ok" in result.stderr
+    assert "2 refused calls were tried again" in result.stderr

@@ -115,7 +115,7 @@ def cli() -> None:
     "workers",
     type=WorkerCount(_MOST),
     help="Threads, 8 by default, or processes, by default one per processor: a count, 50% of the "
-    "processors, or +2 more than those.",
+    "processors, or +2 more than those; auto finds out how many calls at a time are best.",
 )
 @click.option("--timeout", type=_SECONDS, callback=_finite, help="Seconds that one call may take.")
 @click.option(
@@ -232,7 +232,7 @@ def map_command(
     quoting: bool,
     paired: bool,
     backend: Literal["thread", "process"],
-    workers: int | None,
+    workers: int | Literal["auto"] | None,
     timeout: float | None,
     deadline: float | None,
     retries: int,
@@ -281,6 +281,8 @@ def map_command(
         "report": _report(report),
         "trace": trace,
     }
+    if workers == "auto" and backend == "process":
+        raise click.UsageError("-j auto is for threads; processes take a processor each")
     if checkpoint is None and (dry_run or keep_failures):
         option = "--dry-run" if dry_run else "--keep-failures"
         raise click.UsageError(f"{option} needs --checkpoint FILE")

@@ -1,25 +1,29 @@
-"""The number of workers as people write it: a count, or relative to the processors."""
+"""The number of workers as people write it: a count, relative to the processors, or auto."""
 
 from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from metainformant.core import parallel
 
 
-class WorkerCount(click.ParamType[int]):
-    """A count; `50%` of the processors; or `+2`, so many more than processors."""
+class WorkerCount(click.ParamType[int | Literal["auto"]]):
+    """A count; `50%` of the processors; `+2`, so many more than processors; or `auto`."""
 
-    name = "N|N%|+N"
+    name = "N|N%|+N|auto"
 
     def __init__(self, most: int) -> None:
         self._most = most
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | Literal["auto"]:
+        if value == "auto":
+            return "auto"
         found = re.fullmatch(r"(\+?)(\d{1,10})(%?)", str(value).strip())
         if found and not (found[1] and found[3]):
             with suppress(ValueError):
@@ -31,7 +35,7 @@ class WorkerCount(click.ParamType[int]):
                     return count
         return self.fail(
             f"{value!r} must be a count from 1 on, a share of the {parallel.cpu_count()} "
-            "processors such as 50%, or +N for N more than those",
+            "processors such as 50%, +N for N more than those, or auto",
             param,
             ctx,
         )

@@ -9,6 +9,7 @@ Importing this package costs next to nothing: each name imports its module when 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from .auto import Auto as Auto
     from .checkpoint.config import Checkpoint as Checkpoint
     from .checkpoint.errors import CheckpointError as CheckpointError
     from .checkpoint.errors import CheckpointWarning as CheckpointWarning
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 # Where each public name is defined: the one list of them, read when a name is first used.
 _HOMES = {
+    "Auto": "auto",
     "Checkpoint": "checkpoint.config",
     "CheckpointError": "checkpoint.errors",
     "CheckpointWarning": "checkpoint.errors",

@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from concurrent.futures import Executor
-    from typing import Any, Concatenate, NoReturn, TypedDict, TypeVar
+    from typing import Any, Concatenate, Literal, NoReturn, TypedDict, TypeVar
 
+    from .auto import Auto
     from .checkpoint.config import Checkpoint
     from .progress import Progress
     from .rate import RateLimit, Spending
     from .report.report import Report
     from .validate import BackendName, OnError, RetryOn, StartMethod
+
+    # What users pass as `max_workers`.
+    MaxWorkers = int | Literal["auto"] | Auto | None
 
     T = TypeVar("T")
     R = TypeVar("R")
@@ -185,6 +189,7 @@ class Workers:
     Attributes:
         kind: the kind of workers.
         count: how many at most.
+        auto: the bounds within which the map finds out how many; None if `count` is how many.
         executor: the executor whose workers are used, if they are an executor's.
         client: the client of the cluster whose workers are used, if they are a cluster's; "ray"
             for the Ray of this process.
@@ -194,7 +199,7 @@ class Workers:
         tasks: those tasks, as long as they run; owned by that loop.
     """
 
-    __slots__ = ("client", "count", "executor", "kind", "loop", "pool", "tasks")
+    __slots__ = ("auto", "client", "count", "executor", "kind", "loop", "pool", "tasks")
 
     def __init__(
         self,
@@ -203,9 +208,11 @@ class Workers:
         executor: Executor | None = None,
         pool: Any = None,
         client: Any = None,
+        auto: Auto | None = None,
     ) -> None:
         self.kind: BackendName = kind
         self.count = count
+        self.auto = auto
         self.executor = executor
         self.client = client
         self.pool = pool
@@ -437,6 +444,8 @@ OPTIONS: dict[str, Option] = {
 _DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 _MAX_THREADS = 8
 _MAX_COROUTINES = 100
+# The kinds of workers that cost little where they wait, so that their number can be found out.
+_FIND_THEIR_NUMBER: tuple[BackendName, ...] = ("thread", "serial")
 
 
 def choose_workers(caller: str, max_workers: object, backend: object = "thread") -> Workers:
@@ -461,8 +470,27 @@ def choose_workers(caller: str, max_workers: object, backend: object = "thread")
 
             own = getattr(executor, "_max_workers", None)
             max_workers = own if isinstance(own, int) and own > 0 else cpu_count()
+    auto = None if isinstance(max_workers, int) else _auto(caller, kind, max_workers)
+    if auto is not None:
+        return Workers(kind, 1 if kind == "serial" else auto.most, auto=auto)
     count = validate.whole(caller, "max_workers", max_workers)
     return Workers(kind, 1 if kind == "serial" else count, executor, client=client)
+
+
+def _auto(caller: str, kind: BackendName, value: object) -> Auto | None:
+    """Return the bounds of a number of workers that the map is to find out; None if it is not."""
+    from .auto import Auto  # needed only by those who ask for it
+
+    if isinstance(value, str) and value == "auto":
+        value = Auto()
+    if not isinstance(value, Auto):
+        return None
+    if kind not in _FIND_THEIR_NUMBER:
+        raise ValueError(
+            f"{caller}: max_workers={value!r} is for threads, of which there may be many; workers "
+            f"of the kind {kind!r} take a processor each, so pass a number or None"
+        )
+    return value
 
 
 def make_call(

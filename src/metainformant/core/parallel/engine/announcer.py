@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .completion import Completion
     from .dispatcher import Dispatcher
     from .ending import Ending
-    from .events import Observer
+    from .events import Observer, WorkersChanged
     from .outcome_batch import OutcomeBatch
     from .policies.retries import Retries
     from .policies.stopping import StopRule
@@ -43,6 +43,7 @@ class Announcer:
         self._watchers = [observer for observer in observers if observer.wants_chunks]
         self._began = began
         self._clock = clock
+        self._told_changes = 0  # how many changes of the number of workers were told
         self.is_watched = bool(self._watchers)
         self._interval = min((observer.interval for observer in observers), default=math.inf)
         self.next_progress = began if self._interval < math.inf else math.inf
@@ -127,6 +128,13 @@ class Announcer:
         )
         for observer in self._watchers:
             observer.on_chunk(run)
+
+    def changed(self, history: Sequence[WorkersChanged]) -> None:
+        """Tell the changes of the number of workers that are new in their history."""
+        for change in history[self._told_changes :]:
+            for observer in self._observers:
+                observer.on_workers_changed(change)
+        self._told_changes = len(history)
 
     def outcomes(self, batch: OutcomeBatch) -> None:
         """Tell outcomes that are about to be delivered."""

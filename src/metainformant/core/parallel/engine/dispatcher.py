@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .backend import Backend, Job
     from .events import IdleReason
     from .policies.chunking import Chunking
+    from .policies.concurrency import Concurrency
     from .policies.start_rate import Pace
     from .policies.timeouts import Timeouts
     from .source import Chunk, Source
@@ -38,6 +39,7 @@ class Dispatcher:
         timeouts: Timeouts,
         max_workers: int,
         pace: Pace | None = None,
+        concurrency: Concurrency | None = None,
         *,
         retries: bool = False,
         wants_times: bool = False,
@@ -55,6 +57,8 @@ class Dispatcher:
         self._timeouts = timeouts
         self._max_workers = max_workers
         self._pace = pace
+        self._concurrency = concurrency
+        self._allowed = max_workers  # how many may be in use just now
         self._retries = retries  # whether items may come back that were handed out
         self._paused_until = -math.inf  # nothing is handed out before
         self._truncated: set[Job] = set()  # jobs that may end without having run their last item
@@ -92,6 +96,10 @@ class Dispatcher:
             self._pace.exhausted = None  # a task may have cost less than it was guessed to
         if now < self._paused_until:
             return self._paused_until
+        if self._concurrency is not None:
+            self._allowed = self._concurrency.allowed(now)
+            if not self._allowed:
+                return self._concurrency.next_wakeup
         while True:
             owed = self._pace is not None and self._pace.is_owed(self.assignments)
             wanted = self._wanted_workers(now, owed)
@@ -198,9 +206,10 @@ class Dispatcher:
 
     @property
     def _limit(self) -> int:
-        """The number of workers that there can be just now."""
+        """The number of workers that can be in use just now; others have nothing to do."""
         capacity = self._backend.capacity
-        return self._max_workers if capacity is None else min(self._max_workers, capacity)
+        most = min(self._max_workers, self._allowed)
+        return most if capacity is None else min(most, capacity)
 
     def _start_worker(self) -> None:
         if self._is_last_wave():
@@ -227,6 +236,8 @@ class Dispatcher:
         That matters where all threads share one lock: each time we wake up, we are in their way.
         """
         if self._pace is not None or not self._backend.has_queue:
+            return
+        if self._concurrency is not None:  # workers that should have nothing to do would take them
             return
         limit = self._limit
         if self._backend.queued() >= limit:

@@ -133,6 +133,18 @@ class ChunkRun:
         self.given_up = given_up
 
 
+class WorkersChanged:
+    """A change of the number of workers in use, of a map that finds it out."""
+
+    __slots__ = ("after", "at", "before", "why")
+
+    def __init__(self, at: float, before: int, after: int, why: str) -> None:
+        self.at = at  # monotonic clock
+        self.before = before
+        self.after = after
+        self.why = why
+
+
 class Observer:
     """An observer of one run. The engine calls it in its thread; what it raises ends the run."""
 
@@ -146,6 +158,9 @@ class Observer:
 
     def on_slow_item(self, slow: SlowItem) -> None:
         """Learn that an item is slow; called once for each."""
+
+    def on_workers_changed(self, change: WorkersChanged) -> None:
+        """Learn that more or fewer workers are in use from now on."""
 
     def on_chunk(self, run: ChunkRun) -> None:
         """Learn that a worker has run a chunk, before its outcomes come."""

@@ -24,11 +24,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..auto import Auto
     from ..options import MapCall
     from .assignment import Assignment
     from .backend import Backend, Finished, Job
     from .events import Observer
     from .outcome_batch import OutcomeBatch
+    from .policies.concurrency import Concurrency
     from .policies.start_rate import Pace
     from .policies.stopping import Stop, Unfinished
     from .source import Chunk, Source
@@ -80,11 +82,14 @@ class Engine:
         # Who gets back what is not started; set by any thread, taken by ours.
         self._give_back: Callable[[list[Chunk]], object] | None = None
         self._timeout = options.timeout if backend.can_watch else None
+        auto = call.workers.auto
+        self._concurrency = None if auto is None else _make_concurrency(auto, began)
+        self._in_use = 0  # jobs that were handed out before the last wait
         self._chunking = Chunking(
-            workers=call.workers.count,
+            workers=call.workers.count if auto is None else auto.start,
             chunk_size=1 if options.rate is not None else options.chunk_size,
             max_chunk=max_chunk,
-            is_stream=is_stream,
+            is_stream=is_stream or auto is not None,  # what a number of workers brings is seen soon
             share_gil=backend.share_gil,
         )
         self._timeouts = Timeouts(
@@ -99,6 +104,7 @@ class Engine:
             self._timeouts,
             call.workers.count,
             _make_pace(call),
+            self._concurrency,
             retries=options.retries > 0,
             wants_times=wants_times or self._announcer.is_watched,
         )
@@ -197,13 +203,14 @@ class Engine:
         if self._is_complete() and not self._is_aborted:
             self._report_progress(math.inf)
             return self._completion.ending or Ending("completed")
+        self._in_use = len(self._assignments)
         ended = self._wait(self._seconds_to_wait(now, next_wakeup))
         began, now = now, self._clock()
         if self._announcer.is_watched:
             self._announcer.waited(began, now, self._dispatcher, self._completion.retries)
         ready: list[OutcomeBatch] = []
         for job in ended:
-            self._settle(self._assignments[job], ready)
+            self._settle(self._assignments[job], now, ready)
         if self._early or now >= self._dispatcher.next_wakeup:
             self._look(now, ready)
         stop = self._rule.stop(now)
@@ -290,7 +297,7 @@ class Engine:
                 self._announcer.slow(assignment, now)
         self._dispatcher.next_wakeup = self._timeouts.next_wakeup(self._assignments.values(), now)
 
-    def _settle(self, assignment: Assignment, ready: list[OutcomeBatch]) -> None:
+    def _settle(self, assignment: Assignment, now: float, ready: list[OutcomeBatch]) -> None:
         """Deliver what is left of an assignment that ended."""
         self._dispatcher.forget(assignment)
         job, first = assignment.job, assignment.chunk.start
@@ -302,7 +309,15 @@ class Engine:
             self._dispatcher.again.append(rest)
         if self._announcer.is_watched:
             self._announcer.ran(assignment, finished, job.ended)
+        push_back = self._completion.push_back
+        refused = 0 if push_back is None else push_back.count
         self._completion.finished(assignment, finished, ready)
+        push_back = self._completion.push_back
+        if self._concurrency is None or not done:
+            return
+        # Its time is that in which a worker was in use for it: it may have waited for the GIL.
+        if push_back is None or push_back.count == refused:
+            self._concurrency.ended(now, assignment.handed_out, done, self._in_use)
 
     def _deliver(self, assignment: Assignment, stop: int, ready: list[OutcomeBatch]) -> None:
         """Deliver the finished items before the index `stop`."""
@@ -343,10 +358,16 @@ class Engine:
         push_back = self._completion.push_back
         refused = None if push_back is None else push_back.take()
         if refused is not None:
-            pause, _ = refused
+            pause, started = refused
             self._chunking.one_by_one()
+            if self._concurrency is not None:
+                self._concurrency.refused(now, started, self._in_use)
             if pause > 0:
                 self._dispatcher.pause(now, pause)
+                if self._concurrency is not None:
+                    self._concurrency.paused(now + pause)
+        if self._concurrency is not None:
+            self._announcer.changed(self._concurrency.history)
 
     # Telling
 
@@ -411,3 +432,9 @@ def _make_pace(call: MapCall) -> Pace | None:
     from .policies.start_rate import Pace  # needed only by those who ask for it
 
     return Pace(call.options.rate, call.spending)
+
+
+def _make_concurrency(auto: Auto, now: float) -> Concurrency:
+    from .policies.concurrency import Concurrency  # needed only by those who ask for it
+
+    return Concurrency(auto, now)

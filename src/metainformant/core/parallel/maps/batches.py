@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, Literal, TypeVar, Unpack
 
-    from ..options import MapOptions, Task
+    from ..options import MapOptions, MaxWorkers, Task
 
     D = TypeVar("D")
     T = TypeVar("T")
@@ -23,7 +23,7 @@ def parallel_batch(
     func: Task[list[T], Iterable[R]],
     items: Iterable[T],
     batch_size: int = 10,
-    max_workers: int | None = 4,
+    max_workers: MaxWorkers = 4,
     *,
     on_error: Literal["return"] = "return",
     strict: bool = False,
@@ -39,7 +39,7 @@ def parallel_batch(
     func: Task[list[T], Iterable[R]],
     items: Iterable[T],
     batch_size: int = 10,
-    max_workers: int | None = 4,
+    max_workers: MaxWorkers = 4,
     *,
     on_error: Literal["raise", "skip"],
     strict: bool = False,
@@ -53,7 +53,7 @@ def parallel_batch(
     func: Task[list[T], Iterable[R]],
     items: Iterable[T],
     batch_size: int = 10,
-    max_workers: int | None = 4,
+    max_workers: MaxWorkers = 4,
     *,
     default: D,
     on_error: Literal["return"] = "return",
@@ -70,7 +70,7 @@ def parallel_batch(
     func: Callable[..., Iterable[Any]],
     items: Iterable[Any],
     batch_size: int = 10,
-    max_workers: int | None = 4,
+    max_workers: MaxWorkers = 4,
     *,
     strict: bool = False,
     **options: Any,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Never, TypeVar, Unpack
 
-    from ..options import PoolOptions, Task
+    from ..options import MaxWorkers, PoolOptions, Task
     from ..outcome import Outcome
     from ..validate import BackendOption, OnError, StartMethod
     from .streams import Results
@@ -88,7 +88,7 @@ class Pool:
     def __init__(
         self,
         backend: BackendOption = "thread",
-        max_workers: int | None = None,
+        max_workers: MaxWorkers = None,
         *,
         initializer: Callable[..., object] | None = None,
         initargs: Iterable[Any] = (),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Unpack
 
-    from ..options import ProcessOptions, Task, Workers
+    from ..options import MaxWorkers, ProcessOptions, Task, Workers
     from ..outcome import Outcome
     from ..runner.stream_map import Stream
     from ..validate import BackendOption, OnError
@@ -84,7 +84,7 @@ def imap(
     items: Iterable[T],
     *,
     backend: BackendOption = "thread",
-    max_workers: int | None = None,
+    max_workers: MaxWorkers = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -98,7 +98,7 @@ def imap(
     items: Iterable[T],
     *,
     backend: BackendOption = "thread",
-    max_workers: int | None = None,
+    max_workers: MaxWorkers = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -112,7 +112,7 @@ def imap(
     items: Iterable[T],
     *,
     backend: BackendOption = "thread",
-    max_workers: int | None = None,
+    max_workers: MaxWorkers = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -127,7 +127,7 @@ def imap(
     items: Iterable[Iterable[Any]],
     *,
     backend: BackendOption = "thread",
-    max_workers: int | None = None,
+    max_workers: MaxWorkers = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -202,7 +202,7 @@ def outcomes(
     items: Iterable[T],
     *,
     backend: BackendOption = "thread",
-    max_workers: int | None = None,
+    max_workers: MaxWorkers = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -215,7 +215,7 @@ def outcomes(
     items: Iterable[Iterable[Any]],
     *,
     backend: BackendOption = "thread",
-    max_workers: int | None = None,
+    max_workers: MaxWorkers = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, Literal, TypeVar, Unpack
 
-    from ..options import MapOptions, Task
+    from ..options import MapOptions, MaxWorkers, Task
     from ..validate import OnError
 
     D = TypeVar("D")
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def thread_map(
     func: Task[T, R],
     items: Iterable[T],
-    max_workers: int | None = 8,
+    max_workers: MaxWorkers = 8,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -35,7 +35,7 @@ def thread_map(
 def thread_map(
     func: Task[T, R],
     items: Iterable[T],
-    max_workers: int | None = 8,
+    max_workers: MaxWorkers = 8,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -47,7 +47,7 @@ def thread_map(
 def thread_map(
     func: Task[T, R],
     items: Iterable[T],
-    max_workers: int | None = 8,
+    max_workers: MaxWorkers = 8,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -60,7 +60,7 @@ def thread_map(
 def thread_map(
     func: Callable[..., Any],
     items: Iterable[Iterable[Any]],
-    max_workers: int | None = 8,
+    max_workers: MaxWorkers = 8,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -74,7 +74,7 @@ def thread_map(
 def thread_map(
     func: Callable[..., Any],
     items: Iterable[Any],
-    max_workers: int | None = 8,
+    max_workers: MaxWorkers = 8,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -90,7 +90,8 @@ def thread_map(
         func: called with one item at a time, from several threads.
         items: any iterable. One that is not a list or tuple is read whole before the map starts;
             if reading it fails, that exception is raised and nothing is started.
-        max_workers: how many threads at most. No more are started than there are items.
+        max_workers: how many threads at most. No more are started than there are items. Or "auto",
+            for calls of services, or an `Auto`: the map finds out how many at a time are best.
         chunk_size: how many consecutive items are handed to a thread together. By default this
             follows the measured speed: slow items go one by one, fast ones by the thousand. Either
             way, a thread that runs out of work takes over half of what another has not started.
@@ -187,7 +188,7 @@ def thread_map(
 def thread_map_unordered(
     func: Task[T, R],
     items: Iterable[T],
-    max_workers: int | None = 8,
+    max_workers: MaxWorkers = 8,
     timeout: float | None = None,
     *,
     on_error: Literal["return"] = "return",
@@ -198,7 +199,7 @@ def thread_map_unordered(
 def thread_map_unordered(
     func: Task[T, R],
     items: Iterable[T],
-    max_workers: int | None = 8,
+    max_workers: MaxWorkers = 8,
     timeout: float | None = None,
     *,
     on_error: Literal["raise", "skip"],
@@ -209,7 +210,7 @@ def thread_map_unordered(
 def thread_map_unordered(
     func: Task[T, R],
     items: Iterable[T],
-    max_workers: int | None = 8,
+    max_workers: MaxWorkers = 8,
     timeout: float | None = None,
     *,
     default: D,
@@ -221,7 +222,7 @@ def thread_map_unordered(
 def thread_map_unordered(
     func: Callable[..., Any],
     items: Iterable[Iterable[Any]],
-    max_workers: int | None = 8,
+    max_workers: MaxWorkers = 8,
     timeout: float | None = None,
     *,
     star: Literal[True],
@@ -234,7 +235,7 @@ def thread_map_unordered(
 def thread_map_unordered(
     func: Callable[..., Any],
     items: Iterable[Any],
-    max_workers: int | None = 8,
+    max_workers: MaxWorkers = 8,
     timeout: float | None = None,
     **options: Any,
 ) -> list[Any]:

@@ -32,4 +32,8 @@ def make_observers(call: MapCall, total: int | None) -> list[Observer]:
         from .tracer import Tracer
 
         observers.append(Tracer(call, call.options.trace))
+    if call.workers.auto is not None:
+        from .workers_log import WorkersLog
+
+        observers.append(WorkersLog(call.caller))
     return observers
