@@ -1,0 +1,122 @@
+"""Maps over a real service on this machine, and the examples in docs/services.md."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metainformant.core import parallel
+
+from .local_service import CALL, LocalService
+from .support import ROOT
+
+
+@pytest.fixture
+def service() -> Iterator[LocalService]:
+    with LocalService().running() as running:
+        yield running
+
+
+class Connection:
+    """A connection that is kept, as each worker has one."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+
+    def get(self, path: str) -> int:
+        self._connection.request("GET", path)
+        with self._connection.getresponse() as response:
+            body = response.read()
+        if response.status != 200:
+            raise urllib.error.HTTPError(path, response.status, "", response.headers, None)
+        return int(body)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+# What is replaced in the examples: only where the service is, and how long they wait for it.
+_REPLACED = {"timeout=10": "timeout=0.5", "backoff=0.5": "backoff=0.01"}
+
+
+def test_the_examples_in_the_documents(
+    service: LocalService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "services.md").read_text()
+    for before, after in {"https://api.example.org": service.url, **_REPLACED}.items():
+        assert before in text
+        text = text.replace(before, after)
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 4
+    found: dict[str, Any] = {"__name__": "examples"}
+    for block in blocks:
+        exec(compile(block, "docs/services.md", "exec"), found)
+    assert found["genes"] == [str(number) for number in range(100)]
+    assert found["genes_by_httpx"] == [str(number) for number in range(100, 200)]
+    assert found["lengths"] == ["3", "7"]
+    assert found["names"] == [str(number) for number in range(300)]
+    genes = [service.calls[f"/genes/{number}"] for number in range(200)]
+    assert genes == [2 if number % 10 in (3, 5, 7) else 1 for number in range(200)]
+    assert service.refused == 20
+
+
+@pytest.mark.parametrize("kind", ["at-once-25", "per-second-80"])
+def test_a_real_limit_is_found(service: LocalService, kind: str) -> None:
+    """Eight workers would take three times as long, and 256 would be refused again and again."""
+    items, best = {"at-once-25": (750, 750 * CALL / 25), "per-second-80": (320, 4.0)}[kind]
+
+    def task(number: int, connection: Connection) -> int:
+        return connection.get(f"/{kind}/{number}")
+
+    began = time.monotonic()
+    results = parallel.thread_map(
+        task,
+        range(items),
+        max_workers="auto",
+        worker_state=lambda: Connection(service.url),
+    )
+    seconds = time.monotonic() - began
+    assert results == list(range(items))
+    assert service.refused <= 0.1 * items
+    assert seconds <= 2 * best + 1, (seconds / best, service.refused / items)
+    print(f"{kind}: {seconds / best:.2f} x best, {service.refused / items:.3f} refused per item")  # noqa: T201
+
+
+def test_a_real_knee_is_found(service: LocalService) -> None:
+    def task(number: int, connection: Connection) -> int:
+        return connection.get(f"/knee-16/{number}")
+
+    results = parallel.thread_map(
+        task,
+        range(600),
+        max_workers="auto",
+        worker_state=lambda: Connection(service.url),
+    )
+    assert results == list(range(600))
+    assert service.most <= 2.5 * 16
+
+
+def test_calls_that_take_turns_end_at_few_threads(caplog: pytest.LogCaptureFixture) -> None:
+    """As computations do that hold the GIL. Each change is logged, with its reason."""
+    caplog.set_level("INFO", logger="metainformant.parallel")
+    turn = threading.Lock()
+
+    def task(number: int) -> None:
+        with turn:
+            time.sleep(0.005)
+
+    parallel.thread_map(task, range(500), max_workers="auto")
+    counts = re.findall(r"(\d+) workers instead of", caplog.text)
+    assert counts, "no change was logged"
+    assert min(map(int, counts)) <= 2
+    assert max(map(int, counts)) <= 16
