@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -170,3 +172,16 @@ def test_other_kinds_of_workers_do_not_find_their_number() -> None:
     assert parallel.thread_map(abs, [-1], max_workers="auto") == [1]
     assert list(parallel.imap(abs, [-1], backend="serial", max_workers="auto")) == [1]
     assert math.isfinite(Auto().most)
+
+
+def test_coroutines_find_their_number_and_settle_what_they_cost() -> None:
+    letters = parallel.RateLimit(1e6, cost=lambda item: 10)
+
+    async def task(item: int) -> int:
+        await asyncio.sleep(0)
+        letters.settle(1)
+        return item
+
+    options: dict[str, Any] = {"backend": "asyncio", "max_workers": Auto(start=2, most=4)}
+    results = parallel.imap(task, range(50), rate=letters, max_cost=80, **options)
+    assert list(results) == list(range(50))

@@ -445,7 +445,7 @@ _DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
 _MAX_THREADS = 8
 _MAX_COROUTINES = 100
 # The kinds of workers that cost little where they wait, so that their number can be found out.
-_FIND_THEIR_NUMBER: tuple[BackendName, ...] = ("thread", "serial")
+_FIND_THEIR_NUMBER: tuple[BackendName, ...] = ("thread", "asyncio", "serial")
 
 
 def choose_workers(caller: str, max_workers: object, backend: object = "thread") -> Workers:
@@ -487,8 +487,8 @@ def _auto(caller: str, kind: BackendName, value: object) -> Auto | None:
         return None
     if kind not in _FIND_THEIR_NUMBER:
         raise ValueError(
-            f"{caller}: max_workers={value!r} is for threads, of which there may be many; workers "
-            f"of the kind {kind!r} take a processor each, so pass a number or None"
+            f"{caller}: max_workers={value!r} is for threads and coroutines, of which there "
+            f"may be many; workers of the kind {kind!r} take a processor each, so pass a number"
         )
     return value
 

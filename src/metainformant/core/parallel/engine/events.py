@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .backend import Finished
     from .ending import Ending
     from .outcome_batch import OutcomeBatch
+    from .policies.concurrency import WorkersChanged
     from .source import Chunk
 
     # Why a worker that there could be has nothing to do: the input is slow; what was read is not
@@ -131,18 +132,6 @@ class ChunkRun:
         self.ended = ended
         self.standing = standing
         self.given_up = given_up
-
-
-class WorkersChanged:
-    """A change of the number of workers in use, of a map that finds it out."""
-
-    __slots__ = ("after", "at", "before", "why")
-
-    def __init__(self, at: float, before: int, after: int, why: str) -> None:
-        self.at = at  # monotonic clock
-        self.before = before
-        self.after = after
-        self.why = why
 
 
 class Observer:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from ..engine.events import Observer, WorkersChanged
+from ..engine.events import Observer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..engine.policies.concurrency import WorkersChanged
 
 
 class WorkersLog(Observer):

@@ -12,8 +12,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from ..events import WorkersChanged
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ...auto import Auto
@@ -45,6 +43,18 @@ _LONGEST_HOLD = 60.0
 _PAUSE_CALLS = 1.0
 _PAUSE_GROWTH = 1.5
 _LONGEST_PAUSE = 3.0
+
+
+class WorkersChanged:
+    """A change of the number of workers in use, of a map that finds it out."""
+
+    __slots__ = ("after", "at", "before", "why")
+
+    def __init__(self, at: float, before: int, after: int, why: str) -> None:
+        self.at = at  # monotonic clock
+        self.before = before
+        self.after = after
+        self.why = why
 
 
 class _Measured(NamedTuple):
