@@ -101,10 +101,9 @@ def cli() -> None:
 @click.option("--quoting", is_flag=True, help="TSV has cells in quotes, as CSV may have.")
 @click.option(
     "--backend",
-    type=click.Choice(["thread", "process"]),
-    default="thread",
-    show_default=True,
-    help="Processes are for pure Python computation, and for code that may crash.",
+    type=click.Choice(["thread", "process", "asyncio"]),
+    help="Processes are for pure Python computation, and for code that may crash. By default "
+    "thread, and asyncio for an async function.",
 )
 @click.option(
     "-j",
@@ -115,7 +114,8 @@ def cli() -> None:
     "workers",
     type=WorkerCount(_MOST),
     help="Threads, 8 by default, or processes, by default one per processor: a count, 50% of the "
-    "processors, or +2 more than those; auto finds out how many calls at a time are best.",
+    "processors, or +2 more than those. Calls in flight of an async function, 100 by default. "
+    "auto finds out how many calls at a time are best.",
 )
 @click.option("--timeout", type=_SECONDS, callback=_finite, help="Seconds that one call may take.")
 @click.option(
@@ -231,7 +231,7 @@ def map_command(
     format_: str,
     quoting: bool,
     paired: bool,
-    backend: Literal["thread", "process"],
+    backend: Literal["thread", "process", "asyncio"] | None,
     workers: int | Literal["auto"] | None,
     timeout: float | None,
     deadline: float | None,
@@ -288,8 +288,8 @@ def map_command(
         raise click.UsageError(f"{option} needs --checkpoint FILE")
     called: str | ShellCommand
     if command is not None:
-        if backend == "process" or batch_size is not None:
-            option = "--batch-size" if batch_size is not None else "--backend process"
+        if backend in ("process", "asyncio") or batch_size is not None:
+            option = "--batch-size" if batch_size is not None else f"--backend {backend}"
             raise click.UsageError(f"--command runs a program for each record; leave {option} out")
         inputs = inputs if function is None else (function, *inputs)
         called, format_ = shell_command(command), format_for_command(inputs, format_)

@@ -84,19 +84,22 @@ class PerBatch(NamedTuple):
         return self.function
 
     def __call__(self, batch: list[Record]) -> list[Any]:
-        results = self.function([record.value for record in batch])
+        return self.checked(batch, self.function([record.value for record in batch]))
+
+    def checked(self, batch: list[Record], results: Any) -> list[Any]:
+        """Return what the function has returned for a batch, if that is a result per record."""
         if isinstance(results, (str, bytes, dict)) or not isinstance(results, Iterable):
             raise TypeError(
                 f"with --batch-size the function must return a list with one result per record, "
                 f"but it returned {type(results).__name__}"
             )
-        results = list(results)
-        if len(results) != len(batch):
+        listed = list(results)
+        if len(listed) != len(batch):
             raise ValueError(
-                f"the function returned {len(results)} results for {len(batch)} records; "
+                f"the function returned {len(listed)} results for {len(batch)} records; "
                 "with --batch-size it must return one per record"
             )
-        return results
+        return listed
 
 
 class InFlight:
@@ -108,13 +111,13 @@ class InFlight:
     def __init__(self, call: Callable[[Any], Any], is_stopping: Callable[[], bool]) -> None:
         self._call = self.__wrapped__ = call
         self._is_stopping = is_stopping
-        self._threads: set[int] = set()  # each operation on it is atomic
+        self._calls: set[object] = set()  # what stands for each; every operation on it is atomic
         self._lock = threading.Lock()
         self._refused = 0  # records that were not started; under the lock
         self._refused_before: int | None = None  # when `is_idle` was asked; owned by who asks
 
     def __bool__(self) -> bool:
-        return bool(self._threads)
+        return bool(self._calls)
 
     def is_idle(self) -> bool:
         """Return whether nothing is in flight, nor was refused since this was asked before.
@@ -123,17 +126,20 @@ class InFlight:
         records has none in flight, and is not idle.
         """
         before, self._refused_before = self._refused_before, self._refused
-        return not self._threads and before == self._refused_before
+        return not self._calls and before == self._refused_before
 
     def __call__(self, item: Any) -> Any:
         me = threading.get_ident()
         # In flight before it asks whether to stop: else it could be missed and yet start.
-        self._threads.add(me)
+        self._calls.add(me)
         try:
-            if self._is_stopping():
-                with self._lock:
-                    self._refused += 1
-                raise NotStartedError
+            self._refuse_if_stopping()
             return self._call(item)
         finally:
-            self._threads.discard(me)
+            self._calls.discard(me)
+
+    def _refuse_if_stopping(self) -> None:
+        if self._is_stopping():
+            with self._lock:
+                self._refused += 1
+            raise NotStartedError

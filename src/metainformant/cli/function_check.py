@@ -26,16 +26,41 @@ def refuse_unfit(spec: str, function: Any) -> None:
     _check_parameters(spec, function, signature)
 
 
-def _check_kind(spec: str, function: Any) -> None:
+def choose_backend(spec: str, function: Any, chosen: str | None) -> str:
+    """Return the kind of workers: that which was chosen, if it suits the function.
+
+    Raises:
+        click.UsageError: if it does not.
+    """
+    is_async = inspect.iscoroutinefunction(_called(function))
+    if chosen is None:
+        return "asyncio" if is_async else "thread"
+    if is_async and chosen != "asyncio":
+        raise click.UsageError(
+            f"{spec} is an async function, which --backend {chosen} can't await; leave that out"
+        )
+    if not is_async and chosen == "asyncio":
+        raise click.UsageError(
+            f"{spec} is not an async function, and --backend asyncio awaits it; leave that out"
+        )
+    return chosen
+
+
+def _called(function: Any) -> Any:
+    """Return what is called in the end, whose kind matters."""
     while isinstance(function, functools.partial):
         function = function.func
-    called = function
-    if not inspect.isroutine(function) and not inspect.isclass(function):
-        called = type(function).__call__
-    if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
+    if inspect.isroutine(function) or inspect.isclass(function):
+        return function
+    return type(function).__call__
+
+
+def _check_kind(spec: str, function: Any) -> None:
+    called = _called(function)
+    if inspect.isasyncgenfunction(called):
         raise click.UsageError(
-            f"{spec} is an async function, for which nobody would wait here; "
-            "call it in a plain one, by asyncio.run()"
+            f"{spec} is an async generator function, whose values nobody would take; "
+            "return a list instead of yielding"
         )
     if inspect.isgeneratorfunction(called):
         raise click.UsageError(

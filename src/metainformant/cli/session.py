@@ -10,10 +10,12 @@ import click
 
 from metainformant.core import parallel
 
+from .async_calls import AwaitedInFlight, AwaitedPerBatch, AwaitedPerRecord
 from .calls import ImportedFunction, InFlight, PerBatch, PerRecord, prepare_worker
 from .child_programs import terminate_child_programs
 from .durability import Durability, changes_told
 from .function import load_function
+from .function_check import choose_backend
 from .hints import limit_in_words
 from .inputs import PATHS, Input
 from .interrupt_handler import InterruptHandler
@@ -76,6 +78,15 @@ class Arguments(NamedTuple):
             return self.function
         return load_function(self.function)
 
+    def choose_backend(self, function: Any) -> None:
+        """Choose the kind of workers by the function, unless it was chosen before.
+
+        Raises:
+            click.UsageError: if the one that was chosen does not suit it.
+        """
+        options = self.settings.map_options
+        options["backend"] = choose_backend(str(self.function), function, options["backend"])
+
     def checkpoint(self, function: Any) -> parallel.Checkpoint | None:
         """Return where outcomes of this function are kept."""
         if self.durability is None:
@@ -108,6 +119,7 @@ class Session:
         rows_in_terminal = to_stdout and sys.stdout.isatty() and sys.stderr.isatty()
         stdin, stdout = take_stdin(), take_stdout()
         function = arguments.load()  # for processes, to see that it is there
+        arguments.choose_backend(function)
         for output in arguments.outputs:
             refuse_overwriting_code(output)
         arguments.settings.map_options["checkpoint"] = arguments.checkpoint(function)
@@ -153,10 +165,14 @@ class Session:
             self._in_flight = InFlight(function, lambda: self._interrupts.stopping)
             return self._in_flight
         per: Any = PerRecord if settings.batch_size is None else PerBatch
+        in_flight = InFlight
+        if settings.map_options["backend"] == "asyncio":
+            per = AwaitedPerRecord if settings.batch_size is None else AwaitedPerBatch
+            in_flight = AwaitedInFlight
         if settings.map_options["backend"] == "process":
             settings.map_options["initializer"] = prepare_worker
             return per(ImportedFunction(str(self._arguments.function)))
-        self._in_flight = InFlight(per(function), lambda: self._interrupts.stopping)
+        self._in_flight = in_flight(per(function), lambda: self._interrupts.stopping)
         return self._in_flight
 
     def _is_idle(self) -> bool:
