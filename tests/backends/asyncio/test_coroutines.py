@@ -242,13 +242,17 @@ class TestExits:
 
     def test_leaving_a_stream_cancels_its_calls(self) -> None:
         before, cancelled = set(threading.enumerate()), threading.Event()
+        both_run = asyncio.Event()
 
         async def task(item: int) -> int:
-            if item:
-                try:
-                    await asyncio.Event().wait()
-                finally:
-                    cancelled.set()
+            if item == 0:
+                await both_run.wait()
+                return item
+            both_run.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
             return item
 
         stream: Any = parallel.imap(task, range(5), backend="asyncio", max_workers=2)
