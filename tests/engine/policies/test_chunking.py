@@ -21,6 +21,17 @@ def test_chunks_of_a_stream_hold_less_but_are_not_too_many(
     assert chunking.next_size(None) == pytest.approx(seconds / 1e-4, abs=1)
 
 
+def test_so_many_workers_get_equal_shares_at_once() -> None:
+    """With chunks that become smaller and smaller, the engine would have too much to do."""
+    chunking = Chunking(workers=1000)
+    chunking.measured(1, 0.05)
+    assert [chunking.next_size(8000 - 8 * number) for number in range(1000)] == [8] * 1000
+    assert chunking.next_size(5) == 1
+    few = Chunking(workers=8)
+    few.measured(1, 0.05)
+    assert [few.next_size(left) for left in (64, 48, 16)] == [4, 3, 1]
+
+
 def test_chunks_grow_with_what_was_measured() -> None:
     chunking = Chunking(workers=8, is_stream=True)
     assert chunking.next_size(None) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import threading
 from typing import Any
 
@@ -189,6 +190,18 @@ def test_no_worker_idles_while_an_item_waits(
     greedy = sum(seconds) / workers + (1 - 1 / workers) * max(seconds)
     # An idle worker may wait one millisecond for each share that it takes from another.
     assert max(result.simulation.ends.values()) <= greedy + 0.002 * (len(seconds) + 2)
+
+
+@pytest.mark.parametrize("starts_at_once", [True, False])
+def test_nor_do_hundreds_of_them(starts_at_once: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are too many for the largest rest of all to be looked for."""
+    monkeypatch.setattr(SimBackend, "starts_at_once", starts_at_once)
+    chance = random.Random(1)
+    seconds = [chance.choice([0.001, 0.03, 0.1]) for _ in range(3000)]
+    result = run(call_of(max_workers=300), [Behaviour(task) for task in seconds])
+    greedy = sum(seconds) / 300 + max(seconds)
+    assert sorted(result.slots) == list(range(3000))
+    assert max(result.simulation.ends.values()) <= greedy + 0.05
 
 
 @examples(1.5)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from itertools import islice
 
 from ..errors import ParallelError
 from .assignment import Assignment
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 # may be in flight before others are given a part of that worker's items.
 _ONE_LOOK_SECONDS = 0.01
 _STANDING_SECONDS = 0.005
+# The largest rest is looked for among so many assignments at a time: with a thousand workers,
+# looking at all of them for each item that is stolen would take longer than the items.
+_MAX_VICTIMS = 64
 
 
 class Dispatcher:
@@ -105,6 +109,8 @@ class Dispatcher:
             wanted = self._wanted_workers(now, owed)
             if self._backend.workers() < wanted:
                 self._start_worker()
+                if self._backend.starts_at_once:
+                    continue
                 # That took as long as thousands of tiny tasks: see first who is free by now.
                 is_more = self._backend.workers() < wanted or not self._is_last_wave()
                 return now if is_more else math.inf
@@ -259,9 +265,17 @@ class Dispatcher:
     def _steal(self, now: float) -> Chunk | None:
         """Take half of the largest rest away from its worker; None if it is not worth it now."""
         speed = self._chunking.seconds_per_item
-        victim = choose_steal(self._stealable.values(), now, speed)
-        for job in [job for job, assignment in self._stealable.items() if assignment.rest < 1]:
-            del self._stealable[job]
+        victim, unseen = None, len(self._stealable)
+        while victim is None and unseen > 0:
+            some = dict(islice(self._stealable.items(), _MAX_VICTIMS))
+            unseen -= len(some)
+            victim = choose_steal(some.values(), now, speed)
+            for job, assignment in some.items():
+                del self._stealable[job]
+                if assignment.rest > 0:
+                    self._stealable[job] = (
+                        assignment  # as the last one: next time it is others' turn
+                    )
         if victim is None:
             return None
         assignment, index = victim

@@ -35,6 +35,7 @@ class AsyncioBackend(ThreadBackend):
     """
 
     share_gil = True  # there is one thread for all of them
+    starts_at_once = True
     _job_class: type[ThreadJob] = CoroutineJob
 
     def __init__(self, call: MapCall, **options: Any) -> None:

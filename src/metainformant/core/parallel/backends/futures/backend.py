@@ -133,6 +133,7 @@ class ExecutorBackend:
     can_watch = False
     share_gil = False
     truncates_late = False
+    starts_at_once = False
     capacity: int | None = None
 
     def __init__(

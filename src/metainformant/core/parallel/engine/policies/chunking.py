@@ -20,6 +20,8 @@ _STREAM_CHUNK_SECONDS = 0.03
 _MAX_CHUNKS_PER_SECOND = 256
 # Chunks near the end need not be smaller than this: what is too much is stolen.
 _LAST_CHUNK_SECONDS = 0.02
+# With many workers chunks must be larger, or the engine would have too many of them to hand out.
+_MAX_LIST_CHUNKS_PER_SECOND = 2000
 # A chunk is at most this many times larger than any that has been measured.
 _GROWTH = 16
 # Weight of earlier chunks in the measured speed, against the newest one.
@@ -60,7 +62,12 @@ class Chunking:
     ) -> None:
         self._share_gil = share_gil
         self._workers = workers
-        self._chunk_seconds = _CHUNK_SECONDS
+        least = workers / _MAX_LIST_CHUNKS_PER_SECOND
+        self._chunk_seconds = max(_CHUNK_SECONDS, least)
+        self._last_chunk_seconds = max(_LAST_CHUNK_SECONDS, least)
+        # Chunks of one wave, one for each worker, may have equal shares of what was left before it.
+        self._wave_chunks = 0  # that are still to come
+        self._wave_share = 0.0
         if is_stream:
             least = max(_STREAM_CHUNK_SECONDS, workers / _MAX_CHUNKS_PER_SECOND)
             self._chunk_seconds = min(_CHUNK_SECONDS, least)
@@ -102,6 +109,12 @@ class Chunking:
             return False
         return (self._fixed_size or self._max_chunk) * seconds >= _LONG_SECONDS
 
+    def _share_of_wave(self, left: int) -> float:
+        if not self._wave_chunks:
+            self._wave_chunks, self._wave_share = self._workers, left / self._workers
+        self._wave_chunks -= 1
+        return self._wave_share
+
     def next_size(self, left: int | None) -> int:
         """Choose the size of the next chunk, if `left` items are to come (None: unknown)."""
         if self._fixed_size is not None:
@@ -109,5 +122,8 @@ class Chunking:
         speed = 1 / self.seconds_per_item
         size = self._chunk_seconds * speed
         if left is not None and not self.one_is_enough:
-            size = min(size, max(left * _SHARE / self._workers, _LAST_CHUNK_SECONDS * speed))
+            enough = self._last_chunk_seconds * speed
+            if self._last_chunk_seconds > _LAST_CHUNK_SECONDS:
+                enough = min(enough, max(self._share_of_wave(left), _LAST_CHUNK_SECONDS * speed))
+            size = min(size, max(left * _SHARE / self._workers, enough))
         return max(1, int(min(size, self._largest * _GROWTH, self._max_chunk)))
