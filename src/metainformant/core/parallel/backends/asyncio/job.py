@@ -57,6 +57,8 @@ class CoroutineJob(ThreadJob):
                     await _run_coroutines_timed(func, items, self.out, runner.loop, note)
                 break
             except BaseException as error:
+                if not _is_current(runner.task):
+                    raise  # its loop was closed under it, and now it is freed
                 if runner.is_abandoned or self.claim.locked():
                     break  # it was cancelled, and nobody asks what came of it
                 _forget_cancelling()
@@ -119,6 +121,14 @@ class CoroutineJob(ThreadJob):
 
 def _no() -> bool:
     return False
+
+
+def _is_current(task: asyncio.Task[None] | None) -> bool:
+    """Return whether this code is run by the loop of a task."""
+    try:
+        return asyncio.current_task() is task
+    except RuntimeError:  # there is no loop that runs
+        return False
 
 
 def _forget_cancelling() -> None:
