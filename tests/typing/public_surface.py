@@ -52,6 +52,29 @@ with parallel.imap(length, iter(names), on_error="raise", retries=2, rate=10) as
     for number in found:
         assert_type(number, int)
 
+
+async def length_later(sequence: str) -> int:
+    return len(sequence)
+
+
+assert_type(parallel.async_map(length_later, names), list[int | BaseException])
+assert_type(parallel.async_map(length_later, names, 10, on_error="raise"), list[int])
+assert_type(parallel.async_map(length_later, names, default=0.5), list[int | float])
+assert_type(
+    parallel.imap(length_later, names, backend="asyncio"), parallel.Results[int | BaseException]
+)
+assert_type(
+    parallel.outcomes(length_later, names, backend="asyncio"),
+    parallel.Results[parallel.Outcome[str, int]],
+)
+assert_type(parallel.aimap(length_later, names, on_error="skip"), AsyncGenerator[int, None])
+
+
+async def main() -> None:
+    assert_type(await parallel.aiomap(length_later, names), list[int | BaseException])
+    assert_type(await parallel.aiomap(length_later, names, on_error="skip"), list[int])
+
+
 with parallel.Pool("process", 2) as pool:
     assert_type(pool.map(length, names), list[int | BaseException])
     assert_type(pool.map(length, names, on_error="raise"), list[int])

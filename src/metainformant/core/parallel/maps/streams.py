@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Unpack
 
-    from ..options import MaxWorkers, ProcessOptions, Task, Workers
+    from ..options import AsyncTask, MaxWorkers, ProcessOptions, Task, Workers
     from ..outcome import Outcome
     from ..runner.stream_map import Stream
     from ..validate import BackendOption, OnError
@@ -78,6 +78,49 @@ class Results(Generic[R]):
         self.close()
 
 
+@overload
+def imap(
+    func: AsyncTask[T, R],
+    items: Iterable[T],
+    *,
+    backend: Literal["asyncio"],
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    buffer_size: int | None = None,
+    on_error: Literal["return"] = "return",
+    **options: Unpack[ProcessOptions],
+) -> Results[R | BaseException]: ...
+@overload
+def imap(
+    func: AsyncTask[T, R],
+    items: Iterable[T],
+    *,
+    backend: Literal["asyncio"],
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    buffer_size: int | None = None,
+    on_error: Literal["raise", "skip"],
+    **options: Unpack[ProcessOptions],
+) -> Results[R]: ...
+@overload
+def imap(
+    func: AsyncTask[T, R],
+    items: Iterable[T],
+    *,
+    backend: Literal["asyncio"],
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    buffer_size: int | None = None,
+    default: D,
+    on_error: Literal["return"] = "return",
+    **options: Unpack[ProcessOptions],
+) -> Results[R | D]: ...
 @overload
 def imap(
     func: Task[T, R],
@@ -161,11 +204,13 @@ def imap(
         items: any iterable. It is iterated in another thread than yours. If that raises, the
             results of what was read before are delivered first, then its exception is raised.
         backend: the kind of workers: "thread", "process", "interpreter" (Python 3.14 and later),
-            "serial" (your own thread, see `serial`), a `concurrent.futures.Executor`, or the
-            workers of a cluster, see `cluster_map`: "dask" or a `distributed.Client`. Executors and
-            clients are used and not shut down.
-        max_workers: how many workers at most; by default 8 threads, `cpu_count()` processes or
-            interpreters, as many as the executor has, or what `cluster_map` has.
+            "asyncio" (for async functions, see `async_map`), "serial" (your own thread, see
+            `serial`), a `concurrent.futures.Executor`, or the workers of a cluster, see
+            `cluster_map`: "dask" or a `distributed.Client`. Executors and clients are used and not
+            shut down.
+        max_workers: how many workers at most; by default 8 threads, 100 calls of async functions,
+            `cpu_count()` processes or interpreters, as many as the executor has, or what
+            `cluster_map` has.
         chunk_size: how many consecutive items are handed over together; by default as many as the
             measured speed suggests.
         timeout: seconds that one item may take, counted from its own start.
@@ -196,6 +241,19 @@ def imap(
     return values_of(make_stream("imap", func, items, workers, options, buffer_size=buffer_size))
 
 
+@overload
+def outcomes(
+    func: AsyncTask[T, R],
+    items: Iterable[T],
+    *,
+    backend: Literal["asyncio"],
+    max_workers: int | None = None,
+    chunk_size: int | None = None,
+    timeout: float | None = None,
+    ordered: bool = True,
+    buffer_size: int | None = None,
+    **options: Unpack[ProcessOptions],
+) -> Results[Outcome[T, R]]: ...
 @overload
 def outcomes(
     func: Task[T, R],
