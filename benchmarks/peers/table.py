@@ -29,6 +29,8 @@ _MODULES = {
     "diskcache": "diskcache",
     "shelve": "shelve",
     "JSON Lines": "json",
+    "TaskGroup, semaphore": "asyncio",
+    "aiometer": "aiometer",
 }
 
 

@@ -103,7 +103,8 @@ def async_map(
             that is an async context manager is entered, and left at the end: an HTTP client with
             its connection pool, for example.
 
-    Costs: an item that need not wait takes about 0.3 microseconds; one that waits some 20 more.
+    Costs: an item that need not wait takes about half a microsecond, and one that waits about 15
+    more than waiting takes in asyncio.
 
     Raises:
         TypeError, ValueError: for a wrong argument, before anything is started; a plain function
