@@ -37,6 +37,13 @@ def dask_client() -> Iterator[distributed.Client]:
         yield client
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let only what a map means be tested with Ray, which takes ten seconds to start for a file."""
+    items[:] = [
+        item for item in items if "[ray" not in item.name or item.path.name == "test_behaviour.py"
+    ]
+
+
 @pytest.fixture(scope="module")
 def ray_cluster() -> Iterator[str]:
     """Let this process be connected to a Ray of two processors, for the tests of a file."""

@@ -250,6 +250,31 @@ def _objects() -> int:
     return len(counts)
 
 
+def test_none_is_started_after_a_shutdown() -> None:
+    """Whatever a map asks of a Ray that is gone would start another one."""
+    wait_until_nothing_is_left()
+    code = f"""
+import ray, threading
+from metainformant.core import parallel
+from metainformant.core.parallel.backends.clusters import ray_actors
+
+ray_actors.KEEP_SECONDS = 0.05
+ray.init({ray.get_runtime_context().gcs_address!r}, log_to_driver=False, logging_level="ERROR")
+parallel.cluster_map(abs, range(10), "ray")
+ray.shutdown()
+ended = threading.Event()
+ray_actors.store().loop.call_soon_threadsafe(
+    ray_actors.store().loop.call_later, 0.5, ended.set
+)
+ended.wait()
+print("initialized:", ray.is_initialized())
+"""
+    text = subprocess.check_output(
+        [sys.executable, "-c", code], text=True, cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    assert "initialized: False" in text
+
+
 def test_there_has_to_be_a_ray() -> None:
     code = (
         "from metainformant.core import parallel\n"

@@ -91,7 +91,7 @@ def cluster_map(
     """Call `func` with each item, in the workers of a cluster, and return the results in order.
 
     This is `process_map` on machines that somebody else has started: it means the same and takes
-    the same options, except those that only processes have. The extra `[dask]` is needed.
+    the same options, except those that only processes have. It needs the extra `[dask]` or `[ray]`.
 
     No item is started twice for one attempt, whatever the scheduler runs again. A worker that dies
     or is shut down costs the item that it was running and, where items are shorter than 0.1 s,
@@ -102,21 +102,22 @@ def cluster_map(
         func: called with one item at a time, in several processes. It has to be defined in a module
             that the workers can import, in the script itself, or in a notebook.
         items: any iterable; it is read whole before the map starts.
-        cluster: a `distributed.Client`, or "dask" for the current one. It is not closed.
+        cluster: a `distributed.Client`, or "dask" for the current one; it is not closed. Or "ray"
+            for the Ray that this process is connected to.
         max_workers: how many threads of the workers at most; by default twice as many as there are
             when the map begins, and at least 16, so that workers which join are used.
         chunk_size: how many consecutive items are handed over together; by default as many as the
             measured speed suggests.
         timeout: seconds that one item may take, counted from its own start. After that its slot
             holds a `TaskTimeoutError` that names the worker, and the call is ended by an exception.
-            If it goes on, a worker with one thread and a nanny ends its process and is replaced;
-            in others the call is left behind.
+            If it goes on, a worker of Ray, or of Dask with one thread and a nanny, ends its process
+            and is replaced; in others the call is left behind.
         ordered: False for the order of completion instead of input order.
 
     The other options are those of `thread_map`; `max_abandoned` counts for each thread of a worker.
 
-    Costs: about 50 ms for the first map, an item about 1 us if it is small, and a few milliseconds
-    between two items that take longer than 0.1 s. See docs/clusters.md.
+    Costs: about 50 ms for the first map, with Ray a second; an item about 1 us if it is small, and
+    a few milliseconds between two items that take longer than 0.1 s. See docs/clusters.md.
 
     Raises:
         TypeError, ValueError: for a wrong argument, before anything is started.

@@ -70,7 +70,8 @@ class Pool:
 
     Threads start in 0.1 ms, and event loops in not much more, so they are not kept: `initializer`
     and `worker_state` are then called for each map. An executor keeps its workers itself, and is
-    not shut down.
+    not shut down. Those of a cluster are prepared for each map. Actors of Ray are kept until the
+    pool is closed.
 
     Raises:
         TypeError, ValueError: for a wrong argument.

@@ -206,8 +206,8 @@ def imap(
         backend: the kind of workers: "thread", "process", "interpreter" (Python 3.14 and later),
             "asyncio" (for async functions, see `async_map`), "serial" (your own thread, see
             `serial`), a `concurrent.futures.Executor`, or the workers of a cluster, see
-            `cluster_map`: "dask" or a `distributed.Client`. Executors and clients are used and not
-            shut down.
+            `cluster_map`: "dask", a `distributed.Client`, or "ray". Executors and clients are used
+            and not shut down.
         max_workers: how many workers at most; by default 8 threads, 100 calls of async functions,
             `cpu_count()` processes or interpreters, as many as the executor has, or what
             `cluster_map` has.

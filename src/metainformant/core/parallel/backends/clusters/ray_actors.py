@@ -69,6 +69,11 @@ class Actor(NamedTuple):
     handle: Any
     session: tuple[str, str]
 
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """Call a coroutine of the worker, and return what can be awaited."""
+        check_connection()
+        return getattr(self.handle, method).remote(*arguments)
+
     def end(self) -> None:
         """End its process, whatever that does. That of a Ray that is gone has ended."""
         if _is_current(self.session):
@@ -140,8 +145,15 @@ def store() -> ActorStore:
     return ActorStore()
 
 
+def check_connection() -> None:
+    """Raise ConnectionError if Ray was shut down: whoever asks it anything starts another."""
+    if not ray.is_initialized():
+        raise ConnectionError("Ray was shut down")
+
+
 def make_actor() -> Actor:
     """Ask Ray for another actor; it may have to wait for a processor."""
+    check_connection()
     return Actor(_remote_class().remote(), _session())
 
 
@@ -158,7 +170,7 @@ def _session() -> tuple[str, str]:
 
 
 def _is_current(session: tuple[str, str]) -> bool:
-    """Return whether we are still connected. Whoever asks Ray anything else connects it anew."""
+    """Return whether we are still connected as we were then."""
     return ray.is_initialized() and session == _session()
 
 

@@ -16,7 +16,7 @@ from . import handshake
 from .link import AgentLink
 from .loop import ANSWER_SECONDS, LoopCluster
 from .messages import EndProcess
-from .ray_actors import make_actor, store
+from .ray_actors import check_connection, make_actor, store
 
 if TYPE_CHECKING:
     from ..ipc.out_of_band import BufferedPickle
@@ -65,6 +65,7 @@ class RayCluster(LoopCluster):
         return self._listed()
 
     async def _count_processors(self) -> int:
+        check_connection()
         nodes = await asyncio.to_thread(ray.nodes)  # which waits for a server
         count = sum(int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"])
         return max(0, count - self._refused)
@@ -92,6 +93,7 @@ class RayCluster(LoopCluster):
     def shared(self, setup: bytes) -> Any:
         """Return a reference to the setup, which is in the object store of each machine once."""
         if self._setup is None:
+            check_connection()
             self._setup = ray.put(setup)
         return self._setup
 
@@ -124,20 +126,19 @@ class RayLink(AgentLink):
             self._actor = make_actor()
             await self._check()
         setup, interval = self._setup
-        opened = await self._handle.open.remote(self._ray.shared(setup), interval)
+        opened = await self._ask("open", self._ray.shared(setup), interval)
         self._ray.has_worker = True
         hello: Hello = pickle.loads(opened)
         return hello
 
-    @property
-    def _handle(self) -> Any:
+    def _ask(self, method: str, *arguments: Any) -> Any:
         assert self._actor is not None  # noqa: S101  # nothing is asked of it before
-        return self._actor.handle
+        return self._actor.ask(method, *arguments)
 
     async def _check(self) -> None:
         """Compare versions; ParallelError if they differ and the map has not begun."""
         try:
-            self.name, theirs = await self._handle.introduce.remote()
+            self.name, theirs = await self._ask("introduce")
             wrong = handshake.mismatch(self.name, theirs)
         except ray.exceptions.RayActorError as error:
             wrong = _why_not_imported(error)
@@ -151,13 +152,13 @@ class RayLink(AgentLink):
         raise ConnectionError(wrong)
 
     async def run_seat(self, token: str, number: int) -> None:
-        await self._handle.run_seat.remote(token, number)
+        await self._ask("run_seat", token, number)
 
     async def send(self, token: str, commands: BufferedPickle) -> None:
-        await self._handle.post.remote(token, commands)
+        await self._ask("post", token, commands)
 
     async def poll(self, token: str) -> list[BufferedPickle] | None:
-        reports: list[BufferedPickle] | None = await self._handle.poll.remote(token)
+        reports: list[BufferedPickle] | None = await self._ask("poll", token)
         return reports
 
     async def close(self) -> None:
@@ -169,7 +170,7 @@ class RayLink(AgentLink):
             return
         actor, self._actor = self._actor, None
         try:
-            asked = actor.handle.close.remote(self._token) if is_settled else None
+            asked = actor.ask("close", self._token) if is_settled else None
             if asked is not None and await asyncio.wait_for(asked, ANSWER_SECONDS):
                 store().put(actor)
                 return
