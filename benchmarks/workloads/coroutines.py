@@ -66,5 +66,5 @@ GROUP = Group(
             needs="async_map",
         ),
     ],
-    "Bare tasks that share an iterator, without errors or limits, are what an event loop can reach.",
+    "Bare tasks that share an iterator, without errors or limits: what an event loop can reach.",
 )

@@ -11,6 +11,7 @@ import click
 from metainformant.core import parallel
 
 from .checkpoints import checkpoint_group
+from .cluster import cluster_place
 from .dry_run import plan
 from .durability import Durability
 from .grouped_help import GroupedCommand
@@ -101,9 +102,15 @@ def cli() -> None:
 @click.option("--quoting", is_flag=True, help="TSV has cells in quotes, as CSV may have.")
 @click.option(
     "--backend",
-    type=click.Choice(["thread", "process", "asyncio"]),
-    help="Processes are for pure Python computation, and for code that may crash. By default "
-    "thread, and asyncio for an async function.",
+    type=click.Choice(["thread", "process", "asyncio", "dask", "ray"]),
+    help="Processes are for pure Python computation, and for code that may crash; dask and ray are "
+    "for the workers of a cluster. By default thread, and asyncio for an async function.",
+)
+@click.option(
+    "--cluster",
+    metavar="WHERE",
+    help="For dask: tcp://HOST:8786, or the scheduler file FILE.json; for ray: auto, or HOST:PORT. "
+    "local:N starts N workers on this machine.",
 )
 @click.option(
     "-j",
@@ -231,7 +238,8 @@ def map_command(
     format_: str,
     quoting: bool,
     paired: bool,
-    backend: Literal["thread", "process", "asyncio"] | None,
+    backend: Literal["thread", "process", "asyncio", "dask", "ray"] | None,
+    cluster: str | None,
     workers: int | Literal["auto"] | None,
     timeout: float | None,
     deadline: float | None,
@@ -288,7 +296,7 @@ def map_command(
         raise click.UsageError(f"{option} needs --checkpoint FILE")
     called: str | ShellCommand
     if command is not None:
-        if backend in ("process", "asyncio") or batch_size is not None:
+        if backend not in (None, "thread") or batch_size is not None:
             option = "--batch-size" if batch_size is not None else f"--backend {backend}"
             raise click.UsageError(f"--command runs a program for each record; leave {option} out")
         inputs = inputs if function is None else (function, *inputs)
@@ -324,6 +332,7 @@ def map_command(
         progress,
         quiet,
         paired,
+        cluster_place(backend, cluster),
     )
     context.exit(plan(arguments) if dry_run else Session(arguments)())
 

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from .function import Function, load_function
@@ -19,16 +20,28 @@ class NotStartedError(Exception):
 
 
 class ImportedFunction:
-    """A function by its name, which each process looks up for itself."""
+    """A function by its name, which each process looks up for itself.
 
-    def __init__(self, spec: str) -> None:
+    Args:
+        spec: what `load_function` takes.
+        directory: that of the caller, for processes that are not in it: its modules are found too.
+    """
+
+    def __init__(self, spec: str, directory: str | None = None) -> None:
         self._spec = spec
+        self._directory = directory
         self._function: Function | None = None
 
     @property
     def __wrapped__(self) -> Function:
         if self._function is None:
-            self._function = load_function(self._spec)
+            spec = self._spec
+            if self._directory is not None:
+                sys.path.insert(0, self._directory)
+                place, colon, name = spec.rpartition(":")
+                if place.endswith(".py"):
+                    spec = f"{Path(self._directory, place)}{colon}{name}"
+            self._function = load_function(spec)
         return self._function
 
     def __call__(self, value: Any) -> Any:
@@ -36,7 +49,7 @@ class ImportedFunction:
         return function(value)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ImportedFunction, (self._spec,)
+        return ImportedFunction, (self._spec, self._directory)
 
 
 def prepare_worker() -> None:
@@ -59,6 +72,11 @@ def prepare_worker() -> None:
 
 def _leave_to_parent(_number: int, _frame: object) -> None:
     """Do nothing. Unlike SIG_IGN, this is not inherited by programs."""
+
+
+def leave_interrupts_to_parent() -> None:
+    """Let Ctrl-C in a terminal, which reaches all processes there, be answered by one of them."""
+    signal.signal(signal.SIGINT, _leave_to_parent)
 
 
 class PerRecord(NamedTuple):

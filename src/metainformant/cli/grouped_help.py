@@ -6,7 +6,7 @@ import click
 
 # By the names of parameters, in the order in which they are shown.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "What is called": ("command", "backend", "workers", "chunk_size", "batch_size"),
+    "What is called": ("command", "backend", "cluster", "workers", "chunk_size", "batch_size"),
     "Input": ("format_", "paired", "quoting", "buffer"),
     "Output": ("outputs", "output_format", "keep", "drop_none", "unordered"),
     "Limits and failures": (

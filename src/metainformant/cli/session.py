@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, BinaryIO, NamedTuple
 
 import click
@@ -13,6 +15,7 @@ from metainformant.core import parallel
 from .async_calls import AwaitedInFlight, AwaitedPerBatch, AwaitedPerRecord
 from .calls import ImportedFunction, InFlight, PerBatch, PerRecord, prepare_worker
 from .child_programs import terminate_child_programs
+from .cluster import ClusterPlace
 from .durability import Durability, changes_told
 from .function import load_function
 from .function_check import choose_backend
@@ -51,6 +54,7 @@ class Arguments(NamedTuple):
     progress: bool | None
     quiet: bool
     paired: bool = False
+    cluster: ClusterPlace | None = None
 
     def records(self, stdin: BinaryIO) -> Records | Pairs:
         """Return the records to read."""
@@ -149,7 +153,7 @@ class Session:
         """Run; return the exit status."""
         with self._output_file or nullcontext():
             display, changes = self._display or nullcontext(), changes_told(self._say)
-            with self._interrupts, Ticker(self._tick), display, changes:
+            with self._workers(), self._interrupts, Ticker(self._tick), display, changes:
                 status = self._run(self._interrupts)
             if self._output_file is not None:
                 status = self._close(self._output_file, status)
@@ -158,6 +162,16 @@ class Session:
             self._summarize()
         return status
 
+    @contextmanager
+    def _workers(self) -> Iterator[None]:
+        """Connect to the cluster, if the run has one; standard output is ours alone by now."""
+        if self._arguments.cluster is None:
+            yield
+            return
+        with self._arguments.cluster.connected() as backend:
+            self._arguments.settings.map_options["backend"] = backend
+            yield
+
     def _call(self, function: Any) -> Any:
         """Return what the map calls with records or batches."""
         settings = self._arguments.settings
@@ -165,6 +179,8 @@ class Session:
             self._in_flight = InFlight(function, lambda: self._interrupts.stopping)
             return self._in_flight
         per: Any = PerRecord if settings.batch_size is None else PerBatch
+        if self._arguments.cluster is not None:
+            return per(ImportedFunction(str(self._arguments.function), os.getcwd()))
         in_flight = InFlight
         if settings.map_options["backend"] == "asyncio":
             per = AwaitedPerRecord if settings.batch_size is None else AwaitedPerBatch

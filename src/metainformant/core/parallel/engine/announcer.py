@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from .completion import Completion
     from .dispatcher import Dispatcher
     from .ending import Ending
-    from .events import Observer, WorkersChanged
+    from .events import Observer
     from .outcome_batch import OutcomeBatch
+    from .policies.concurrency import WorkersChanged
     from .policies.retries import Retries
     from .policies.stopping import StopRule
 

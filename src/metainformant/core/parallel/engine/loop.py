@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .backend import Backend, Finished, Job
     from .events import Observer
     from .outcome_batch import OutcomeBatch
-    from .policies.concurrency import Concurrency, WorkersChanged
+    from .policies.concurrency import Concurrency
     from .policies.start_rate import Pace
     from .policies.stopping import Stop, Unfinished
     from .source import Chunk, Source
