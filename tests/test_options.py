@@ -167,7 +167,7 @@ def test_signatures_have_each_option(signature: Signature) -> None:
     typed = _typed_dicts()[signature.rest]
     assert not typed & signature.parameters
     of_its_own = {"self", "func", "items", "max_workers", "backend", "buffer_size", "batch_size"}
-    of_its_own |= {"strict", "cluster"}
+    of_its_own |= {"strict", "cluster", "wait_for_workers"}
     taken = (typed | signature.parameters) - of_its_own
     assert taken <= _taken_by(signature.name) <= taken | CHOOSES_SIGNATURE
 

@@ -17,7 +17,6 @@ import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.backends.clusters import agent, handshake
-from metainformant.core.parallel.backends.clusters import backend as cluster_backend
 from tests.backends import tasks as common
 from tests.support import ROOT, wait_until, without_coverage
 
@@ -153,14 +152,13 @@ class TestWorkersThatComeAndGo:
             thread.join()
         assert results == [0, 1]
 
-    def test_no_worker_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(cluster_backend, "NO_WORKERS_SECONDS", 0.2)
+    def test_no_worker_is_an_error(self) -> None:
         with (
             make_cluster(n_workers=0) as cluster,
             distributed.Client(cluster) as client,
             pytest.raises(parallel.ParallelError, match=r"has had no worker for 0\.2 s") as caught,
         ):
-            parallel.cluster_map(abs, [1], client)
+            parallel.cluster_map(abs, [1], client, wait_for_workers=0.2)
         assert isinstance(caught.value.results[0], parallel.TaskCancelledError)  # type: ignore[index]
 
 
@@ -322,8 +320,15 @@ with distributed.Client({dask_client.scheduler.address!r}) as client:
 
 
 class TestArguments:
+    def test_how_long_to_wait_for_workers(self, dask_client: distributed.Client) -> None:
+        wrong: Any
+        for wrong, kind in [(0, ValueError), (-1, ValueError), ("60", TypeError)]:
+            with pytest.raises(kind, match=r"wait_for_workers=.* must be a number"):
+                parallel.cluster_map(abs, [1], dask_client, wait_for_workers=wrong)
+        assert parallel.cluster_map(abs, [-1], dask_client, wait_for_workers=None) == [1]
+
     def test_what_is_no_cluster(self) -> None:
-        for wrong in ("ray", "process", 3, None):
+        for wrong in ("spark", "process", 3, None):
             with pytest.raises(ValueError, match=r"must be a distributed\.Client"):
                 parallel.cluster_map(abs, [1], wrong)
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.clusters import backend as cluster_backend
 from metainformant.core.parallel.backends.clusters import handshake
 from tests.backends import tasks as common
 from tests.support import ROOT, wait_until, without_coverage
@@ -102,10 +101,9 @@ def test_an_actor_with_a_call_that_cannot_be_ended_is_replaced(gate: str) -> Non
 
 
 def test_no_processor_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_backend, "NO_WORKERS_SECONDS", 0.2)
     monkeypatch.setattr(ray, "nodes", list)
     with pytest.raises(parallel.ParallelError, match=r"has had no worker for 0\.2 s"):
-        parallel.cluster_map(abs, [1], "ray")
+        parallel.cluster_map(abs, [1], "ray", wait_for_workers=0.2)
 
 
 class TestHandshake:

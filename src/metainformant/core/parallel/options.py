@@ -197,9 +197,10 @@ class Workers:
         loop: the event loop that workers are tasks of, if it is the caller's. Set before the map
             starts.
         tasks: those tasks, as long as they run; owned by that loop.
+        patience: seconds that a map goes on without any worker of a cluster; None for ever.
     """
 
-    __slots__ = ("auto", "client", "count", "executor", "kind", "loop", "pool", "tasks")
+    __slots__ = ("auto", "client", "count", "executor", "kind", "loop", "patience", "pool", "tasks")
 
     def __init__(
         self,
@@ -218,6 +219,7 @@ class Workers:
         self.pool = pool
         self.loop: asyncio.AbstractEventLoop | None = None
         self.tasks: set[asyncio.Task[None]] = set()
+        self.patience: float | None = 60.0
 
     def one_at_a_time(self) -> Workers:
         """Return the workers of serial mode: one, in the caller's thread, or in the loop if any."""
@@ -226,6 +228,11 @@ class Workers:
         workers = Workers("asyncio", 1)
         workers.loop, workers.tasks = self.loop, self.tasks
         return workers
+
+    def waiting(self, patience: float | None) -> Workers:
+        """Return these, with another patience."""
+        self.patience = patience
+        return self
 
 
 class MapCall:

@@ -30,6 +30,7 @@ def cluster_map(
     timeout: float | None = None,
     ordered: bool = True,
     *,
+    wait_for_workers: float | None = 60,
     on_error: Literal["return"] = "return",
     **options: Unpack[MapOptions],
 ) -> list[R | BaseException]: ...
@@ -45,6 +46,7 @@ def cluster_map(
     timeout: float | None = None,
     ordered: bool = True,
     *,
+    wait_for_workers: float | None = 60,
     on_error: Literal["raise", "skip"],
     **options: Unpack[MapOptions],
 ) -> list[R]: ...
@@ -58,6 +60,7 @@ def cluster_map(
     timeout: float | None = None,
     ordered: bool = True,
     *,
+    wait_for_workers: float | None = 60,
     default: D,
     on_error: Literal["return"] = "return",
     **options: Unpack[MapOptions],
@@ -72,6 +75,7 @@ def cluster_map(
     timeout: float | None = None,
     ordered: bool = True,
     *,
+    wait_for_workers: float | None = 60,
     star: Literal[True],
     on_error: OnError = "return",
     default: Any = ...,
@@ -86,6 +90,8 @@ def cluster_map(
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
+    *,
+    wait_for_workers: float | None = 60,
     **options: Any,
 ) -> list[Any]:
     """Call `func` with each item, in the workers of a cluster, and return the results in order.
@@ -113,6 +119,8 @@ def cluster_map(
             If it goes on, a worker of Ray, or of Dask with one thread and a nanny, ends its process
             and is replaced; in others the call is left behind.
         ordered: False for the order of completion instead of input order.
+        wait_for_workers: seconds without any worker after which the map gives up; None for never.
+            Raise it where a batch system may take long to start the first.
 
     The other options are those of `thread_map`; `max_abandoned` counts for each thread of a worker.
 
@@ -122,13 +130,16 @@ def cluster_map(
     Raises:
         TypeError, ValueError: for a wrong argument, before anything is started.
         ParallelError: if `func` can't be sent or read, if workers have other versions than this
-            process, if the scheduler is gone, or if there is no worker for 60 s.
+            process, if the scheduler is gone, or if there is no worker for `wait_for_workers` s.
         TaskCancelledError, TooManyFailuresError: see `thread_map`.
     """
+    me = "cluster_map"
+    patience = validate.limit(me, "wait_for_workers", wait_for_workers)
+    workers = choose_workers(me, max_workers, validate.cluster(me, cluster)).waiting(patience)
     call = make_call(
-        "cluster_map",
+        me,
         func,
-        choose_workers("cluster_map", max_workers, validate.cluster("cluster_map", cluster)),
+        workers,
         options,
         chunk_size=chunk_size,
         timeout=timeout,

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from .cluster import Cluster, Link
     from .job import ClusterJob
 
-# Seconds without any worker after which a map is stopped.
-NO_WORKERS_SECONDS = 60.0
 # Seconds for which a worker that was lost is not used, though the scheduler may list it.
 _GONE_SECONDS = 2.0
 # Seconds between two looks at whether the map has taken long enough, while seats end.
@@ -203,12 +201,12 @@ class ClusterBackend:
         if self._threads:
             self._alone_since = None
             return
-        now = monotonic()
+        now, patience = monotonic(), self._call.workers.patience
         if self._alone_since is None:
             self._alone_since = now
-        elif now > self._alone_since + NO_WORKERS_SECONDS:
+        elif patience is not None and now > self._alone_since + patience:
             self._group.broken = ParallelError(
-                f"{self._call.caller}: the cluster has had no worker for {NO_WORKERS_SECONDS:g} s. "
+                f"{self._call.caller}: the cluster has had no worker for {patience:g} s. "
                 "Look whether its workers can start and reach the scheduler, and call again; with "
                 "checkpoint= only what is missing is run"
             )
