@@ -8,6 +8,7 @@ OTHERS := 3.12 3.13
 NEWER := 3.14 3.15 3.13t
 
 .PHONY: demo demo-resume test test-all lint types layers tests unit coverage quick dist wheel wheel-own pythons bench bench-page bench-check bench-record format clean
+.PHONY: docs docs-check reference
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +19,7 @@ help:
 	@echo "make quick   run the tests that take seconds: simulation, options, pure parts"
 	@echo "make bench   measure against other libraries on this machine"
 	@echo "make bench-page, bench-check, bench-record   see docs/benchmarks.md"
+	@echo "make docs    build the site, in .cache/site; make docs-check   and check it"
 	@echo "make format  format the code"
 	@echo "make clean   remove what the other targets made"
 
@@ -141,6 +143,22 @@ bench-check: .venv/dev.stamp
 bench-record: .venv/dev.stamp
 	$(BIN)/python -m benchmarks record
 
+# The site, of the Markdown and the docstrings: see docs/conf.py. Everything that it shows is in it.
+docs: .venv/docs.stamp
+	rm -rf .cache/site
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going --nitpicky \
+	  -c docs -d .cache/site-doctrees . .cache/site
+	@echo "the site is .cache/site/index.html"
+
+# Links and anchors, nothing from elsewhere, every example, and the pages that are made from the code.
+docs-check: docs
+	$(BIN)/python tools/check_site.py .cache/site
+	$(BIN)/python $(PYTEST) tests/test_documents.py tests/test_reference.py
+
+# Write the pages of the reference that follow from the code.
+reference: .venv/dev.stamp
+	$(BIN)/python tools/reference.py
+
 format: .venv/dev.stamp
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -158,6 +176,10 @@ clean:
 
 .venv/dev.stamp: .venv/demo.stamp
 	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+.venv/docs.stamp: .venv/dev.stamp
+	$(BIN)/python -m pip install --quiet --group docs
 	@touch $@
 
 .cache/bench/stamp: pyproject.toml

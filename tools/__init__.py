@@ -1,0 +1,1 @@
+"""What the Makefile runs: scripts, and a few modules that tests import."""
