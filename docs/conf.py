@@ -91,6 +91,7 @@ myst_heading_anchors = 4
 # Docstrings write code in single backticks, and say their types in words: the annotations of what
 # is overloaded are for type checkers.
 default_role = "literal"
+smartquotes = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False
@@ -98,6 +99,7 @@ napoleon_use_ivar = True
 add_module_names = False
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = "metainformant.core.parallel"
 html_copy_source = False
 html_show_sphinx = False

@@ -119,10 +119,27 @@ def test_links_lead_somewhere(path: Path) -> None:
             assert anchor in _anchors(linked), f"{linked.name} has no heading {anchor}"
 
 
+def test_figures_are_those_that_were_measured() -> None:
+    """After new benchmarks, the figures in the README have to be brought up to date."""
+    benchmarks = ROOT / "docs" / "benchmarks.md"
+    sections = re.split(r"^#+ ", benchmarks.read_text(), flags=re.MULTILINE)[1:]
+    chapters = {_anchor(section.split("\n", 1)[0]): section for section in sections}
+    text = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^\| \[.*?\]\(docs/benchmarks\.md#(.*?)\) \|(.*)", text, re.MULTILINE)
+    assert len(rows) > 5
+    for anchor, cells in rows:
+        for figure in re.findall(r"\d[\d,.]* \w+", cells):
+            assert f"| {figure} |" in chapters[anchor], f"{anchor}: {figure} was not measured"
+
+
 def _anchors(path: Path) -> set[str]:
-    """Return the anchors that a code host gives to headings."""
     headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {_anchor(heading) for heading in headings}
+
+
+def _anchor(heading: str) -> str:
+    """Return the anchor that a code host gives to a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 @pytest.mark.parametrize("path", PROSE, ids=lambda path: str(path.relative_to(ROOT)))
