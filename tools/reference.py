@@ -74,6 +74,8 @@ def _default(name: str) -> str:
     default = OPTIONS[name].default
     if default is NO_DEFAULT:
         return "nothing"
+    if callable(default):
+        return "a function"
     return "`Exception`" if default == (Exception,) else f"`{default!r}`"
 
 

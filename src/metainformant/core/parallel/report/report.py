@@ -51,13 +51,13 @@ class Report:
 
     @property
     def data(self) -> dict[str, Any]:
-        """Everything as plain values: dicts, lists, numbers and text, as in the JSON file."""
+        """Everything as plain values (dicts, lists, numbers and text), as in the JSON file."""
         with self._lock:
             return {"format": "metainformant report", "version": 1, "runs": list(self._runs)}
 
     @property
     def limit(self) -> Limit:
-        """What limited the run that took longest: its `str` is a sentence, `kind` a word."""
+        """What limited the run that took longest; its `str` is a sentence, `kind` a word."""
         with self._lock:
             run = max(self._runs, key=lambda run: float(run["elapsed"]), default=None)
         return _NOTHING if run is None else Limit(*run["limit"].values())
