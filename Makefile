@@ -8,7 +8,7 @@ OTHERS := 3.12 3.13
 NEWER := 3.14 3.15 3.13t
 
 .PHONY: demo demo-resume test test-all lint types layers tests unit coverage quick dist wheel wheel-own pythons bench bench-page bench-check bench-record format clean
-.PHONY: docs docs-check reference
+.PHONY: docs docs-check reference dist-check test-here test-oldest
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,8 @@ help:
 	@echo "make bench   measure against other libraries on this machine"
 	@echo "make bench-page, bench-check, bench-record   see docs/benchmarks.md"
 	@echo "make docs    build the site, in .cache/site; make docs-check   and check it"
+	@echo "make dist-check   build what is released, install each in a clean environment, run the demo"
+	@echo "make test-here, test-oldest   the tests on PYTHON; with the oldest dependencies"
 	@echo "make format  format the code"
 	@echo "make clean   remove what the other targets made"
 
@@ -159,6 +161,19 @@ docs-check: docs
 reference: .venv/dev.stamp
 	$(BIN)/python tools/reference.py
 
+# What is released: the sources and the wheel, in .cache/dist.
+dist-check: .cache/release/stamp
+	sh tools/check_dist.sh .cache/release/bin/python .cache/dist
+
+# The sources on one Python that is neither this nor one of the others, as in the forge's CI.
+# ONLY="tests/maps" for some of them.
+test-here:
+	sh tools/test_sources.sh $(PYTHON) .cache/test/here --quiet $(PROFILE) $(if $(ONLY),$(ONLY),tests)
+
+# What the libraries that users bring must be at least.
+test-oldest:
+	sh tools/test_oldest.sh $(PYTHON) .cache/test/oldest --quiet $(PROFILE)
+
 format: .venv/dev.stamp
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -180,6 +195,11 @@ clean:
 
 .venv/docs.stamp: .venv/dev.stamp
 	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+.cache/release/stamp: pyproject.toml
+	sh tools/make_venv.sh $(PYTHON) .cache/release
+	.cache/release/bin/python -m pip install --quiet --group release
 	@touch $@
 
 .cache/bench/stamp: pyproject.toml
