@@ -21,4 +21,6 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
 fi
 rm -rf "$folder"
 "$python" -m venv "$folder"
+# Windows calls it Scripts.
+[ -e "$folder/bin" ] || ln -s Scripts "$folder/bin"
 "$folder/bin/python" -m pip install --quiet --upgrade 'pip>=25.1'

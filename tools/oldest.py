@@ -1,4 +1,4 @@
-"""Print the lowest versions that pyproject.toml allows of what users install, as constraints for pip.
+"""Print the lowest versions that pyproject.toml allows, as constraints for pip.
 
 Usage: oldest.py EXTRA... >constraints.txt
 """

@@ -14,4 +14,4 @@ install --editable '.[cli,progress,process,dask]'
 install --group test
 # What has to do with them: the command, the bar, pickles of functions, clusters.
 exec "$folder/bin/python" -m pytest -p no:cacheprovider "$@" \
-    tests/cli tests/observe tests/maps tests/backends tests/test_documents.py tests/test_reference.py
+    tests/cli tests/observe tests/maps tests/backends/processes tests/backends/clusters tests/test_reference.py
