@@ -91,7 +91,7 @@ myst_heading_anchors = 4
 # Docstrings write code in single backticks, and say their types in words: the annotations of what
 # is overloaded are for type checkers.
 default_role = "literal"
-smartquotes = False
+smartquotes_action = "D"  # dashes only: quotes are mostly those of code
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False
@@ -104,6 +104,8 @@ html_title = "metainformant.core.parallel"
 html_copy_source = False
 html_show_sphinx = False
 templates_path = ["_templates"]
+html_static_path = ["_static"]
+html_css_files = ["narrow.css"]
 # The root of the site leads to its first page.
 html_additional_pages = {"index": "to_first_page.html"}
 html_theme_options = {"navigation_with_keys": True}

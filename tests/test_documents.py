@@ -28,7 +28,7 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 # What examples show the use of, and not every environment has.
-_OF_OTHERS = {"fastapi", "joblib", "pandas", "pyarrow", "sklearn"}
+_OF_OTHERS = {"fastapi", "joblib", "numpy", "pandas", "pyarrow", "sklearn"}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
