@@ -93,13 +93,15 @@ def command_help() -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _helps(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
-    context = click.Context(command, info_name=name, **command.context_settings)
+def _helps(
+    command: click.Command, name: str, parent: click.Context | None = None
+) -> Iterator[tuple[str, str]]:
+    context = click.Context(command, parent, info_name=name, **command.context_settings)
     context.terminal_width = 90
-    yield name, command.get_help(context)
+    yield context.command_path, command.get_help(context)
     if isinstance(command, click.Group):
         for subcommand in command.commands.values():
-            yield from _helps(subcommand, f"{name} {subcommand.name}")
+            yield from _helps(subcommand, str(subcommand.name), context)
 
 
 PAGES = {"options-table.md": options_table, "command-help.md": command_help}
