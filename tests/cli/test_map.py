@@ -197,6 +197,7 @@ def test_progress_only_in_a_terminal_unless_asked_for(run: Callable[..., Result]
         (["a.txt", "-o", "a.txt"], "'a.txt' is the input 'a.txt' too"),
         (["--no-such-option"], "No such option"),
         (["-j", "auto", "--backend", "process"], "-j auto is for threads"),
+        (["-j", "auto", "--backend", "ray"], "-j auto is for threads"),
     ],
 )
 def test_wrong_usage(run: Callable[..., Result], arguments: list[str], message: str) -> None:

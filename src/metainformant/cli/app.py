@@ -289,8 +289,10 @@ def map_command(
         "report": _report(report),
         "trace": trace,
     }
-    if workers == "auto" and backend == "process":
-        raise click.UsageError("-j auto is for threads; processes take a processor each")
+    if workers == "auto" and backend not in (None, "thread", "asyncio"):
+        raise click.UsageError(
+            "-j auto is for threads and async functions; other workers take a processor each"
+        )
     if checkpoint is None and (dry_run or keep_failures):
         option = "--dry-run" if dry_run else "--keep-failures"
         raise click.UsageError(f"{option} needs --checkpoint FILE")
