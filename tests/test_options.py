@@ -161,6 +161,26 @@ def test_every_map_has_a_signature_here() -> None:
     assert set(MAPS) == (named - WITHOUT_OPTIONS) | methods
 
 
+@pytest.mark.parametrize("name", MAPS)
+def test_help_shows_each_option(name: str) -> None:
+    owner, _, method = name.rpartition(".")
+    function = getattr(getattr(parallel, owner) if owner else parallel, method)
+    shown = inspect.signature(function).parameters
+    own = set[str]().union(*(part.parameters for part in SIGNATURES if part.name == name))
+    assert set(shown) == own | _taken_by(name)
+    for option in OPTIONS.keys() & shown.keys():
+        assert repr(shown[option].default) in repr(OPTIONS[option].default)
+    assert all(part.kind not in (part.VAR_KEYWORD, part.VAR_POSITIONAL) for part in shown.values())
+
+
+def test_help_shows_what_a_pool_takes() -> None:
+    assert set(inspect.signature(parallel.Pool).parameters) == {
+        "backend",
+        "max_workers",
+        *OF_WORKERS,
+    }
+
+
 @pytest.mark.parametrize("signature", SIGNATURES, ids=lambda signature: signature.name)
 def test_signatures_have_each_option(signature: Signature) -> None:
     assert signature.rest is not None, "**options must be one of the TypedDicts"

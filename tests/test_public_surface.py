@@ -139,7 +139,7 @@ _FIRST_CALL_OWN = """
     engine.assignment engine.backend engine.completion engine.dispatcher engine.ending engine.loop
     engine.outcome_batch engine.policies engine.policies.chunking engine.policies.stealing
     engine.policies.stopping engine.policies.timeouts engine.source engine.unfinished errors
-    functions host host.gil host.threads maps maps.threads observe observe.registry options public
+    functions host host.gil host.threads maps maps.signatures maps.threads observe observe.registry options public
     runner runner.delivery runner.ending runner.list_map runner.recorder validate worker
     worker.context worker.frames worker.interrupt worker.running worker.setup
 """
@@ -174,3 +174,10 @@ def _source() -> object:
     import metainformant
 
     return Path(metainformant.__file__).parent.parent
+
+
+def test_the_help_of_the_package_is_a_map_of_it() -> None:
+    text = parallel.__doc__ or ""
+    maps = [name for name in parallel.__all__ if "map" in name and name != "rate_limited_map"]
+    missing = [name for name in [*maps, "outcomes", "Pool", "split"] if f"`{name}`" not in text]
+    assert not missing

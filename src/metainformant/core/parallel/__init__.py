@@ -4,6 +4,21 @@
 >>> parallel.thread_map(len, ["ATG", "GATTACA"])
 [3, 7]
 
+Maps that return a list: `thread_map`, for tasks that wait; `process_map`, for pure Python that
+computes; `async_map` and `aiomap`, for async functions; `interpreter_map`; `cluster_map`, on Dask
+and Ray; `parallel_batch`, for functions that take many items at once. `thread_map_unordered` and
+`process_map_unordered` put the results in the order of completion.
+
+Maps that yield: `imap` yields results as they come, in constant memory, `outcomes` yields records
+that say what each item took and what failed, `aimap` is for `async for`.
+
+Beside them: `Pool` keeps workers between maps, `serial()` runs all maps in your own thread, for
+debuggers, `split` tells values from failures, `current_task` is what a task can ask. As options:
+`Checkpoint` to go on after a kill, `RateLimit` and `Auto` for services, `Report` to learn what
+limited a run, `Progress` for bars of your own. Errors derive from `ParallelError`.
+
+`help(parallel.thread_map)` explains all options that maps have in common.
+
 Importing this package costs next to nothing: each name imports its module when it is first used.
 """
 

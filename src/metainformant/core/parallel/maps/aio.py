@@ -11,6 +11,7 @@ from ..functions import is_async
 from ..public import overload, public
 from ..runner.awaited_map import let_end
 from ..runner.stream_map import End, make_stream
+from .signatures import shows_options
 from .streams import pop_workers, values_of
 
 TYPE_CHECKING = False
@@ -134,6 +135,7 @@ def aimap(
     **options: Unpack[ProcessOptions],
 ) -> AsyncGenerator[Any, None]: ...
 @public
+@shows_options(processes=True, also={"backend": "thread", "max_workers": None})
 def aimap(
     func: Callable[..., Any],
     items: Iterable[Any],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..options import choose_workers
 from ..public import overload, public
 from ..runner.batches import run_batches
+from .signatures import shows_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def parallel_batch(
 
 
 @public
+@shows_options(without=("star",))
 def parallel_batch(
     func: Callable[..., Iterable[Any]],
     items: Iterable[Any],

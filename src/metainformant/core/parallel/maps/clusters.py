@@ -6,6 +6,7 @@ from .. import validate
 from ..options import choose_workers, make_call
 from ..public import overload, public
 from ..runner.list_map import run_map
+from .signatures import shows_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def cluster_map(
     **options: Unpack[MapOptions],
 ) -> list[Any]: ...
 @public
+@shows_options()
 def cluster_map(
     func: Callable[..., Any],
     items: Iterable[Any],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..options import choose_workers, make_call
 from ..public import overload, public
 from ..runner.list_map import run_map
+from .signatures import shows_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def async_map(
     **options: Unpack[MapOptions],
 ) -> list[Any]: ...
 @public
+@shows_options()
 def async_map(
     func: Callable[..., Awaitable[Any]],
     items: Iterable[Any],
@@ -183,6 +185,7 @@ async def aiomap(
     **options: Unpack[MapOptions],
 ) -> list[Any]: ...
 @public
+@shows_options()
 async def aiomap(
     func: Callable[..., Awaitable[Any]],
     items: Iterable[Any],

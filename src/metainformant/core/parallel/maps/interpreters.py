@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..options import choose_workers, make_call
 from ..public import overload, public
 from ..runner.list_map import run_map
+from .signatures import shows_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def interpreter_map(
 
 
 @public
+@shows_options()
 def interpreter_map(
     func: Callable[..., Any],
     items: Iterable[Any],

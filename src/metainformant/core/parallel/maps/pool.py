@@ -12,6 +12,7 @@ from ..public import overload, public
 from ..runner.batches import run_batches
 from ..runner.list_map import run_map
 from ..runner.stream_map import make_stream
+from .signatures import hides_unknown, shows_options
 from .streams import outcomes_of, values_of
 
 TYPE_CHECKING = False
@@ -86,6 +87,7 @@ class Pool:
     [1, 3, 2]
     """
 
+    @hides_unknown
     def __init__(
         self,
         backend: BackendOption = "thread",
@@ -182,6 +184,7 @@ class Pool:
         default: Any = ...,
         **options: Unpack[PoolOptions],
     ) -> list[Any]: ...
+    @shows_options(pool=True)
     def map(
         self,
         func: Callable[..., Any],
@@ -260,6 +263,7 @@ class Pool:
         buffer_size: int | None = None,
         **options: Unpack[PoolOptions],
     ) -> Results[Any]: ...
+    @shows_options(pool=True)
     def imap(
         self,
         func: Callable[..., Any],
@@ -307,6 +311,7 @@ class Pool:
         star: Literal[True],
         **options: Unpack[PoolOptions],
     ) -> Results[Outcome[Any, Any]]: ...
+    @shows_options(pool=True, without=("on_error", "default"))
     def outcomes(
         self,
         func: Callable[..., Any],
@@ -375,6 +380,7 @@ class Pool:
         ordered: bool = True,
         **options: Unpack[PoolOptions],
     ) -> list[R | D]: ...
+    @shows_options(pool=True, without=("star",))
     def batch(
         self,
         func: Callable[..., Iterable[Any]],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..options import choose_workers, make_call
 from ..public import overload, public
 from ..runner.list_map import run_map
+from .signatures import shows_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def process_map(
     **options: Unpack[ProcessOptions],
 ) -> list[Any]: ...
 @public
+@shows_options(processes=True)
 def process_map(
     func: Callable[..., Any],
     items: Iterable[Any],
@@ -195,6 +197,7 @@ def process_map_unordered(
     **options: Unpack[ProcessOptions],
 ) -> list[Any]: ...
 @public
+@shows_options(processes=True, without=("ordered",))
 def process_map_unordered(
     func: Callable[..., Any],
     items: Iterable[Any],

@@ -9,6 +9,7 @@ from .. import validate
 from ..options import NO_DEFAULT, choose_workers
 from ..public import overload, public
 from ..runner.stream_map import make_stream
+from .signatures import shows_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,6 +182,7 @@ def imap(
     **options: Unpack[ProcessOptions],
 ) -> Results[Any]: ...
 @public
+@shows_options(processes=True, also={"backend": "thread", "max_workers": None})
 def imap(
     func: Callable[..., Any],
     items: Iterable[Any],
@@ -282,6 +284,11 @@ def outcomes(
     **options: Unpack[ProcessOptions],
 ) -> Results[Outcome[Any, Any]]: ...
 @public
+@shows_options(
+    processes=True,
+    without=("on_error", "default"),
+    also={"backend": "thread", "max_workers": None},
+)
 def outcomes(
     func: Callable[..., Any],
     items: Iterable[Any],

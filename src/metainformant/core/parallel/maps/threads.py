@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..options import choose_workers, make_call
 from ..public import overload, public
 from ..runner.list_map import run_map
+from .signatures import shows_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def thread_map(
     **options: Unpack[MapOptions],
 ) -> list[Any]: ...
 @public
+@shows_options()
 def thread_map(
     func: Callable[..., Any],
     items: Iterable[Any],
@@ -232,6 +234,7 @@ def thread_map_unordered(
     **options: Unpack[MapOptions],
 ) -> list[Any]: ...
 @public
+@shows_options(without=("ordered",))
 def thread_map_unordered(
     func: Callable[..., Any],
     items: Iterable[Any],
