@@ -106,7 +106,7 @@ class WorkerLoop:
         self._beat_at = monotonic()  # the last sign of life; read by the engine
         self._is_prepared = False
         self._main: asyncio.Task[None] | None = None
-        self._workers: set[Worker] = set()
+        self._workers: set[Worker] = set()  # whose tasks have not ended; the engine reads a copy
         self._parked: list[asyncio.Future[None]] = []
         self._may_end: asyncio.Event | None = None
         self._is_clean = threading.Event()  # whether the state is closed
@@ -142,7 +142,7 @@ class WorkerLoop:
 
     def blocking(self) -> Worker | None:
         """Return the worker whose code is running just now; None if it is something else."""
-        for worker in tuple(self._workers):
+        for worker in self._workers.copy():
             if worker.coroutine is not None and getattr(worker.coroutine, "cr_running", False):
                 return worker
         return None
@@ -322,7 +322,7 @@ class LoopThread(WorkerLoop):
     def has_ended(self) -> bool:
         if self.is_given_up:
             return True  # it ends once it can
-        if self._is_clean.is_set() and any(worker.is_abandoned for worker in tuple(self._workers)):
+        if self._is_clean.is_set() and any(worker.is_abandoned for worker in self._workers.copy()):
             return True  # it ends soon
         return not self._thread.is_alive()
 
