@@ -30,6 +30,18 @@ def nap(item: Any) -> Any:
     return item
 
 
+def size_of(array: Any) -> int:
+    size: int = array.nbytes
+    return size
+
+
+def array_of(number: int) -> Any:
+    """An array of 8 MiB."""
+    import numpy
+
+    return numpy.full(2**20, float(number))
+
+
 def nap_longer(item: Any) -> Any:
     time.sleep(0.005)
     return item

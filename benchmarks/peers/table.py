@@ -26,6 +26,8 @@ _MODULES = {
     "joblib.Memory": "joblib",
     "joblib, Dask": "joblib",
     "client.map, Dask": "distributed",
+    "ray.util Pool.map": "ray.util.multiprocessing",
+    "ray.wait window": "ray",
     "diskcache": "diskcache",
     "shelve": "shelve",
     "JSON Lines": "json",

@@ -1,4 +1,4 @@
-"""Clusters: the same map in the workers of a Dask cluster on this machine."""
+"""Clusters: the same map in the workers of a Dask cluster, and of Ray, on this machine."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from metainformant.core import parallel
 from ..harness.workload import Contender, Group, Workload
 from ..peers import ours
 from ..peers.clusters import CLUSTERS
+from ..peers.rays import RAYS
 from ..peers.table import library, peers
-from ..tasks import nap_longer, same
+from ..tasks import array_of, nap_longer, same, size_of
 
 _WORKERS = 2
 _NEEDS = "cluster_map"
 _MANY = 100_000
 _NAPS = 2_000
 _NAP_SECONDS = 0.005
+_ARRAYS = 100
+_ARRAY_BYTES = 8 * 2**20
+_STORE_BYTES = 3 * 2**30  # more than all arrays: results are views of it
 
 
 def _cluster(stack: ExitStack) -> Any:
@@ -41,6 +45,36 @@ def _on_cluster(func: Callable[[Any], Any], count: int, stack: ExitStack) -> lis
         ours.ours(partial(parallel.cluster_map, func, items, client)),
         *peers(CLUSTERS, func, items, client, probe=probe),
     ]
+
+
+def _on_ray(
+    func: Callable[[Any], Any],
+    make_items: Callable[[], list[Any]],
+    peer: str,
+    stack: ExitStack,
+) -> list[Contender]:
+    ray = library("ray")
+    stack.callback(ray.shutdown)
+    ray.init(
+        num_cpus=_WORKERS,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        object_store_memory=_STORE_BYTES,
+    )
+    items = make_items()
+    theirs = library("ray.util.multiprocessing").Pool(_WORKERS)  # which takes no processors
+    stack.callback(theirs.terminate)
+    pool = stack.enter_context(parallel.Pool("ray", _WORKERS))
+    return [
+        ours.ours(partial(pool.map, func, items)),
+        *peers(RAYS, func, items, theirs, only=(peer,)),
+    ]
+
+
+def _arrays() -> list[Any]:
+    numpy = library("numpy")
+    return [numpy.full(_ARRAY_BYTES // 8, float(number)) for number in range(_ARRAYS)]
 
 
 GROUP = Group(
@@ -65,7 +99,42 @@ GROUP = Group(
             ideal=_NAPS * _NAP_SECONDS / _WORKERS,
             needs=_NEEDS,
         ),
+        Workload(
+            "ray-tiny",
+            f"No-op, {_MANY:,} items, {_WORKERS} workers of Ray",
+            partial(_on_ray, same, partial(list, range(_MANY)), "ray.util Pool.map"),
+            rounds=3,
+            seconds=30,
+            needs=_NEEDS,
+        ),
+        Workload(
+            "ray-sleeps",
+            f"Sleep 5 ms, {_NAPS:,} items, {_WORKERS} workers of Ray",
+            partial(_on_ray, nap_longer, partial(list, range(_NAPS)), "ray.util Pool.map"),
+            rounds=3,
+            seconds=60,
+            limit="sleeping alone",
+            ideal=_NAPS * _NAP_SECONDS / _WORKERS,
+            needs=_NEEDS,
+        ),
+        Workload(
+            "ray-arrays-in",
+            f"{_ARRAYS} arrays of 8 MiB to {_WORKERS} workers of Ray",
+            partial(_on_ray, size_of, _arrays, "ray.wait window"),
+            rounds=3,
+            seconds=60,
+            needs=_NEEDS,
+        ),
+        Workload(
+            "ray-arrays-out",
+            f"{_ARRAYS} arrays of 8 MiB from {_WORKERS} workers of Ray",
+            partial(_on_ray, array_of, partial(list, range(_ARRAYS)), "ray.wait window"),
+            rounds=3,
+            seconds=60,
+            needs=_NEEDS,
+        ),
     ],
     "A scheduler and two worker processes with one thread each run on this machine. joblib's "
-    "backend sends batches, `client.map` a task for each item; neither has timeouts for items.",
+    "backend sends batches, `client.map` a task for each item; neither has timeouts for items. "
+    "With Ray, the actors are kept from round to round by a pool, as those of its own pool are.",
 )
