@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import ray
+from ray.exceptions import RayActorError
 
 from ...describe import error_in_words
 from ...errors import ParallelError
@@ -140,7 +141,7 @@ class RayLink(AgentLink):
         try:
             self.name, theirs = await self._ask("introduce")
             wrong = handshake.mismatch(self.name, theirs)
-        except ray.exceptions.RayActorError as error:
+        except RayActorError as error:
             wrong = _why_not_imported(error)
             if wrong is None:
                 raise
@@ -179,12 +180,12 @@ class RayLink(AgentLink):
         actor.end()
 
     def in_words(self, error: Exception) -> str:
-        if isinstance(error, ray.exceptions.RayActorError):
+        if isinstance(error, RayActorError):
             return "its process has ended"
         return error_in_words(error)
 
 
-def _why_not_imported(error: ray.exceptions.RayActorError) -> str | None:
+def _why_not_imported(error: RayActorError) -> str | None:
     """Say what a worker lacks which could not read the class of our actors; None if it could."""
     found = re.search(r"ModuleNotFoundError: No module named '([\w.]+)'", str(error))
     if found is None:
