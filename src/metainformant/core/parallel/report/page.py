@@ -7,8 +7,9 @@ import hashlib
 from pathlib import Path
 
 from .markup import Markup, join, tag
+from .page_parts import Detail
 from .quantities import duration
-from .sections import Detail, run_section
+from .sections import run_section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from . import svg
 from .markup import Markup, join, tag
+from .page_parts import (
+    Detail,
+    count_cell,
+    figure,
+    hidden,
+    number_cell,
+    over_time,
+    seconds_cell,
+    section,
+    steps,
+    table,
+)
 from .quantities import duration, size
 from .time_parts import PARTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
 
 # Workers that have a row each; more of them share rows.
@@ -33,25 +43,6 @@ _COLOURS = {
     "tail": "p5",
     "tiny": "p5",
 }
-
-
-class Detail(NamedTuple):
-    """How much of each run is shown.
-
-    Attributes:
-        runs: so many have sections.
-        groups, tracebacks: groups of failures, and those of them that have a traceback.
-        characters: the longest traceback.
-        workers: rows of the table of workers.
-        steps: rows of tables over time.
-    """
-
-    runs: int
-    groups: int
-    tracebacks: int
-    characters: int
-    workers: int
-    steps: int
 
 
 def run_section(run: Mapping[str, Any], detail: Detail) -> Markup:
@@ -113,13 +104,16 @@ def _time(run: Mapping[str, Any]) -> Markup:
     time = run["time"]
     whole = time["worker_seconds"] or 1.0
     parts = list(time["parts"].items())
-    return _section(
+    return section(
         "Where the time went",
         f"{time['workers']} workers x {duration(run['elapsed'])}: {duration(whole)} in all.",
-        _figure(svg.stack([(_COLOURS[name], seconds) for name, seconds in parts])),
-        _table(
+        figure(svg.stack([(_COLOURS[name], seconds) for name, seconds in parts])),
+        table(
             ("part", "time", "share"),
-            [(_key(name), _seconds(took), _number(took / whole, "%")) for name, took in parts],
+            [
+                (_key(name), seconds_cell(took), number_cell(took / whole, "%"))
+                for name, took in parts
+            ],
         ),
     )
 
@@ -134,11 +128,11 @@ def _key(name: str) -> Markup:
 def _running(run: Mapping[str, Any], detail: Detail) -> Markup:
     values = run["timeline"]["running"]
     workers = run["time"]["workers"]
-    return _section(
+    return section(
         "What was running when",
         "Workers that were in calls.",
-        _figure(svg.lines([("", values)], workers), f"up to {workers}", _over_time(run)),
-        _steps(run, detail, {"running": (values, lambda value: f"{value:.1f}")}),
+        figure(svg.lines([("", values)], workers), f"up to {workers}", over_time(run)),
+        steps(run, detail, {"running": (values, lambda value: f"{value:.1f}")}),
     )
 
 
@@ -152,21 +146,21 @@ def _occupancy(run: Mapping[str, Any], detail: Detail) -> Markup:
     elapsed = run["elapsed"] or 1.0
     rest = len(workers) - detail.workers
     per_row = f" A row stands for {each} of them." if each > 1 else ""
-    return _section(
+    return section(
         "Workers",
         f"{len(workers):,} workers, one below the other; dark where they were in calls.{per_row}",
-        _figure(svg.rows(grouped), "", _over_time(run)),
-        _hidden(
-            _table(
+        figure(svg.rows(grouped), "", over_time(run)),
+        hidden(
+            table(
                 ("worker", "in calls", "share", "computed", "chunks", "items", "most memory"),
                 [
                     (
                         row["name"],
-                        _seconds(row["busy"]),
-                        _number(row["busy"] / elapsed, "%"),
-                        _seconds(row["cpu"]),
-                        _count(row["chunks"]),
-                        _count(row["items"]),
+                        seconds_cell(row["busy"]),
+                        number_cell(row["busy"] / elapsed, "%"),
+                        seconds_cell(row["cpu"]),
+                        count_cell(row["chunks"]),
+                        count_cell(row["items"]),
                         size(row["peak_memory"]) if row["peak_memory"] else "",
                     )
                     for row in workers[: detail.workers]
@@ -192,28 +186,28 @@ def _durations(run: Mapping[str, Any]) -> Markup | None:
         if spent["untimed"]
         else ""
     )
-    slowest = _table(
+    slowest = table(
         ("item", "index", "took", "worker", "attempt"),
         [
             (
                 slow["item"],
-                _count(slow["index"]),
-                _seconds(slow["seconds"]),
+                count_cell(slow["index"]),
+                seconds_cell(slow["seconds"]),
                 slow["worker"],
-                _count(slow["attempt"]),
+                count_cell(slow["attempt"]),
             )
             for slow in run["slowest"]
         ],
     )
-    return _section(
+    return section(
         "Durations",
         f"{spent['count']:,} calls, of which each took so long.{by_chunk}",
-        _figure(svg.bars(bins, axis), f"up to {most:,} calls", axis.labels()),
-        _table(names, [tuple(_seconds(spent[name]) for name in names)], sort=False),
-        _hidden(
-            _table(
+        figure(svg.bars(bins, axis), f"up to {most:,} calls", axis.labels()),
+        table(names, [tuple(seconds_cell(spent[name]) for name in names)], sort=False),
+        hidden(
+            table(
                 ("from", "to", "calls"),
-                [(_seconds(a), _seconds(b), _count(n)) for a, b, n in bins if n],
+                [(seconds_cell(a), seconds_cell(b), count_cell(n)) for a, b, n in bins if n],
             )
         ),
         tag("h2", "The slowest"),
@@ -231,11 +225,11 @@ def _throughput(run: Mapping[str, Any], detail: Detail) -> Markup:
     columns = {"items per second": (speeds, lambda value: f"{value:,.4g}")}
     if any(failed):
         columns["failed per second"] = (failed, lambda value: f"{value:,.4g}")
-    return _section(
+    return section(
         "Throughput",
         "Items per second" + ("; the line: those that failed." if any(failed) else "."),
-        _figure(svg.lines(series, highest), f"up to {highest:,.4g} per second", _over_time(run)),
-        _steps(run, detail, columns),
+        figure(svg.lines(series, highest), f"up to {highest:,.4g} per second", over_time(run)),
+        steps(run, detail, columns),
     )
 
 
@@ -263,7 +257,7 @@ def _failures(run: Mapping[str, Any], detail: Detail) -> Markup | None:
                 open="" if number == 0 else None,
             )
         )
-    return _section(
+    return section(
         "Failures",
         f"{run['counts']['failed']:,} items failed.",
         join(parts),
@@ -279,11 +273,11 @@ def _memory(run: Mapping[str, Any], detail: Detail) -> Markup | None:
     filled: list[float] = []
     for value in values:  # where nobody looked, it is what was seen before
         filled.append(value or (filled[-1] if filled else 0.0))
-    return _section(
+    return section(
         "Memory of this process",
         "Looked at four times a second. That of other processes is in the table of workers.",
-        _figure(svg.lines([("", filled)], highest), f"up to {size(highest)}", _over_time(run)),
-        _steps(run, detail, {"memory": (filled, size)}),
+        figure(svg.lines([("", filled)], highest), f"up to {size(highest)}", over_time(run)),
+        steps(run, detail, {"memory": (filled, size)}),
     )
 
 
@@ -297,104 +291,4 @@ def _surroundings(run: Mapping[str, Any]) -> Markup:
         ("platform", host["platform"]),
         ("host", f"{host['machine']}, {host['cpus']} processors, process {host['pid']}"),
     ]
-    return _section("Versions, host, options", None, _table(("what", ""), rows, sort=False))
-
-
-# Parts of sections
-
-
-def _section(title: str, text: str | None, *parts: Markup | None) -> Markup:
-    note = None if text is None else tag("p", text, class_="soft")
-    return join([tag("h2", title), note, *parts])
-
-
-def _figure(plot: Markup, caption: str = "", labels: Sequence[tuple[float, str]] = ()) -> Markup:
-    axis = [tag("span", word, style=f"left:{place:.1%}") for place, word in labels]
-    return tag(
-        "figure",
-        tag("figcaption", caption) if caption else None,
-        plot,
-        tag("div", axis, class_="axis", aria_hidden="true") if axis else None,
-    )
-
-
-def _over_time(run: Mapping[str, Any]) -> list[tuple[float, str]]:
-    """Return the labels of a time axis that ends with the last bucket."""
-    line = run["timeline"]
-    end = line["width"] * max(1, len(line["running"]))
-    return svg.Axis(0.0, end, duration).labels()
-
-
-def _steps(run: Mapping[str, Any], detail: Detail, columns: Mapping[str, Any]) -> Markup:
-    """Return a table of values over time, hidden until it is wanted."""
-    width = run["timeline"]["width"]
-    series = {name: svg.shorten(values, detail.steps) for name, (values, _) in columns.items()}
-    count = len(next(iter(series.values())))
-    each = -(-len(next(iter(columns.values()))[0]) // detail.steps) or 1
-    words = [word for _, word in columns.values()]
-    rows = [
-        (
-            _seconds(at * each * width),
-            *(
-                Cell(word(values[at]), values[at])
-                for values, word in zip(series.values(), words, strict=True)
-            ),
-        )
-        for at in range(count)
-    ]
-    return _hidden(_table(("from", *series), rows))
-
-
-class Cell(NamedTuple):
-    """A number in a table: how it is written, and what it is, for sorting."""
-
-    text: str
-    value: float
-
-
-def _seconds(value: float) -> Cell:
-    return Cell(duration(value), value)
-
-
-def _count(value: int) -> Cell:
-    return Cell(f"{value:,}", value)
-
-
-def _number(value: float, kind: str) -> Cell:
-    return Cell(f"{value:.1%}" if kind == "%" else f"{value:.3g}", value)
-
-
-def _table(
-    heads: Sequence[str], rows: Iterable[Sequence[str | Cell]], *, sort: bool = True
-) -> Markup:
-    def cell(value: str | Cell) -> Markup:
-        if isinstance(value, Cell):
-            return tag("td", value.text, class_="n", data_v=f"{value.value:.6g}" if sort else None)
-        return tag("td", value)
-
-    rows = list(rows)
-    numbers = [bool(rows) and isinstance(value, Cell) for value in (rows[0] if rows else heads)]
-    body = [tag("tr", [cell(value) for value in row]) for row in rows]
-    return tag(
-        "div",
-        tag(
-            "table",
-            tag(
-                "thead",
-                tag(
-                    "tr",
-                    [
-                        tag("th", head, class_="n" if is_number else None)
-                        for head, is_number in zip(heads, numbers, strict=True)
-                    ],
-                ),
-            ),
-            tag("tbody", body),
-            class_="sort" if sort else None,
-        ),
-        class_="wide",
-    )
-
-
-def _hidden(*parts: Markup | None) -> Markup:
-    return tag("details", tag("summary", "Table"), parts)
+    return section("Versions, host, options", None, table(("what", ""), rows, sort=False))
