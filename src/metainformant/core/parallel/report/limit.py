@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..public import public
+from .facts import Facts
 from .quantities import duration
 
 if TYPE_CHECKING:
@@ -47,39 +48,9 @@ class Limit(NamedTuple):
         return self.sentence
 
 
-class _Facts:
-    """The numbers of a run that the verdict rests on."""
-
-    def __init__(self, run: Mapping[str, Any]) -> None:
-        time, counts = run["time"], run["counts"]
-        self.run = run
-        self.elapsed: float = run["elapsed"]
-        self.attempts: int = counts["attempts"]
-        self.finished: int = counts["finished"]
-        self.failed: int = counts["failed"]
-        self.failed_attempts: int = counts["failed_attempts"]
-        self.workers: int = time["workers"]
-        self.worker_seconds: float = time["worker_seconds"]
-        self.cpu: float = time["cpu"] or 0.0
-        self.throttled: float = time["throttled"]
-        self.cpus: int = run["host"]["cpus"]
-        self.backend: str = run["backend"]
-        self.is_apart = self.backend in ("process", "interpreter")
-        self.share_gil = self.backend == "thread" and run["host"]["gil"]
-        self.max_workers: int = run["max_workers"]
-        self.mean: float = run["durations"]["mean"]
-        self.median: float = run["durations"]["p50"]
-        self.calls_total: float = run["durations"]["total"]
-
-    def share(self, *parts: str) -> float:
-        there = self.run["time"]["parts"]
-        seconds: float = sum(there.get(part, 0.0) for part in parts)
-        return seconds / (self.worker_seconds or 1.0)
-
-
 def judge(run: Mapping[str, Any]) -> Limit:
     """Return what limited a run, of which everything else is known; see `Record.data`."""
-    facts = _Facts(run)
+    facts = Facts(run)
     if facts.elapsed < MIN_SECONDS or facts.attempts < MIN_ITEMS:
         return Limit(
             "unknown",
@@ -99,7 +70,7 @@ def judge(run: Mapping[str, Any]) -> Limit:
 # Rules that look at more than the largest part
 
 
-def _failing(facts: _Facts) -> Limit | None:
+def _failing(facts: Facts) -> Limit | None:
     share = facts.failed / max(1, facts.finished)
     groups = facts.run["failures"]["groups"]
     if share < _MANY or not groups:
@@ -112,7 +83,7 @@ def _failing(facts: _Facts) -> Limit | None:
     )
 
 
-def _quota(facts: _Facts) -> Limit | None:
+def _quota(facts: Facts) -> Limit | None:
     share = facts.throttled / facts.elapsed
     if share < _SOME / 2:
         return None
@@ -123,7 +94,7 @@ def _quota(facts: _Facts) -> Limit | None:
     )
 
 
-def _oversubscribed(facts: _Facts) -> Limit | None:
+def _oversubscribed(facts: Facts) -> Limit | None:
     rows = facts.run["workers"]
     main = sum(row["main_cpu"] for row in rows)
     threads = sum(row["cpu"] for row in rows) / main if main > 0 else 1.0
@@ -148,7 +119,7 @@ def _oversubscribed(facts: _Facts) -> Limit | None:
     )
 
 
-def _small(facts: _Facts) -> Limit | None:
+def _small(facts: Facts) -> Limit | None:
     if not facts.is_apart or facts.mean >= _SMALL_SECONDS or facts.share("computing") >= _MANY:
         return None
     if facts.share("input", "consumer", "rate") >= _MANY:
@@ -161,7 +132,7 @@ def _small(facts: _Facts) -> Limit | None:
     )
 
 
-def _gil(facts: _Facts) -> Limit | None:
+def _gil(facts: Facts) -> Limit | None:
     share = facts.share("gil", "waiting")
     if not facts.share_gil or facts.workers < 2 or facts.cpu < _ONE_AT_A_TIME * facts.elapsed:
         return None
@@ -179,7 +150,7 @@ def _gil(facts: _Facts) -> Limit | None:
     )
 
 
-def _tail(facts: _Facts) -> Limit | None:
+def _tail(facts: Facts) -> Limit | None:
     share = facts.share("tail")
     if share < _SOME or share < facts.share("input", "consumer", "rate", "retries"):
         return None
@@ -194,7 +165,7 @@ def _tail(facts: _Facts) -> Limit | None:
     )
 
 
-_RULES: tuple[Callable[[_Facts], Limit | None], ...] = (
+_RULES: tuple[Callable[[Facts], Limit | None], ...] = (
     _failing,
     _quota,
     _oversubscribed,
@@ -207,7 +178,7 @@ _RULES: tuple[Callable[[_Facts], Limit | None], ...] = (
 # What the largest part says
 
 
-def _computing(facts: _Facts) -> Limit:
+def _computing(facts: Facts) -> Limit:
     share = facts.share("computing")
     if facts.workers < facts.cpus and not facts.share_gil:
         return Limit(
@@ -229,7 +200,7 @@ def _computing(facts: _Facts) -> Limit:
     )
 
 
-def _calls(facts: _Facts) -> Limit:
+def _calls(facts: Facts) -> Limit:
     share = facts.share("calls", "waiting", "unknown")
     return Limit(
         "calls",
@@ -238,7 +209,7 @@ def _calls(facts: _Facts) -> Limit:
     )
 
 
-def _unknown(facts: _Facts) -> Limit:
+def _unknown(facts: Facts) -> Limit:
     share = facts.share("unknown")
     if facts.backend == "asyncio":
         return Limit(
@@ -253,7 +224,7 @@ def _unknown(facts: _Facts) -> Limit:
     )
 
 
-def _waiting_for_gil(facts: _Facts) -> Limit:
+def _waiting_for_gil(facts: Facts) -> Limit:
     share = facts.share("gil")
     return Limit(
         "gil",
@@ -261,7 +232,7 @@ def _waiting_for_gil(facts: _Facts) -> Limit:
     )
 
 
-def _not_scheduled(facts: _Facts) -> Limit:
+def _not_scheduled(facts: Facts) -> Limit:
     share = facts.share("not_scheduled")
     return Limit(
         "not_scheduled",
@@ -270,7 +241,7 @@ def _not_scheduled(facts: _Facts) -> Limit:
     )
 
 
-def _input(facts: _Facts) -> Limit:
+def _input(facts: Facts) -> Limit:
     share = facts.share("input")
     return Limit(
         "input",
@@ -279,7 +250,7 @@ def _input(facts: _Facts) -> Limit:
     )
 
 
-def _consumer(facts: _Facts) -> Limit:
+def _consumer(facts: Facts) -> Limit:
     share = facts.share("consumer")
     return Limit(
         "consumer",
@@ -288,7 +259,7 @@ def _consumer(facts: _Facts) -> Limit:
     )
 
 
-def _rate(facts: _Facts) -> Limit:
+def _rate(facts: Facts) -> Limit:
     share = facts.share("rate")
     return Limit(
         "rate",
@@ -297,7 +268,7 @@ def _rate(facts: _Facts) -> Limit:
     )
 
 
-def _retries(facts: _Facts) -> Limit:
+def _retries(facts: Facts) -> Limit:
     share = facts.share("retries")
     return Limit(
         "retries",
@@ -307,7 +278,7 @@ def _retries(facts: _Facts) -> Limit:
     )
 
 
-def _startup(facts: _Facts) -> Limit:
+def _startup(facts: Facts) -> Limit:
     share = facts.share("startup")
     return Limit(
         "startup",
@@ -315,7 +286,7 @@ def _startup(facts: _Facts) -> Limit:
     )
 
 
-def _transport(facts: _Facts) -> Limit:
+def _transport(facts: Facts) -> Limit:
     share = facts.share("transport")
     return Limit(
         "transport",
@@ -324,14 +295,14 @@ def _transport(facts: _Facts) -> Limit:
     )
 
 
-def _last_items(facts: _Facts) -> Limit:
+def _last_items(facts: Facts) -> Limit:
     share = facts.share("tail")
     return Limit(
         "tail", f"Workers had nothing left to do for {share:.0%} of the time: there was no more."
     )
 
 
-def _tiny(facts: _Facts) -> Limit:
+def _tiny(facts: Facts) -> Limit:
     return Limit(
         "small_items",
         f"Items of {duration(facts.mean)} are run by one worker as fast as by several "
@@ -339,7 +310,7 @@ def _tiny(facts: _Facts) -> Limit:
     )
 
 
-_BY_PART: dict[str, Callable[[_Facts], Limit]] = {
+_BY_PART: dict[str, Callable[[Facts], Limit]] = {
     "computing": _computing,
     "calls": _calls,
     "waiting": _calls,

@@ -1,0 +1,38 @@
+"""The numbers of a run that the verdict rests on."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+
+class Facts:
+    """The numbers of a run that the verdict rests on."""
+
+    def __init__(self, run: Mapping[str, Any]) -> None:
+        time, counts = run["time"], run["counts"]
+        self.run = run
+        self.elapsed: float = run["elapsed"]
+        self.attempts: int = counts["attempts"]
+        self.finished: int = counts["finished"]
+        self.failed: int = counts["failed"]
+        self.failed_attempts: int = counts["failed_attempts"]
+        self.workers: int = time["workers"]
+        self.worker_seconds: float = time["worker_seconds"]
+        self.cpu: float = time["cpu"] or 0.0
+        self.throttled: float = time["throttled"]
+        self.cpus: int = run["host"]["cpus"]
+        self.backend: str = run["backend"]
+        self.is_apart = self.backend in ("process", "interpreter")
+        self.share_gil = self.backend == "thread" and run["host"]["gil"]
+        self.max_workers: int = run["max_workers"]
+        self.mean: float = run["durations"]["mean"]
+        self.median: float = run["durations"]["p50"]
+        self.calls_total: float = run["durations"]["total"]
+
+    def share(self, *parts: str) -> float:
+        there = self.run["time"]["parts"]
+        seconds: float = sum(there.get(part, 0.0) for part in parts)
+        return seconds / (self.worker_seconds or 1.0)
