@@ -148,7 +148,7 @@ def _occupancy(run: Mapping[str, Any], detail: Detail) -> Markup:
     per_row = f" A row stands for {each} of them." if each > 1 else ""
     return section(
         "Workers",
-        f"{len(workers):,} workers, one below the other; dark where they were in calls.{per_row}",
+        f"{len(workers):,} workers, one below the other; filled where they were in calls.{per_row}",
         figure(svg.rows(grouped), "", over_time(run)),
         hidden(
             table(
