@@ -135,7 +135,7 @@ if sys.version_info >= (3, 15):  # where signals end blocked calls
 # Of this package: each file takes about a sixth of a millisecond.
 _FIRST_CALL_OWN = """
     backends backends.registry backends.threads backends.threads.backend backends.threads.items
-    backends.threads.job backends.threads.thread_group describe engine engine.announcer
+    backends.threads.job backends.threads.thread_group calls describe engine engine.announcer
     engine.assignment engine.backend engine.completion engine.dispatcher engine.ending engine.loop
     engine.outcome_batch engine.policies engine.policies.chunking engine.policies.stealing
     engine.policies.stopping engine.policies.timeouts engine.source engine.unfinished errors

@@ -7,9 +7,9 @@ from typing import Any
 
 from metainformant.core.parallel.backends.threads.backend import ThreadBackend
 from metainformant.core.parallel.backends.threads.job import ThreadJob
+from metainformant.core.parallel.calls import Workers, make_call
 from metainformant.core.parallel.engine.loop import Engine
 from metainformant.core.parallel.engine.source import Chunk, ListSource
-from metainformant.core.parallel.options import Workers, make_call
 
 
 class Late(ThreadBackend):

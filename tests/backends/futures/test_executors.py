@@ -20,9 +20,9 @@ import pytest
 from metainformant.core import parallel
 from metainformant.core.parallel.backends.futures.backend import ExecutorBackend
 from metainformant.core.parallel.backends.futures.worker import run_request
+from metainformant.core.parallel.calls import choose_workers, make_call
 from metainformant.core.parallel.engine.source import Chunk
 from metainformant.core.parallel.host.gil import HAS_GIL
-from metainformant.core.parallel.options import choose_workers, make_call
 from tests.backends.futures import tasks
 from tests.backends.table import IDENTITY, KINDS
 from tests.support import run_python

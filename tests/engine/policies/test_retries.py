@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metainformant.core import parallel
+from metainformant.core.parallel.calls import choose_workers, make_call
 from metainformant.core.parallel.engine.policies.retries import Retries
 from metainformant.core.parallel.engine.source import Chunk
-from metainformant.core.parallel.options import choose_workers, make_call
 
 
 class Flaky:

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metainformant.core.parallel.calls import MapCall, choose_workers, make_call
 from metainformant.core.parallel.engine.loop import Engine
 from metainformant.core.parallel.engine.outcome_batch import OutcomeBatch
 from metainformant.core.parallel.engine.source import ListSource
 from metainformant.core.parallel.errors import ParallelError, TaskCancelledError, TaskTimeoutError
-from metainformant.core.parallel.options import MapCall, choose_workers, make_call
 from metainformant.core.parallel.rate import RateLimit
 from metainformant.core.parallel.runner.delivery import Selection, SlotCollector
 from metainformant.core.parallel.runner.ending import raise_failure, raise_stop

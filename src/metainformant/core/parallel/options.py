@@ -11,27 +11,22 @@ from collections.abc import Iterable
 from functools import partial
 
 from . import validate
-from .describe import describe
 from .errors import FATAL
-from .functions import check_function
-from .worker.context import is_serial
 from .worker.setup import Preparation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
     import os
     import threading
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from concurrent.futures import Executor
     from typing import Any, Concatenate, Literal, NoReturn, TypedDict, TypeVar
 
     from .auto import Auto
     from .checkpoint.config import Checkpoint
     from .progress import Progress
-    from .rate import RateLimit, Spending
+    from .rate import RateLimit
     from .report.report import Report
-    from .validate import BackendName, OnError, RetryOn, StartMethod
+    from .validate import OnError, RetryOn, StartMethod
 
     # What users pass as `max_workers`.
     MaxWorkers = int | Literal["auto"] | Auto | None
@@ -183,104 +178,6 @@ class Options:
         return Preparation(self.initializer, self.initargs, self.worker_state)
 
 
-class Workers:
-    """The place where a map runs.
-
-    Attributes:
-        kind: the kind of workers.
-        count: how many at most.
-        auto: the bounds within which the map finds out how many; None if `count` is how many.
-        executor: the executor whose workers are used, if they are an executor's.
-        client: the client of the cluster whose workers are used, if they are a cluster's; "ray"
-            for the Ray of this process.
-        pool: what keeps the workers, if they outlive the map.
-        loop: the event loop that workers are tasks of, if it is the caller's. Set before the map
-            starts.
-        tasks: those tasks, as long as they run; owned by that loop.
-        patience: seconds that a map goes on without any worker of a cluster; None for ever.
-    """
-
-    __slots__ = ("auto", "client", "count", "executor", "kind", "loop", "patience", "pool", "tasks")
-
-    def __init__(
-        self,
-        kind: BackendName,
-        count: int,
-        executor: Executor | None = None,
-        pool: Any = None,
-        client: Any = None,
-        auto: Auto | None = None,
-    ) -> None:
-        self.kind: BackendName = kind
-        self.count = count
-        self.auto = auto
-        self.executor = executor
-        self.client = client
-        self.pool = pool
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.patience: float | None = 60.0
-
-    def one_at_a_time(self) -> Workers:
-        """Return the workers of serial mode: one, in the caller's thread, or in the loop if any."""
-        if self.kind != "asyncio":
-            return Workers("serial", 1)
-        workers = Workers("asyncio", 1)
-        workers.loop, workers.tasks = self.loop, self.tasks
-        return workers
-
-    def waiting(self, patience: float | None) -> Workers:
-        """Return these, with another patience."""
-        self.patience = patience
-        return self
-
-
-class MapCall:
-    """One call of a map: the function, its options, and where it runs.
-
-    Attributes:
-        caller: name of the public function, for messages and names of workers.
-        spending: what its tasks may cost, and have cost so far; None if that is not counted.
-    """
-
-    __slots__ = ("caller", "func", "options", "spending", "workers")
-
-    def __init__(
-        self,
-        caller: str,
-        func: Callable[..., Any],
-        options: Options,
-        workers: Workers,
-        spending: Spending | None = None,
-    ) -> None:
-        self.caller = caller
-        self.func = func
-        self.options = options
-        self.workers = workers
-        self.spending = spending
-
-    def with_options(self, options: Options) -> MapCall:
-        """Return the same call with other options."""
-        return MapCall(self.caller, self.func, options, self.workers, self.spending)
-
-    def with_func(self, func: Callable[..., Any], spending: Spending | None) -> MapCall:
-        """Return the same call with another function, and what its tasks may cost."""
-        return MapCall(self.caller, func, self.options, self.workers, spending)
-
-    def in_serial_mode(self) -> MapCall:
-        """Return the call as it is made here: in the caller's thread if that is asked for."""
-        if not is_serial.get():
-            return self
-        workers = self.workers.one_at_a_time()
-        return MapCall(self.caller, self.func, self.options, workers, self.spending)
-
-    def in_threads(self, count: int) -> MapCall:
-        """Return the same call with threads for workers."""
-        return MapCall(
-            self.caller, self.func, self.options, Workers("thread", count), self.spending
-        )
-
-
 def _rate(caller: str, name: str, value: Any) -> tuple[RateLimit, ...] | None:
     from .rate import RateLimit  # needed only by those who ask for it
 
@@ -303,16 +200,6 @@ def _rate(caller: str, name: str, value: Any) -> tuple[RateLimit, ...] | None:
             raise ValueError(f"{caller}: {name}={value!r} has the limit {limit!r} twice")
         limit.check_process(f"{name} of {caller}")
     return limits
-
-
-def _check_cost(caller: str, options: Options) -> None:
-    """Raise ValueError if `max_cost` has no units."""
-    with_cost = sum(limit.has_cost for limit in options.rate or ())
-    if options.max_cost is not None and with_cost != 1:
-        raise ValueError(
-            f"{caller}: max_cost={options.max_cost:g} is in the units of the one limit that has a "
-            f"cost, and {with_cost} have one: pass rate=RateLimit(amount, per=60, cost=function)"
-        )
 
 
 def _checkpoint(caller: str, name: str, value: Any) -> Checkpoint:
@@ -448,125 +335,3 @@ OPTIONS: dict[str, Option] = {
     ),
     "memory_limit": Option(None, validate.optional_size, of_workers=True, for_processes=True),
 }
-_DEFAULTS = {name: option.default for name, option in OPTIONS.items()}
-_MAX_THREADS = 8
-_MAX_COROUTINES = 100
-# The kinds of workers that cost little where they wait, so that their number can be found out.
-_FIND_THEIR_NUMBER: tuple[BackendName, ...] = ("thread", "asyncio", "serial")
-
-
-def choose_workers(caller: str, max_workers: object, backend: object = "thread") -> Workers:
-    """Check `backend` and `max_workers`; None chooses the default of the kind of workers."""
-    kind = validate.backend(caller, backend)
-    executor: Any = backend if kind == "executor" else None
-    client: Any = None
-    if kind == "cluster":
-        from .host.cluster import default_max_workers, find_client  # needed by those who use it
-
-        client = find_client(caller, backend)
-        max_workers = default_max_workers(client) if max_workers is None else max_workers
-    if max_workers is None:
-        if kind == "serial":
-            max_workers = 1
-        elif kind == "thread":
-            max_workers = _MAX_THREADS
-        elif kind == "asyncio":
-            max_workers = _MAX_COROUTINES
-        else:
-            from .host.cpus import cpu_count
-
-            own = getattr(executor, "_max_workers", None)
-            max_workers = own if isinstance(own, int) and own > 0 else cpu_count()
-    auto = None if isinstance(max_workers, int) else _auto(caller, kind, max_workers)
-    if auto is not None:
-        return Workers(kind, 1 if kind == "serial" else auto.most, auto=auto)
-    count = validate.whole(caller, "max_workers", max_workers)
-    return Workers(kind, 1 if kind == "serial" else count, executor, client=client)
-
-
-def _auto(caller: str, kind: BackendName, value: object) -> Auto | None:
-    """Return the bounds of a number of workers that the map is to find out; None if it is not."""
-    from .auto import Auto  # needed only by those who ask for it
-
-    if isinstance(value, str) and value == "auto":
-        value = Auto()
-    if not isinstance(value, Auto):
-        return None
-    if kind not in _FIND_THEIR_NUMBER:
-        raise ValueError(
-            f"{caller}: max_workers={value!r} is for threads and coroutines, of which there "
-            f"may be many; workers of the kind {kind!r} take a processor each, so pass a number"
-        )
-    return value
-
-
-def make_call(
-    caller: str,
-    func: Callable[..., Any],
-    workers: Workers,
-    options: Mapping[str, object],
-    /,
-    **arguments: object,
-) -> MapCall:
-    """Check everything and return the call; raise TypeError or ValueError that names the fix.
-
-    Args:
-        caller: name of the public function.
-        func: what is called with each item.
-        workers: where the map runs.
-        options: what the user passed beyond the function's own parameters.
-        arguments: options that the function has as parameters, or that a pool has.
-    """
-    kind = workers.kind
-    for name in options:
-        known = OPTIONS.get(name)
-        if known is None or name in arguments:
-            raise TypeError(validate.unknown(caller, name, _names(kind, name)))
-        if known.for_processes and kind != "process":
-            raise TypeError(f"{caller}: {name} is an option for processes; the backend is {kind!r}")
-    chosen: dict[str, Any] = {**_DEFAULTS, **arguments, **options}
-    if kind == "executor":
-        _check_executor(caller, chosen)
-    for name, default in _DEFAULTS.items():
-        value = chosen[name]
-        # Defaults are right; checking them would take longer than a small map.
-        if value is not default:
-            chosen[name] = OPTIONS[name].check(caller, name, value)
-    made = Options(chosen)
-    if made.on_error != "return" and made.default is not NO_DEFAULT:
-        raise ValueError(
-            f"{caller}: default={describe(made.default)} is for the slots of failed items, and "
-            f"on_error={made.on_error!r} leaves them none; pass one of the two only"
-        )
-    if made.max_cost is not None:
-        _check_cost(caller, made)
-    if kind != "asyncio":
-        for name in ("initializer", "worker_state"):
-            validate.plain(caller, name, chosen[name])
-    check_function(
-        caller,
-        func,
-        star=made.star,
-        kwargs=made.kwargs,
-        has_state=made.worker_state is not None,
-        is_awaited=kind == "asyncio",
-    )
-    func = made.bind(func)
-    if made.checkpoint is not None:
-        made = made.replace(checkpoint=made.checkpoint.named(func))
-    return MapCall(caller, func, made, workers)
-
-
-def _names(kind: BackendName, wrong: str) -> list[str]:
-    """Return the names of the options that workers of this kind can have."""
-    names = (n for n, option in OPTIONS.items() if kind == "process" or not option.for_processes)
-    return [name for name in ("max_workers", *names) if name != wrong]
-
-
-def _check_executor(caller: str, chosen: Mapping[str, object]) -> None:
-    for name in ("initializer", "worker_state"):
-        if chosen[name] is not None:
-            raise TypeError(
-                f"{caller}: {name} is for workers that are started for the map; those of an "
-                "executor are prepared by whoever makes it, so pass it its own initializer"
-            )

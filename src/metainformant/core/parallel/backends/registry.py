@@ -8,8 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..calls import MapCall
     from ..engine.backend import Backend
-    from ..options import MapCall
     from .clusters.cluster import Cluster
     from .clusters.ray_actors import KeptActors
     from .isolated.worker_pool import WorkerPool

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ..calls import MapCall
     from ..engine.source import Chunk
-    from ..options import MapCall
     from ..worker.setup import PreparedWorker
 
 

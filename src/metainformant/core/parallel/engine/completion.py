@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..options import MapCall
+    from ..calls import MapCall
     from .assignment import Assignment
     from .backend import Finished
     from .policies.push_back import PushBack

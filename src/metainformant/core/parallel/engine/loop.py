@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..auto import Auto
-    from ..options import MapCall
+    from ..calls import MapCall
     from .assignment import Assignment
     from .backend import Backend, Finished, Job
     from .events import Observer

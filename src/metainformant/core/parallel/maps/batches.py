@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..options import choose_workers
+from ..calls import choose_workers
 from ..public import overload, public
 from ..runner.batches import run_batches
 from .signatures import shows_options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import validate
-from ..options import choose_workers, make_call
+from ..calls import choose_workers, make_call
 from ..public import overload, public
 from ..runner.list_map import run_map
 from .signatures import shows_options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..options import choose_workers, make_call
+from ..calls import choose_workers, make_call
 from ..public import overload, public
 from ..runner.list_map import run_map
 from .signatures import shows_options

@@ -6,8 +6,9 @@ import weakref
 
 from .. import validate
 from ..backends.registry import make_kept_workers
+from ..calls import choose_workers, make_call
 from ..errors import ParallelError
-from ..options import NO_DEFAULT, OPTIONS, choose_workers, make_call
+from ..options import NO_DEFAULT, OPTIONS
 from ..public import overload, public
 from ..runner.batches import run_batches
 from ..runner.list_map import run_map

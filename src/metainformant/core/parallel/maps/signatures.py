@@ -87,7 +87,8 @@ def _make(function: Any, defaults: Mapping[str, object]) -> Signature:
 
 
 def _shown(default: object) -> object:
-    return _Name(default.__name__) if hasattr(default, "__name__") else default
+    name = getattr(default, "__name__", None)
+    return default if name is None else _Name(name)
 
 
 class _Name:

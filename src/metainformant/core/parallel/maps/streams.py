@@ -6,7 +6,8 @@ import time
 from typing import Generic, TypeVar
 
 from .. import validate
-from ..options import NO_DEFAULT, choose_workers
+from ..calls import choose_workers
+from ..options import NO_DEFAULT
 from ..public import overload, public
 from ..runner.stream_map import make_stream
 from .signatures import shows_options
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Unpack
 
-    from ..options import AsyncTask, MaxWorkers, ProcessOptions, Task, Workers
+    from ..calls import Workers
+    from ..options import AsyncTask, MaxWorkers, ProcessOptions, Task
     from ..outcome import Outcome
     from ..runner.stream_map import Stream
     from ..validate import BackendOption, OnError

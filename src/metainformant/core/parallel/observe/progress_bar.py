@@ -8,8 +8,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ..calls import MapCall
 from ..engine.events import ChunkRun, Counts, Observer
-from ..options import MapCall
 from ..progress import Progress
 from ..report.quantities import duration
 from ..report.record import Record

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from ..calls import MapCall
     from ..engine.ending import Ending
     from ..engine.events import IdleReason
     from ..engine.outcome_batch import OutcomeBatch
-    from ..options import MapCall
     from ..report.report import Report
 
 # Seconds between two looks at the memory of this process.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ..calls import MapCall
     from ..engine.events import Observer
-    from ..options import MapCall
 
 
 def make_observers(call: MapCall, total: int | None) -> list[Observer]:

@@ -17,9 +17,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..calls import MapCall
     from ..engine.ending import Ending
     from ..engine.outcome_batch import OutcomeBatch
-    from ..options import MapCall
 
 # Seconds between two values of the counters.
 _COUNT_EVERY = 0.1

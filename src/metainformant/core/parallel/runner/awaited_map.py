@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from ..options import MapCall
+    from ..calls import MapCall
 
 # Seconds that calls which were cancelled have to end before nobody waits for them any more.
 _GRACE_SECONDS = 1.0

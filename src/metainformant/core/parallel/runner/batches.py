@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from itertools import islice
 
 from .. import validate
+from ..calls import make_call
 from ..describe import describe
 from ..functions import check_function
-from ..options import make_call
 from .delivery import make_selection
 from .list_map import run_list
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from ..calls import Workers
     from ..checkpoint.config import Checkpoint
     from ..engine.outcome_batch import OutcomeBatch
-    from ..options import Options, Workers
+    from ..options import Options
     from ..rate import RateLimit
     from .delivery import OnComplete
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ..options import MapCall
+    from ..calls import MapCall
     from ..rate import RateLimit
 
 

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
+    from ..calls import MapCall
     from ..checkpoint.finished import Outcomes
     from ..engine.loop import Engine
     from ..engine.outcome_batch import OutcomeBatch
     from ..engine.source import Source
-    from ..options import MapCall
     from .recorder import Deliver
 
 # Seconds within which `on_complete` learns of what is committed, if nothing else happens.

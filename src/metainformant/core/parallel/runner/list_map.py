@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
+    from ..calls import MapCall
     from ..engine.outcome_batch import OutcomeBatch
-    from ..options import MapCall, Options
+    from ..options import Options
     from .delivery import Collector
 
 # Seconds between two looks at unfinished chunks: if the caller can see when an item is finished,

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Protocol
 
+    from ..calls import MapCall
     from ..engine.ending import Ending
     from ..engine.events import Observer
     from ..engine.loop import Engine
     from ..engine.outcome_batch import OutcomeBatch
     from ..engine.source import Source
-    from ..options import MapCall
 
     Deliver = Callable[[OutcomeBatch], object]
 

@@ -17,13 +17,13 @@ from collections.abc import Sized
 
 from .. import validate
 from ..backends.registry import make_backend
+from ..calls import make_call
 from ..engine.lazy_source import StreamSource
 from ..engine.loop import Engine
 from ..engine.policies.stopping import Unfinished
 from ..errors import ParallelError
 from ..host.threads import DAEMON, launch
 from ..observe.registry import make_observers
-from ..options import make_call
 from .delivery import ReorderBuffer, announce, make_selection
 from .ending import raise_failure
 from .list_map import POLL_INTERVAL, as_it_runs
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from typing import Any
 
+    from ..calls import MapCall, Workers
     from ..engine.direct_source import DirectSource
     from ..engine.ending import Ending
     from ..engine.outcome_batch import OutcomeBatch
-    from ..options import MapCall, Workers
     from .recorder import Recorder
 
     StreamInput = StreamSource | DirectSource

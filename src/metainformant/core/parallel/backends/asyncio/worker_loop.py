@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextvars import Context
     from typing import Any, TypeVar
 
-    from ...options import MapCall
+    from ...calls import MapCall
     from .job import CoroutineJob
 
     T = TypeVar("T")

@@ -18,8 +18,8 @@ from .seats import SeatGroup
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ...calls import MapCall
     from ...engine.source import Chunk
-    from ...options import MapCall
     from ..ipc.out_of_band import BufferedPickle
     from .cluster import Cluster, Link
     from .job import ClusterJob

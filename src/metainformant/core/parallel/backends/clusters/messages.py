@@ -10,9 +10,10 @@ import pickle
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ...calls import MapCall
 from ...describe import error_in_words
 from ...errors import ParallelError
-from ...options import MapCall, says_slow_down
+from ...options import says_slow_down
 from ...worker.frames import own_frame
 from ...worker.setup import Preparation
 from ..futures.messages import PLAIN_TYPES, ChunkResult

@@ -11,11 +11,12 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ...calls import Workers, make_call
 from ...engine.loop import Engine
 from ...engine.source import Chunk
 from ...errors import TaskCancelledError, TaskTimeoutError
 from ...observe.registry import make_observers
-from ...options import Workers, decided_elsewhere, make_call, says_slow_down
+from ...options import decided_elsewhere, says_slow_down
 from ..futures.messages import ChunkResult
 from ..threads.backend import ThreadBackend
 from .messages import Began, Finished, Kept, RunChunk, SeatEnded, SeatOpened, Setup, unpack_items

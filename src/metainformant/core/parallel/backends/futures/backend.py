@@ -16,11 +16,11 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from time import monotonic
 from typing import Any
 
+from ...calls import MapCall
 from ...describe import describe, error_in_words
 from ...engine.backend import MAX_WAIT_SECONDS, Finished
 from ...engine.source import Chunk
 from ...errors import FATAL, Frame, ParallelError
-from ...options import MapCall
 from .messages import ChunkRequest, ChunkResult, RequestRunner, packed_func
 
 

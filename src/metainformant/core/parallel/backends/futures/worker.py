@@ -9,11 +9,12 @@ import threading
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from ...calls import Workers, make_call
 from ...engine.loop import Engine
 from ...engine.source import Chunk, ListSource
 from ...errors import ParallelError, TaskTimeoutError
 from ...observe.registry import make_observers
-from ...options import Workers, decided_elsewhere, make_call
+from ...options import decided_elsewhere
 from ..threads.backend import ThreadBackend
 from ..threads.job import ThreadJob
 from ..threads.thread_group import ThreadGroup

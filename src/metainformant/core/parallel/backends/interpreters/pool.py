@@ -18,9 +18,9 @@ from multiprocessing import process, spawn
 from multiprocessing.connection import Pipe
 from typing import Any
 
+from ...calls import MapCall
 from ...errors import Frame, ParallelError
 from ...host.threads import launch
-from ...options import MapCall
 from ...worker.interrupt import takes_wakes
 from ..ipc.channel import channel
 from ..ipc.shared_memory import Segment

@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable
 from time import monotonic
 
+from ...calls import MapCall
 from ...engine.source import Chunk
-from ...options import MapCall
 from .job import IsolatedJob
 from .result_buffer import CAPACITY
 from .worker_group import WorkerGroup

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from ...calls import MapCall
 from ...describe import describe
 from ...errors import Frame, ParallelError, WorkerDiedError
-from ...options import MapCall
 from ..ipc.exceptions import unpack
 from ..ipc.payload import Payload, send_main_by_value
 from .handle import WorkerHandle

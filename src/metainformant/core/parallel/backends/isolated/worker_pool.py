@@ -13,8 +13,8 @@ from multiprocessing.connection import wait
 from time import monotonic
 from typing import Any
 
+from ...calls import MapCall
 from ...errors import ParallelError
-from ...options import MapCall
 from ..ipc import payload as payload
 from ..ipc.exceptions import unpack
 from ..ipc.payload import Packed

@@ -16,10 +16,10 @@ from multiprocessing import reduction
 from time import monotonic
 from typing import Any
 
+from ...calls import MapCall
 from ...errors import ParallelError
 from ...host.cpus import cpu_count
 from ...host.memory import used_memory
-from ...options import MapCall
 from ..ipc import payload as payload
 from ..ipc.channel import channel
 from ..ipc.shared_memory import Segment

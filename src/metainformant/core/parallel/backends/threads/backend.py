@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ...calls import MapCall
     from ...engine.source import Chunk
-    from ...options import MapCall
     from .thread_group import Worker
 
 # Seconds between two looks, while workers end, at whether the map has taken long enough.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ...options import MapCall
+    from ...calls import MapCall
 
 # Delays that double stop growing here, in seconds.
 _LONGEST_DELAY = 60.0
