@@ -56,14 +56,14 @@ def _on_ray(
     ray = library("ray")
     stack.callback(ray.shutdown)
     ray.init(
-        num_cpus=_WORKERS,
+        num_cpus=2 * _WORKERS,  # our pool holds its part all the time, and peers need theirs
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",
         object_store_memory=_STORE_BYTES,
     )
     items = make_items()
-    theirs = library("ray.util.multiprocessing").Pool(_WORKERS)  # which takes no processors
+    theirs = library("ray.util.multiprocessing").Pool(_WORKERS)
     stack.callback(theirs.terminate)
     pool = stack.enter_context(parallel.Pool("ray", _WORKERS))
     return [
