@@ -24,11 +24,20 @@ def duration(seconds: float) -> str:
 def size(count: float) -> str:
     """Return a number of bytes with a unit.
 
-    >>> size(512), size(3 << 20)
-    ('512 B', '3 MiB')
+    >>> size(512), size(1023 << 10), size(3 << 20)
+    ('512 B', '1,023 KiB', '3 MiB')
     """
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
-            return f"{count:.3g} {unit}"
+            return f"{number(count)} {unit}"
         count /= 1024
-    return f"{count:.3g} TiB"
+    return f"{number(count)} TiB"
+
+
+def number(value: float) -> str:
+    """Return a number with three digits, or as a whole one.
+
+    >>> number(0.01234), number(98.76), number(2617.2)
+    ('0.0123', '98.8', '2,617')
+    """
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}"

@@ -16,7 +16,7 @@ from .page_parts import (
     steps,
     table,
 )
-from .quantities import duration, size
+from .quantities import duration, number, size
 from .time_parts import PARTS
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ _COLOURS = {
     "consumer": "p4",
     "rate": "p6",
     "retries": "p6",
-    "startup": "p7",
+    "startup": "p8",
     "transport": "p7",
     "tail": "p5",
     "tiny": "p5",
@@ -80,7 +80,7 @@ def _counts(run: Mapping[str, Any]) -> Markup:
         if counts[name]
     )
     if elapsed > 0:
-        facts.append(("items per second", f"{counts['attempts'] / elapsed:,.3g}", False))
+        facts.append(("items per second", number(counts["attempts"] / elapsed), False))
     return join(
         [
             tag(
@@ -222,9 +222,9 @@ def _throughput(run: Mapping[str, Any], detail: Detail) -> Markup:
     failed = [count / width for count in line["failed"]]
     highest = max(svg.shorten(speeds, svg.MAX_MARKS // 4), default=0.0)
     series = [("", speeds)] + ([("bad", failed)] if any(failed) else [])
-    columns = {"items per second": (speeds, lambda value: f"{value:,.4g}")}
+    columns = {"items per second": (speeds, number)}
     if any(failed):
-        columns["failed per second"] = (failed, lambda value: f"{value:,.4g}")
+        columns["failed per second"] = (failed, number)
     return section(
         "Throughput",
         "Items per second" + ("; the line: those that failed." if any(failed) else "."),
@@ -240,8 +240,8 @@ def _failures(run: Mapping[str, Any], detail: Detail) -> Markup | None:
     shown = groups[: detail.groups]
     rest = sum(group["count"] for group in groups[detail.groups :]) + other
     parts = []
-    for number, group in enumerate(shown):
-        trace = group["traceback"] if number < detail.tracebacks else ""
+    for place, group in enumerate(shown):
+        trace = group["traceback"] if place < detail.tracebacks else ""
         if len(trace) > detail.characters:
             trace = f"...{trace[-detail.characters :]}"
         parts.append(
@@ -254,7 +254,7 @@ def _failures(run: Mapping[str, Any], detail: Detail) -> Markup | None:
                     f"(first: item {group['first_index']}, {group['first_item']})",
                 ),
                 tag("pre", trace) if trace else None,
-                open="" if number == 0 else None,
+                open="" if place == 0 else None,
             )
         )
     return section(
