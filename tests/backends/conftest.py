@@ -54,6 +54,15 @@ def ray_cluster() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
+def _dask_has_all_workers(request: pytest.FixtureRequest) -> None:
+    """Wait for workers that the test before has ended: each test counts on both."""
+    if "kind" in request.fixturenames and request.getfixturevalue("kind").name == "dask":
+        from tests.backends.clusters.support import await_all_workers
+
+        await_all_workers(request.getfixturevalue("dask_client"))
+
+
+@pytest.fixture(autouse=True)
 def _no_interpreter_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Wait for interpreters that were left behind: beside any, a process can't safely be forked."""
     name = request.getfixturevalue("kind").name if "kind" in request.fixturenames else ""

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 import distributed
+
+from tests.support import wait_until
+
+# Seconds between two attempts to get back a worker that has ended.
+_REPAIR_INTERVAL = 1.0
 
 
 def make_cluster(**options: Any) -> distributed.LocalCluster:
@@ -17,3 +23,22 @@ def make_cluster(**options: Any) -> distributed.LocalCluster:
     for handler, level in levels:  # which `silence_logs` has changed, those of pytest too
         handler.setLevel(level)
     return cluster
+
+
+def await_all_workers(client: distributed.Client) -> None:
+    """Wait until a cluster has both its workers again.
+
+    A nanny that ends while it restarts its worker is not replaced until the cluster is scaled.
+    """
+    asked = time.monotonic()
+
+    def are_there() -> bool:
+        nonlocal asked
+        if len(client.scheduler_info()["workers"]) == 2:
+            return True
+        if time.monotonic() > asked + _REPAIR_INTERVAL:
+            asked = time.monotonic()
+            client.cluster.scale(2)
+        return False
+
+    wait_until(are_there)

@@ -26,7 +26,7 @@ if not TYPE_CHECKING:
     pytest.importorskip("distributed", reason="not there for builds without the GIL")
 import distributed
 
-from .support import make_cluster
+from .support import await_all_workers, make_cluster
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ class TestCallsThatCannotBeEnded:
         assert error.worker.startswith("tcp://")
         assert all(type(result) is int for n, result in enumerate(results) if n != 1)
         pids = own_client.run(os.getpid)
-        wait_until(lambda: len(own_client.nthreads()) == 2)
+        await_all_workers(own_client)
         assert len(pids) <= 2
 
     def test_others_leave_it_behind(self, gate: str) -> None:
