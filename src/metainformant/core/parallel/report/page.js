@@ -1,5 +1,5 @@
 // Sorts a table by the column whose head is clicked. Without it the page has everything.
-for (const table of document.querySelectorAll("table.sort")) {
+const makeSortable = () => document.querySelectorAll("table.sort").forEach((table) => {
   table.querySelectorAll("th").forEach((head, column) => {
     const button = document.createElement("button");
     let ascending = false;
@@ -18,4 +18,5 @@ for (const table of document.querySelectorAll("table.sort")) {
       body.append(...rows);
     });
   });
-}
+});
+makeSortable();

@@ -13,10 +13,12 @@ from .sections import run_section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 MAX_BYTES = 300_000
+# Of these, so many are for style, script and title.
+_FRAME_BYTES = 16_000
 
 _HERE = Path(__file__).parent
 
@@ -33,46 +35,68 @@ _MAX_ROWS = 200
 
 def page(data: Mapping[str, Any]) -> str:
     """Return the page for the data of a report; see `Report.data`."""
-    text = ""
-    for detail in _DETAILS:
-        text = _page(data["runs"], detail)
-        if len(text.encode("utf-8", "backslashreplace")) <= MAX_BYTES:
-            break
-    return text
+    return document(title_of(data["runs"]), sections(data["runs"]), script=asset("page.js"))
 
 
-def _policy(script: str) -> str:
+def title_of(runs: list[dict[str, Any]]) -> str:
+    return f"Report: {runs[0]['caller'] if len(runs) == 1 else f'{len(runs)} runs'}"
+
+
+def asset(name: str) -> str:
+    """Return the text of a file that belongs to the page."""
+    return (_HERE / name).read_text("utf-8")
+
+
+def policy(script: str, *more: str) -> str:
     """Return the policy by which a browser refuses everything that is not ours."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-        f"script-src 'sha256-{digest}'"
+    return "; ".join(
+        (
+            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+            f"script-src 'sha256-{digest}'",
+            *more,
+        )
     )
 
 
-def _page(runs: list[dict[str, Any]], detail: Detail) -> str:
-    title = runs[0]["caller"] if len(runs) == 1 else f"{len(runs)} runs"
-    longest = sorted(range(len(runs)), key=lambda at: -runs[at]["elapsed"])[: detail.runs]
-    shown = [runs[at] for at in sorted(longest)]
-    style = (_HERE / "page.css").read_text("utf-8")
-    script = (_HERE / "page.js").read_text("utf-8")
+def document(title: str, main: Markup, *, script: str, allowed: Sequence[str] = ()) -> str:
+    """Return the whole page.
+
+    Args:
+        title: what the browser calls it.
+        main: its sections.
+        script: the only one that the browser may run.
+        allowed: directives that the policy has besides.
+    """
     return "<!doctype html>\n" + tag(
         "html",
         tag(
             "head",
             tag("meta", charset="utf-8"),
-            tag("meta", **{"http-equiv": "Content-Security-Policy"}, content=_policy(script)),
+            tag(
+                "meta",
+                **{"http-equiv": "Content-Security-Policy"},
+                content=policy(script, *allowed),
+            ),
             tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            tag("title", f"Report: {title}"),
-            tag("style", Markup(style)),
+            tag("title", title),
+            tag("style", Markup(asset("page.css"))),
         ),
-        tag(
-            "body",
-            tag("main", _overview(runs, shown), [run_section(run, detail) for run in shown]),
-            tag("script", Markup(script)),
-        ),
+        tag("body", tag("main", main), tag("script", Markup(script))),
         lang="en",
     )
+
+
+def sections(runs: list[dict[str, Any]]) -> Markup:
+    """Return what a page shows of runs, in so much detail that the page stays small."""
+    main = Markup("")
+    for detail in _DETAILS:
+        longest = sorted(range(len(runs)), key=lambda at: -runs[at]["elapsed"])[: detail.runs]
+        shown = [runs[at] for at in sorted(longest)]
+        main = join([_overview(runs, shown), [run_section(run, detail) for run in shown]])
+        if len(main.encode("utf-8", "backslashreplace")) <= MAX_BYTES - _FRAME_BYTES:
+            break
+    return main
 
 
 def _overview(runs: list[dict[str, Any]], shown: list[dict[str, Any]]) -> Markup | None:

@@ -75,16 +75,23 @@ class Report:
         text = WRITERS[_ending(name)](self.data)
         replace_file(name, text.encode("utf-8", "backslashreplace"))
 
+    def complete(self, run: dict[str, Any]) -> None:
+        """Add the verdict to the data of a run, and leave out what is confidential.
+
+        For this package.
+        """
+        if not self.items:
+            _leave_out_items(run)
+        verdict = judge(run)
+        run["limit"] = {"kind": verdict.kind, "sentence": verdict.sentence}
+
     def add(self, run: dict[str, Any]) -> None:
         """Add the data of a run, with the verdict on it, and write the file. For this package.
 
         Raises:
             OSError: if the file can't be written.
         """
-        if not self.items:
-            _leave_out_items(run)
-        verdict = judge(run)
-        run["limit"] = {"kind": verdict.kind, "sentence": verdict.sentence}
+        self.complete(run)
         with self._lock:
             self._runs.append(run)
         if self._path is not None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+# How a run has ended that still goes on.
+NOT_YET = "not yet"
 # Workers that have a row each; more of them share rows.
 _MAX_ROWS = 64
 # The colours of the parts of time.
@@ -67,7 +69,7 @@ def run_section(run: Mapping[str, Any], detail: Detail) -> Markup:
 def _counts(run: Mapping[str, Any]) -> Markup:
     counts, elapsed = run["counts"], run["elapsed"]
     facts: list[tuple[str, str, bool]] = [
-        ("ended", run["ending"], run["ending"] != "completed"),
+        ("ended", run["ending"], run["ending"] not in ("completed", NOT_YET)),
         ("took", duration(elapsed), False),
         ("items", f"{counts['finished']:,}{_of(counts['total'], counts['finished'])}", False),
         ("ok", f"{counts['ok']:,}", False),
