@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
+import re
 import subprocess
 import sys
 import time
@@ -341,6 +343,15 @@ def test_a_report_of_the_command(tmp_path: Path, run: Callable[..., Result]) -> 
     (data,) = json.loads(path.read_text())["runs"]
     assert data["counts"]["ok"] == 56
     assert data["limit"]["kind"] == "calls"
+
+
+def test_the_address_of_the_live_page_is_told(run: Callable[..., Result]) -> None:
+    logger = logging.getLogger("metainformant.parallel")
+    before = logger.level, list(logger.handlers)
+    told = run("math:sqrt", "--live", input="4\n").stderr
+    assert re.search(r"^live page: http://127\.0\.0\.1:\d+/\?token=[\w-]{43}$", told, re.MULTILINE)
+    assert (logger.level, logger.handlers) == before
+    assert "live page" not in run("math:sqrt", input="4\n").stderr
 
 
 def test_a_report_that_cannot_be_written_is_refused(run: Callable[..., Result]) -> None:

@@ -18,6 +18,7 @@ from .grouped_help import GroupedCommand
 from .inputs import FORMATS, PATHS, SEQUENCE_FORMATS, format_for_command, resolve
 from .interrupt_handler import INTERRUPTED
 from .kept import Kept
+from .live_page import tell_live_page
 from .output import FORMATS as ROW_FORMATS
 from .output import STDOUT, format_of_outputs
 from .pairs import check_pair
@@ -228,6 +229,9 @@ def cli() -> None:
 @click.option(
     "--trace", metavar="FILE", help="Write a trace for Perfetto to FILE, as .json.gz or .json."
 )
+@click.option(
+    "--live", is_flag=True, help="Show the report while it grows, on a page of this machine."
+)
 @click.option("--quiet", is_flag=True, help="No summary at the end.")
 @click.pass_context
 def map_command(
@@ -264,6 +268,7 @@ def map_command(
     progress: bool | None,
     report: str | None,
     trace: str | None,
+    live: bool,
     quiet: bool,
 ) -> None:
     """Call a Python FUNCTION with every record of the INPUTs, in parallel.
@@ -288,6 +293,7 @@ def map_command(
         "ordered": not unordered,
         "report": _report(report),
         "trace": trace,
+        "live": live,
     }
     if workers == "auto" and backend not in (None, "thread", "asyncio"):
         raise click.UsageError(
@@ -336,6 +342,8 @@ def map_command(
         paired,
         cluster_place(backend, cluster),
     )
+    if live:
+        context.call_on_close(tell_live_page())
     context.exit(plan(arguments) if dry_run else Session(arguments)())
 
 

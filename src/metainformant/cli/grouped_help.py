@@ -20,7 +20,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "with_traceback",
     ),
     "Runs that are killed": ("checkpoint", "on_change", "keep_failures", "dry_run"),
-    "Messages": ("progress", "report", "trace", "quiet"),
+    "Messages": ("progress", "report", "trace", "live", "quiet"),
 }
 
 

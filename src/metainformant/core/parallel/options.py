@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         checkpoint: str | os.PathLike[str] | Checkpoint | None
         report: str | os.PathLike[str] | Report | None
         trace: str | os.PathLike[str] | None
+        live: bool
 
     class MapOptions(PoolOptions, total=False):
         """The options of maps that start their own workers."""
@@ -118,6 +119,7 @@ class Options:
     checkpoint: Checkpoint | None  # which has a name
     report: Report | None
     trace: str | None  # a path
+    live: bool
     initializer: Callable[..., object] | None
     initargs: tuple[Any, ...]
     worker_state: Callable[[], Any] | None
@@ -163,9 +165,10 @@ class Options:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether workers note times and what they use: for a report, a trace, or a bar's end."""
+        """Whether workers note times and what they use: for who records them, or a bar's end."""
         has_display = self.progress is not None and not callable(self.progress)
-        return self.report is not None or self.trace is not None or has_display
+        has_record = self.report is not None or self.live
+        return has_record or self.trace is not None or has_display
 
     @property
     def hides_failures(self) -> bool:
@@ -317,6 +320,7 @@ OPTIONS: dict[str, Option] = {
     "checkpoint": Option(None, _checkpoint),
     "report": Option(None, _report),
     "trace": Option(None, _trace),
+    "live": Option(False, validate.flag),
     "initializer": Option(
         None,
         partial(validate.optional_callable, takes="`initargs`", may_be_async=True),

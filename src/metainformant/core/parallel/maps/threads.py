@@ -143,6 +143,8 @@ def thread_map(
         report: the path of an `.html` or `.json` file for what happened and what limited the
             run, or a `Report`.
         trace: the path of a `.json.gz` file for a slice per item, which Perfetto opens.
+        live: True for the page of a report that grows while the map runs, for browsers of this
+            machine. Its address is logged at INFO to the logger "metainformant.parallel".
         star: True if each item is an iterable of positional arguments, `func(*item)`.
         kwargs: a dict of constants that each call gets by keyword. Each worker is sent them once.
         seed: a whole number for `current_task().random` and `current_task().rng`: numbers that

@@ -19,6 +19,8 @@ from ..host.memory import used_memory
 from ..host.usage import throttled_seconds
 from ..options import OPTIONS
 from ..report.record import Record
+from ..report.report import Report
+from ..report.sections import NOT_YET
 from .recording import add_chunk, add_outcomes
 
 TYPE_CHECKING = False
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from ..engine.ending import Ending
     from ..engine.events import IdleReason
     from ..engine.outcome_batch import OutcomeBatch
-    from ..report.report import Report
+    from .live import LivePage
 
 # Seconds between two looks at the memory of this process.
 _LOOK_EVERY = 0.25
@@ -41,18 +43,20 @@ _NOT_SHOWN = frozenset({"report", "trace", "progress", "live"})
 
 
 class RunRecorder(Observer):
-    """The observer that records a run, and adds it to a report when it ends.
+    """The observer that records a run, shows it on a live page, and adds it to a report at its end.
 
-    Owned by the engine's thread.
+    Owned by the engine's thread, and so is the record: a page gets finished data, which nobody
+    changes any more.
     """
 
     interval = _WATCH_EVERY
     wants_chunks = True
 
-    def __init__(self, call: MapCall, total: int | None, report: Report) -> None:
+    def __init__(self, call: MapCall, total: int | None, live: LivePage | None = None) -> None:
         self._call = call
         self._total = total
-        self._report = report
+        self._report = call.options.report or Report()
+        self._live = live
         share_gil = HAS_GIL and call.workers.kind == "thread"
         self._record = Record(call.workers.count, share_gil=share_gil)
         self._watch = watch_gil() if share_gil else None
@@ -82,6 +86,10 @@ class RunRecorder(Observer):
             self._look_at_memory()
         if self._watch is not None:
             self._record.time.add_seen(*self._watch.look(self._native_ids(counts.workers)))
+        if self._live is not None and self._live.wants_run():
+            run = self._data(NOT_YET, "")
+            self._report.complete(run)
+            self._live.show(run)
 
     def _native_ids(self, workers: Sequence[str]) -> list[int]:
         if any(name not in self._threads for name in workers):
@@ -101,35 +109,44 @@ class RunRecorder(Observer):
         self._has_ended = True
         if self._watch is not None:
             self._watch.close()
-        elapsed = monotonic() - self._began
-        record = self._record
         if ending is not None and ending.error is not None and ending.chunk is not None:
             # The failure that ends a map is in no batch.
             failed = {ending.index: ending.error}
-            record.outcomes(1, failed, ending.chunk.item)
+            self._record.outcomes(1, failed, ending.chunk.item)
         self._look_at_memory()
-        record.time.throttled = throttled_seconds() - self._throttled
-        run = {**self._about(ending), **record.data(elapsed, self._total)}
-        run["counts"]["retried"] = self._retried
+        stop = None if ending is None else ending.stop
+        run = self._data(
+            "interrupted" if ending is None else ending.kind, "" if stop is None else stop.reason
+        )
         try:
             self._report.add(run)
         except OSError as error:  # no reason to lose the results
             logging.getLogger("metainformant.parallel").error(
                 "%s: the report can't be written: %s", self._call.caller, error
             )
+        finally:
+            if self._live is not None:
+                self._live.close(run)
 
-    def _about(self, ending: Ending | None) -> dict[str, Any]:
+    def _data(self, ending: str, reason: str) -> dict[str, Any]:
+        """Return all that is known of the run until now."""
+        elapsed = monotonic() - self._began
+        self._record.time.throttled = throttled_seconds() - self._throttled
+        run = {**self._about(ending, reason), **self._record.data(elapsed, self._total)}
+        run["counts"]["retried"] = self._retried
+        return run
+
+    def _about(self, ending: str, reason: str) -> dict[str, Any]:
         """Return what was called, where, and how that ended."""
         call = self._call
-        stop = None if ending is None else ending.stop
         return {
             "caller": call.caller,
             "function": getattr(call.func, "__qualname__", type(call.func).__qualname__),
             "backend": call.workers.kind,
             "max_workers": call.workers.count,
             "started": self._clock_started.isoformat(timespec="milliseconds"),
-            "ending": "interrupted" if ending is None else ending.kind,
-            "reason": "" if stop is None else stop.reason,
+            "ending": ending,
+            "reason": reason,
             "options": {
                 name: describe(getattr(call.options, name))
                 for name, option in OPTIONS.items()

@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..calls import MapCall
     from ..engine.events import Observer
+    from .live import LivePage
 
 
 def make_observers(call: MapCall, total: int | None) -> list[Observer]:
@@ -24,10 +25,10 @@ def make_observers(call: MapCall, total: int | None) -> list[Observer]:
         from .slow_log import SlowLog
 
         observers.append(SlowLog(call.caller))
-    if call.options.report is not None:
+    if call.options.report is not None or call.options.live:
         from .recorder import RunRecorder
 
-        observers.append(RunRecorder(call, total, call.options.report))
+        observers.append(RunRecorder(call, total, _make_live(call)))
     if call.options.trace is not None:
         from .tracer import Tracer
 
@@ -37,3 +38,11 @@ def make_observers(call: MapCall, total: int | None) -> list[Observer]:
 
         observers.append(WorkersLog(call.caller))
     return observers
+
+
+def _make_live(call: MapCall) -> LivePage | None:
+    if not call.options.live:
+        return None
+    from .live import LivePage  # needed only by those who ask for it
+
+    return LivePage(call.caller)

@@ -1,0 +1,68 @@
+"""The hand-over of a run from the engine's thread to those that show it."""
+
+from __future__ import annotations
+
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Shown:
+    """The data of a run, a number that grows with each, and whether the run has ended."""
+
+    __slots__ = ("is_last", "run", "version")
+
+    def __init__(self, run: dict[str, Any], version: int, *, is_last: bool) -> None:
+        self.run = run
+        self.version = version
+        self.is_last = is_last
+
+
+class LiveFeed:
+    """The newest data of a run, made only while somebody waits for it.
+
+    The engine's thread calls `wants_run` and `put`, threads of the server call the others. Nobody
+    holds the lock while it computes or writes, so that no reader ever delays the engine. The data
+    that are put belong to nobody: no thread changes them any more.
+    """
+
+    def __init__(self, run: dict[str, Any]) -> None:
+        self._changed = threading.Condition()
+        # Under the lock of the condition:
+        self._shown = Shown(run, 1, is_last=False)
+        self._waiting = 0  # how many threads want something newer
+
+    def wants_run(self) -> bool:
+        """Return whether somebody waits for newer data."""
+        with self._changed:
+            return self._waiting > 0
+
+    def put(self, run: dict[str, Any], *, is_last: bool = False) -> None:
+        """Hand over what is known of the run by now, and wake those that wait."""
+        with self._changed:
+            self._shown = Shown(run, self._shown.version + 1, is_last=is_last)
+            self._changed.notify_all()
+
+    def newest(self) -> Shown:
+        """Return what was put last, which may be old."""
+        with self._changed:
+            return self._shown
+
+    def wait_newer(self, version: int, timeout: float) -> Shown | None:
+        """Return newer data, or the last; None if there are none within `timeout` seconds."""
+        with self._changed:
+            self._waiting += 1
+            try:
+                is_there = self._changed.wait_for(
+                    lambda: self._shown.version > version or self._shown.is_last, timeout
+                )
+            finally:
+                self._waiting -= 1
+            return self._shown if is_there else None
+
+    def pause(self, seconds: float) -> None:
+        """Wait for so long, but not beyond the end of the run."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._shown.is_last, seconds)
