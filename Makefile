@@ -7,7 +7,7 @@ OTHERS := 3.12 3.13
 # Those that can be made here besides, for test-all; with a t, without the GIL.
 NEWER := 3.14 3.15 3.13t
 
-.PHONY: demo demo-resume test test-all lint types layers tests unit coverage quick dist wheel wheel-own pythons bench bench-page bench-check bench-record format clean
+.PHONY: demo demo-resume test test-all lint types layers checks unit coverage quick dist wheel wheel-own pythons bench bench-page bench-check bench-record format clean
 .PHONY: docs docs-check reference dist-check test-here test-oldest
 .DEFAULT_GOAL := help
 
@@ -33,7 +33,7 @@ demo: .venv/demo.stamp
 demo-resume: .venv/demo.stamp
 	@$(BIN)/python examples/durable.py
 
-test: lint types layers tests bench-check
+test: lint checks bench-check
 
 test-all: pythons
 	$(MAKE) test OTHERS="$(OTHERS) $(NEWER)"
@@ -54,9 +54,9 @@ layers: .venv/dev.stamp
 TOGETHER = +@$(MAKE) --no-print-directory --keep-going --jobs 4 \
   $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
-tests: .venv/dev.stamp dist
+checks: .venv/dev.stamp dist
 	$(BIN)/coverage erase
-	$(TOGETHER) $(UNIT) $(WHEELS)
+	$(TOGETHER) $(UNIT) $(WHEELS) types layers
 	@$(MAKE) --no-print-directory coverage
 
 # What all kinds of workers have in common, what is special about each, and the command.
@@ -96,11 +96,11 @@ quick: .venv/dev.stamp
 	$(BIN)/python -m pytest --quiet $(PROFILE) $(addprefix tests/,$(QUICK))
 
 # The wheel is what users get, so it is tested apart from the sources, on all Pythons that are found.
-# With that of the sources, where all tests have run, a few say whether it is complete. What 3.12 has of
-# its own concerns workers: the rest is tested on those below and above it.
+# With that of the sources, where all tests have run, a few say whether it is complete; on 3.12, between
+# two that run all, what all kinds of workers have in common is enough.
 FOUND = $(foreach version,$(OTHERS),$(if $(shell sh tools/find_python.sh $(version)),$(version)))
-WHEELS = $(filter-out wheel-3.12-command wheel-3.12-rest, \
-  $(foreach version,$(FOUND),$(addprefix wheel-$(version)-,$(PARTS)))) wheel-own
+WHEELS = wheel-own $(filter-out wheel-3.12-workers wheel-3.12-command wheel-3.12-rest, \
+  $(foreach version,$(FOUND),$(addprefix wheel-$(version)-,$(PARTS))))
 
 wheel: dist
 	$(TOGETHER) $(WHEELS)
@@ -190,7 +190,7 @@ clean:
 	@touch $@
 
 .venv/dev.stamp: .venv/demo.stamp
-	$(BIN)/python -m pip install --quiet --group dev
+	$(BIN)/python -m pip install --quiet --no-compile --group dev
 	@touch $@
 
 .venv/docs.stamp: .venv/dev.stamp

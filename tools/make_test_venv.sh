@@ -6,7 +6,7 @@ set -eu
 python=$1 folder=$2 package=$3
 
 sh "$(dirname "$0")/make_venv.sh" "$python" "$folder"
-install() { "$folder/bin/python" -m pip install --quiet "$@"; }
+install() { "$folder/bin/python" -m pip install --quiet --no-compile "$@"; }
 
 # Older versions that have a wheel will do: no compiler is needed.
 case $package in
