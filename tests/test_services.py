@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Connection:
 
 
 # What is replaced in the examples: only where the service is, and how long they wait for it.
-_REPLACED = {"timeout=10": "timeout=0.5", "backoff=0.5": "backoff=0.01"}
+_REPLACED = {"timeout=10": "timeout=0.5", "total=10": "total=0.5", "backoff=0.5": "backoff=0.01"}
 
 
 def test_the_examples_in_the_documents(
@@ -57,17 +58,25 @@ def test_the_examples_in_the_documents(
         assert before in text
         text = text.replace(before, after)
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     found: dict[str, Any] = {"__name__": "examples"}
+    has_aiohttp = find_spec("aiohttp") is not None  # it has no wheels for all builds
     for block in blocks:
+        if "import aiohttp" in block and not has_aiohttp:
+            continue
         exec(compile(block, "docs/services.md", "exec"), found)
     assert found["genes"] == [str(number) for number in range(100)]
     assert found["genes_by_httpx"] == [str(number) for number in range(100, 200)]
+    assert found["genes_async"] == [str(number) for number in range(200, 300)]
+    if has_aiohttp:
+        assert found["genes_by_aiohttp"] == [str(number) for number in range(300, 400)]
     assert found["lengths"] == ["3", "7"]
     assert found["names"] == [str(number) for number in range(300)]
-    genes = [service.calls[f"/genes/{number}"] for number in range(200)]
-    assert genes == [2 if number % 10 in (3, 5, 7) else 1 for number in range(200)]
-    assert service.refused == 20
+    # Those with these last digits fail once, 3 as it is refused. On a busy machine others fail too,
+    # and aiohttp tries again by itself.
+    for number in range(400 if has_aiohttp else 300):
+        assert service.calls[f"/genes/{number}"] >= (2 if number % 10 in (3, 5, 7) else 1)
+    assert service.refused >= (40 if has_aiohttp else 30)
 
 
 @pytest.mark.parametrize("kind", ["at-once-25", "per-second-80"])
