@@ -153,6 +153,27 @@ class TestBlockedLoop:
         wait_until(lambda: not (culprit.running or victim.running))
         wait_for_other_threads(before)
 
+    def test_calls_that_had_ended_before_are_delivered(self, release: threading.Event) -> None:
+        """A worker never lets others run between its last item and handing in its job."""
+        items = 64  # after so many of a chunk, a worker looks whether others should have a turn
+        ran: list[int] = []
+
+        async def task(number: int) -> int:
+            ran.append(number)
+            if number == items:  # whenever a worker lets others run
+                release.wait(60)
+            return number
+
+        for chunk_size in (1, items):
+            before = len(ran)
+            *others, culprit = parallel.async_map(
+                task, range(items + 1), chunk_size=chunk_size, timeout=0.5
+            )
+            assert others == list(range(items))
+            assert isinstance(culprit, parallel.TaskTimeoutError)
+            assert culprit.running
+            assert len(ran) - before == items + 1
+
     def test_it_keeps_no_deadline_waiting(self, release: threading.Event) -> None:
         async def block(_: int) -> None:
             release.wait(60)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+from time import monotonic
 
 from ...worker.frames import own_frame
 from ..threads.backend import ThreadBackend
@@ -107,6 +108,8 @@ class AsyncioBackend(ThreadBackend):
     @own_frame
     async def _work_once_in_loop(self, worker: Worker) -> bool:
         """Take the next job or reminder; return False to end."""
+        if monotonic() > worker.loop.turn_ends:
+            await worker.loop.take_turns()  # while there is no job that this could keep back
         if self._group.closed:
             return False
         if worker.loop.is_closing:

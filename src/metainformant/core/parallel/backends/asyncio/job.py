@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...errors import Frame
     from .worker_loop import Worker, WorkerLoop
 
-# After so many items a worker looks whether others should have their turn.
+# After so many items of a job a worker looks whether others should have their turn.
 _TURN_ITEMS = 64
 
 
@@ -176,15 +176,19 @@ async def _run_coroutines(
     """Run the items: the loop that all speed depends on. After a failure it is entered again.
 
     A slice fetches an item only when it is asked for it, so what `items.py` says holds here too.
+    Others have their turn once there is another item to run, and never after the last one: if one
+    of them blocked the loop, a job whose items are all done would be handed in no more.
     """
     try:
         stop = 0
         while len(out) >= stop:
-            stop = len(out) + _TURN_ITEMS
+            stop = len(out) + _TURN_ITEMS + 1
             for item in islice(items, _TURN_ITEMS):
                 out.append(await func(item))  # noqa: PERF401  # see `_run_items`
-            if monotonic() > loop.turn_ends:
-                await loop.take_turns()
+            for item in islice(items, 1):
+                if monotonic() > loop.turn_ends:
+                    await loop.take_turns()
+                out.append(await func(item))
     except BaseException:
         del func, items, out, loop  # see ThreadJob.run
         item = None
@@ -203,12 +207,15 @@ async def _run_coroutines_timed(
     try:
         stop = 0
         while len(out) >= stop:
-            stop = len(out) + _TURN_ITEMS
+            stop = len(out) + _TURN_ITEMS + 1
             for item in islice(items, _TURN_ITEMS):
                 note(monotonic())
                 out.append(await func(item))
-            if monotonic() > loop.turn_ends:
-                await loop.take_turns()
+            for item in islice(items, 1):
+                if monotonic() > loop.turn_ends:
+                    await loop.take_turns()
+                note(monotonic())
+                out.append(await func(item))
     except BaseException:
         del func, items, out, loop, note
         item = None
