@@ -106,10 +106,14 @@ class Announcer:
     def ran(
         self, assignment: Assignment, finished: Finished, ended: float, *, given_up: bool = False
     ) -> None:
-        """Tell what a worker has run of a chunk, and whether the next item was given up."""
+        """Tell what a worker has run of a chunk; `given_up` says that it was abandoned then.
+
+        That gives up the next item, unless none was left that could have been in flight.
+        """
         job, count = assignment.job, len(finished.values)
         if job.started is None:
             return
+        given_up = given_up and assignment.chunk.start + count < assignment.stop
         from .events import ChunkRun
 
         is_sampled = assignment.samples is not None
