@@ -82,6 +82,23 @@ class TestCancellation:
         go_on.set()
         wait_until(lambda: not error.running)
 
+    def test_a_thread_that_is_stuck_is_left_behind(self, release: threading.Event) -> None:
+        before = set(threading.enumerate())
+        in_time: list[bool] = []
+
+        async def task(number: int) -> int:
+            if number == 1:
+                await asyncio.to_thread(lambda: in_time.append(release.wait(60)))
+            return number
+
+        first, error, third = parallel.async_map(task, range(3), timeout=TIMEOUT)
+        assert not in_time
+        assert (first, third) == (0, 2)
+        assert isinstance(error, parallel.TaskTimeoutError)
+        release.set()
+        wait_for_other_threads(before)
+        assert in_time == [True]
+
     def test_too_many_of_them_stop_the_map(self) -> None:
         async def stubborn(number: int) -> None:
             while True:

@@ -81,7 +81,7 @@ class CoroutineJob(ThreadJob):
             return False
         runner = self.runner
         if runner is not None:
-            runner.is_abandoned = True
+            runner.loop.abandon(runner)
             self._group.abandon(runner)
             if runner.loop.is_blocked():
                 self._what_kept_it = _blocked_by(runner, runner.loop.blocking())

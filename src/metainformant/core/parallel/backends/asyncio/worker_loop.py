@@ -39,7 +39,7 @@ class Worker:
     Attributes:
         task, coroutine: set by the loop when it begins; None for `coroutine` once it has ended.
         job: what it runs; set by the worker.
-        is_abandoned: whether nobody waits for its call any more; set by the engine.
+        is_abandoned: whether nobody waits for its call any more; set by `WorkerLoop.abandon`.
     """
 
     __slots__ = ("coroutine", "is_abandoned", "job", "loop", "name", "task")
@@ -103,6 +103,8 @@ class WorkerLoop:
         self._new: deque[Worker] = deque()  # the engine appends, the loop takes
         self._is_woken = False  # see above
         self._is_cancelling = False  # whether calls in flight are to end; set by the engine
+        # Whether a worker was ever abandoned. Set by engine and loop, never reset.
+        self._has_abandoned = False
         self._beat_at = monotonic()  # the last sign of life; read by the engine
         self._is_prepared = False
         self._main: asyncio.Task[None] | None = None
@@ -126,6 +128,10 @@ class WorkerLoop:
         if not self._is_woken:
             self._is_woken = True
             self._call_soon(self._look)
+
+    def abandon(self, worker: Worker) -> None:
+        """Note that nobody waits for the call of a worker any more. The loop may call this too."""
+        worker.is_abandoned = self._has_abandoned = True
 
     def cancel(self, worker: Worker) -> None:
         """End the call that a worker is making, at the next step of the loop."""
@@ -253,7 +259,7 @@ class WorkerLoop:
             self._unpark()
         for worker in tuple(self._workers):
             if self._is_cancelling and not worker.is_abandoned:
-                worker.is_abandoned = True
+                self.abandon(worker)
                 self._cancel(worker)
         if not self._is_prepared:
             if self._is_cancelling and self._main is not None:
@@ -337,7 +343,8 @@ class LoopThread(WorkerLoop):
             self._complete(self.live())
             left = self._complete(self._cancel_all())
             self._complete(loop.shutdown_asyncgens())
-            if not left and not self._is_cancelling:  # else a call may be stuck in a thread
+            # What such calls have put into threads runs on, and `close` does not wait for it.
+            if not (left or self._is_cancelling or self._has_abandoned):
                 self._complete(loop.shutdown_default_executor())
             for task in left:  # they never get on, which is what was wanted
                 task._log_destroy_pending = False
