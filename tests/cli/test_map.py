@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -358,6 +359,43 @@ def test_a_report_that_cannot_be_written_is_refused(run: Callable[..., Result]) 
     result = run("math:sqrt", "--report", "run.txt", input="")
     assert result.exit_code == 2
     assert "--report 'run.txt' must be the path of a file that ends in .html" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--report", "in.json"], "'in.json' is the input 'in.json' too; choose another file for"),
+        (["--report", "link.json"], "'link.json' is the input 'in.json' too"),
+        (["--trace", "in.json"], "'in.json' is the input 'in.json' too"),
+        (["--checkpoint", "in.json"], "'in.json' is the input 'in.json' too"),
+        (["--checkpoint", "ck.json", "--report", "ck.json"], "'ck.json' is the checkpoint too"),
+        (["--checkpoint", "ck.json", "--trace", "./ck.json"], "'./ck.json' is the checkpoint too"),
+        (["--checkpoint", "new.json", "--report", "new.json"], "'new.json' is the checkpoint too"),
+        (["-o", "y.json", "--report", "y.json"], "'y.json' is the output too"),
+        (["-o", "y.json", "--trace", "y.json"], "'y.json' is the output too"),
+        (["--report", "z.json", "--trace", "z.json"], "'z.json' is the report too"),
+    ],
+)
+def test_no_file_of_the_command_overwrites_another(
+    tmp_path: Path,
+    run: Callable[..., Result],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    error: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = os.listdir()
+    Path("in.json").write_text("4\n")
+    os.link("in.json", "link.json")
+    Path("ck.json").write_text("precious")
+    result = run(
+        "math:sqrt", "in.json", "--format", "jsonl", "--output-format", "jsonl", *arguments
+    )
+    assert result.exit_code == 2
+    assert error in result.stderr
+    assert sorted(os.listdir()) == sorted([*before, "ck.json", "in.json", "link.json"])
+    assert Path("in.json").read_text() == "4\n"
+    assert Path("ck.json").read_text() == "precious"
 
 
 def test_a_thread_between_two_refused_records_is_not_idle() -> None:

@@ -197,6 +197,19 @@ def test_wrong_reports_are_refused_at_the_call(
         parallel.thread_map(double, [], report=value)  # type: ignore[call-overload]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("checkpoint", "report"), ("checkpoint", "trace"), ("report", "trace")]
+)
+def test_files_of_one_map_do_not_overwrite_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one: str, other: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = {one: "run.json", other: tmp_path / "." / "run.json"}
+    with pytest.raises(ValueError, match=f"thread_map: {other}=.* is the file of {one}='run.json'"):
+        parallel.thread_map(double, [1], **paths)  # type: ignore[call-overload]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_is_recorded_where_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     from metainformant.core.parallel.engine import announcer, events
 

@@ -48,6 +48,18 @@ def is_stdout(path: str) -> bool:
     return path in _NAMES_OF_STDOUT
 
 
+class WrittenFile(NamedTuple):
+    """A file that a run writes.
+
+    Attributes:
+        path: where, or a name of standard output.
+        role: what it is for: "output", "report", "trace" or "checkpoint".
+    """
+
+    path: str
+    role: str
+
+
 class OutputFormat(NamedTuple):
     """How results are written.
 
@@ -163,13 +175,14 @@ def _lines_of(name: str, *, quoting: bool, keep: Sequence[str]) -> Rows[str]:
     return JsonLines(keep)
 
 
-def refuse_overwriting(output: str, inputs: Iterable[Input]) -> None:
-    """Refuse an output that is also read, by whatever name or redirection, or has the messages.
+def refuse_overwriting(written: WrittenFile, inputs: Iterable[Input]) -> None:
+    """Refuse a file that is also read, by whatever name or redirection, or has the messages.
 
     Raises:
         click.UsageError: if it does.
     """
-    target = _regular_stdio("stdout") if is_stdout(output) else _regular_file(output)
+    output, role = written
+    target = _target(output)
     if target is None:
         return
     named = "standard output" if is_stdout(output) else repr(output)
@@ -177,31 +190,47 @@ def refuse_overwriting(output: str, inputs: Iterable[Input]) -> None:
         source = _regular_stdio("stdin") if entry.is_stdin else _regular_file(entry.path)
         if source is not None and os.path.samestat(source, target):
             raise click.UsageError(
-                f"{named} is the input {entry.path!r} too; choose another file for the output"
+                f"{named} is the input {entry.path!r} too; choose another file for the {role}"
             )
     messages = _regular_stdio("stderr")
     if not is_stdout(output) and messages and os.path.samestat(messages, target):
         raise click.UsageError(
-            f"{named} has the messages (2> {output}); choose another file for the output"
+            f"{named} has the messages (2> {output}); choose another file for the {role}"
         )
 
 
-def refuse_overwriting_checkpoint(output: str, path: str) -> None:
-    """Refuse an output that is the checkpoint too.
+def refuse_writing_twice(files: Sequence[WrittenFile]) -> None:
+    """Refuse files of which two are the same, by whatever names or redirection.
+
+    Raises:
+        click.UsageError: if two are.
+    """
+    for number, written in enumerate(files):
+        for other in files[:number]:
+            if _is_same_file(written.path, other.path):
+                named = "standard output" if is_stdout(written.path) else repr(written.path)
+                raise click.UsageError(
+                    f"{named} is the {other.role} too; choose another file for one"
+                )
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    first, second = _target(one), _target(other)
+    if first is not None and second is not None:
+        return os.path.samestat(first, second)
+    if is_stdout(one) or is_stdout(other):  # which is no file
+        return False
+    names = {os.path.normcase(os.path.realpath(path)) for path in (one, other)}
+    return len(names) == 1  # it may not be there yet
+
+
+def refuse_overwriting_code(written: WrittenFile) -> None:
+    """Refuse a file of Python code that is in use, such as that of the function.
 
     Raises:
         click.UsageError: if it is.
     """
-    if not is_stdout(output) and os.path.realpath(output) == os.path.realpath(path):
-        raise click.UsageError(f"{output!r} is the checkpoint too; choose another file for one")
-
-
-def refuse_overwriting_code(output: str) -> None:
-    """Refuse an output that is a file of Python code in use, such as that of the function.
-
-    Raises:
-        click.UsageError: if it is.
-    """
+    output, role = written
     target = None if is_stdout(output) else _regular_file(output)
     if target is None:
         return
@@ -210,8 +239,13 @@ def refuse_overwriting_code(output: str) -> None:
         if code is not None and os.path.samestat(code, target):
             raise click.UsageError(
                 f"{output!r} has the Python code of {module.__name__!r}, which is in use; "
-                "choose another file for the output"
+                f"choose another file for the {role}"
             )
+
+
+def _target(path: str) -> os.stat_result | None:
+    """Return the regular file that is written there; None if there is none."""
+    return _regular_stdio("stdout") if is_stdout(path) else _regular_file(path)
 
 
 def _regular_file(path: str) -> os.stat_result | None:

@@ -24,10 +24,11 @@ from .inputs import PATHS, Input
 from .interrupt_handler import InterruptHandler
 from .output import (
     OutputFormat,
+    WrittenFile,
     is_stdout,
     refuse_overwriting,
-    refuse_overwriting_checkpoint,
     refuse_overwriting_code,
+    refuse_writing_twice,
 )
 from .output_file import OutputFile
 from .pairs import Pairs
@@ -61,6 +62,29 @@ class Arguments(NamedTuple):
         if self.paired:
             return Pairs(self.inputs, stdin)
         return Records(self.inputs, stdin, self.settings.kept)
+
+    def replaced(self) -> list[WrittenFile]:
+        """Return the files whose content the run replaces by its own."""
+        options = self.settings.map_options
+        paths = [
+            *((output, "output") for output in self.outputs),
+            (options["report"].path, "report"),
+            (options["trace"], "trace"),
+        ]
+        return [WrittenFile(path, role) for path, role in paths if path is not None]
+
+    def refuse_overwriting(self) -> None:
+        """See that no file is written that is read, or written twice.
+
+        Raises:
+            click.UsageError: if one is.
+        """
+        files = self.replaced()
+        if self.durability is not None:
+            files.insert(0, WrittenFile(self.durability.path, "checkpoint"))
+        for written in files:
+            refuse_overwriting(written, self.inputs)
+        refuse_writing_twice(files)
 
     def output_file(self) -> OutputFile | PairedOutput | None:
         """Create what is written; None for standard output."""
@@ -112,10 +136,7 @@ class Session:
 
     def __init__(self, arguments: Arguments) -> None:
         self._arguments = arguments
-        for output in arguments.outputs:
-            refuse_overwriting(output, arguments.inputs)
-            if arguments.durability is not None:
-                refuse_overwriting_checkpoint(output, arguments.durability.path)
+        arguments.refuse_overwriting()
         to_stdout = any(map(is_stdout, arguments.outputs))
         if sys.stdout is None and to_stdout:
             raise click.UsageError("standard output is closed; use -o FILE")
@@ -124,8 +145,8 @@ class Session:
         stdin, stdout = take_stdin(), take_stdout()
         function = arguments.load()  # for processes, to see that it is there
         arguments.choose_backend(function)
-        for output in arguments.outputs:
-            refuse_overwriting_code(output)
+        for written in arguments.replaced():
+            refuse_overwriting_code(written)
         arguments.settings.map_options["checkpoint"] = arguments.checkpoint(function)
         self._output_file = arguments.output_file()
         self._records, self._tally = arguments.records(stdin), Tally()

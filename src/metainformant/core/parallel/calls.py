@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from . import validate
 from .describe import describe
 from .functions import check_function
@@ -208,6 +210,8 @@ def make_call(
             f"{caller}: default={describe(made.default)} is for the slots of failed items, and "
             f"on_error={made.on_error!r} leaves them none; pass one of the two only"
         )
+    if made.report is not None or made.trace is not None:
+        _check_files(caller, made)
     if made.max_cost is not None:
         _check_cost(caller, made)
     if kind != "asyncio":
@@ -239,6 +243,25 @@ def _check_executor(caller: str, chosen: Mapping[str, object]) -> None:
             raise TypeError(
                 f"{caller}: {name} is for workers that are started for the map; those of an "
                 "executor are prepared by whoever makes it, so pass it its own initializer"
+            )
+
+
+def _check_files(caller: str, options: Options) -> None:
+    """Raise ValueError if two of the files that a map writes are one, by whatever names."""
+    paths = {
+        "checkpoint": None if options.checkpoint is None else options.checkpoint.path,
+        "report": None if options.report is None else options.report.path,
+        "trace": options.trace,
+    }
+    names: dict[str, str] = {}  # by the real path
+    for name, path in paths.items():
+        if path is None:
+            continue
+        other = names.setdefault(os.path.normcase(os.path.realpath(path)), name)
+        if other != name:
+            raise ValueError(
+                f"{caller}: {name}={path!r} is the file of {other}={paths[other]!r} too, and would "
+                "overwrite it; pass another path for one of the two"
             )
 
 

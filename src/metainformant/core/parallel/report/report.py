@@ -50,6 +50,11 @@ class Report:
         self._runs: list[dict[str, Any]] = []  # under the lock
 
     @property
+    def path(self) -> str | None:
+        """Where the report is written whenever a run has ended; None for nowhere."""
+        return self._path
+
+    @property
     def data(self) -> dict[str, Any]:
         """Everything as plain values (dicts, lists, numbers and text), as in the JSON file."""
         with self._lock:
