@@ -362,6 +362,21 @@ def test_a_report_that_cannot_be_written_is_refused(run: Callable[..., Result]) 
 
 
 @pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("run.html", "--trace 'run.html' must be the path of a file that ends in .json.gz or"),
+        ("no/where/run.json", "there is no folder"),
+    ],
+)
+def test_a_trace_that_cannot_be_written_is_refused(
+    run: Callable[..., Result], path: str, error: str
+) -> None:
+    result = run("math:sqrt", "--trace", path, input="")
+    assert result.exit_code == 2
+    assert error in result.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "error"),
     [
         (["--report", "in.json"], "'in.json' is the input 'in.json' too; choose another file for"),

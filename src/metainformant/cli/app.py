@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -74,6 +75,20 @@ def _report(path: str | None) -> parallel.Report:
         return parallel.Report(path)
     except ValueError as error:
         raise click.UsageError(f"--report {str(error).removeprefix('path=')}") from None
+
+
+def _trace(path: str | None) -> str | None:
+    """Return the path of a trace, if one can be written there, as far as can be seen now."""
+    if path is None:
+        return None
+    if not path.lower().endswith((".json.gz", ".json")):
+        raise click.UsageError(
+            f"--trace {path!r} must be the path of a file that ends in .json.gz or .json"
+        )
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise click.UsageError(f"--trace {path!r}: there is no folder {folder!r}; make it first")
+    return path
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -292,7 +307,7 @@ def map_command(
         "chunk_size": chunk_size,
         "ordered": not unordered,
         "report": _report(report),
-        "trace": trace,
+        "trace": _trace(trace),
         "live": live,
     }
     if workers == "auto" and backend not in (None, "thread", "asyncio"):
