@@ -102,8 +102,8 @@ class CoroutineJob(ThreadJob):
         if self._what_kept_it:
             return self._what_kept_it, "It ends as soon as the loop goes on."
         return "", (
-            "It has caught the CancelledError that was to end it, or its clean-up takes long: let "
-            "that exception through."
+            "It is being cancelled: it ends once it lets the CancelledError through, and its "
+            "clean-up is done."
         )
 
     def stack(self) -> tuple[Frame, ...]:
