@@ -29,6 +29,8 @@ class Built:
         self.about: dict[str, Any] = {
             "backend": backend,
             "max_workers": workers,
+            "auto": False,
+            "rate": None,
             "host": {"cpus": cpus, "gil": gil},
         }
         self.workers = workers
@@ -58,6 +60,12 @@ class Built:
 
     def waits(self, reason: str, seconds: float, idle: int | None = None) -> Built:
         self.record.time.add_wait(seconds, 0, idle or self.workers, reason)
+        return self
+
+    def refused(self, count: int, **about: Any) -> Built:
+        self.record.failed_attempts += count
+        self.record.throttled = count
+        self.about.update(about)
         return self
 
     def sees(self, in_calls: int, gil: int, ready: int) -> Built:
@@ -128,6 +136,42 @@ BUILT: dict[str, tuple[Callable[[], Built], str, str]] = {
     "consumer": (lambda: Built("thread", 2).runs(1, 1).waits("consumer", 9), "consumer", "90%"),
     "rate": (lambda: Built("thread", 2).runs(1, 1).waits("rate", 9), "rate", "20 starts per"),
     "retries": (_retried, "retries", "90% of the time .7 attempts failed"),
+    "rate, and workers in calls": (
+        lambda: Built("thread", 2).runs(9.9, 0.1).refused(0, rate=21.0),
+        "rate",
+        "20 of the 21 per second that it allows; more workers change nothing",
+    ),
+    "rate that is not reached": (
+        lambda: Built("thread", 2).runs(9.9, 0.1).refused(0, rate=40.0),
+        "calls",
+        "more than 2 workers would help",
+    ),
+    "refused, and retries": (
+        lambda: Built("thread", 4).runs(1.0, 0.1).waits("retries", 9.0).refused(243),
+        "throttled",
+        r'refused 243 of 400 calls .* max_workers="auto", or a rate of the 15.7 per second',
+    ),
+    "refused, and calls": (lambda: Built("thread", 4).runs(9.9, 0.1).refused(7), "throttled", "7"),
+    "refused, and coroutines": (
+        lambda: Built("asyncio", 4).runs(9.9, 0.1).refused(7),
+        "throttled",
+        "7 of 400",
+    ),
+    "refused, and a rate": (
+        lambda: Built("thread", 2).runs(1, 1).waits("rate", 9).refused(7, rate=20.0),
+        "throttled",
+        "a rate of no more than the 19.3 per second",
+    ),
+    "refused, and auto": (
+        lambda: Built("thread", 4).runs(9.9, 0.1).refused(7, auto=True),
+        "throttled",
+        "only a higher limit there",
+    ),
+    "refused, and too few processes": (
+        lambda: Built("process", 2, cpus=8).runs(9.9, 9.8).refused(7),
+        "computing",
+        "faster code",
+    ),
     "too small": (
         lambda: Built("process", 2).runs(0.3, 0.2, items=100_000),
         "small_items",
@@ -241,6 +285,41 @@ def test_a_slow_consumer() -> None:
 
 def test_a_rate() -> None:
     assert _measured(parallel.thread_map, abs, range(60), rate=100)["limit"]["kind"] == "rate"
+
+
+def test_a_rate_is_told_of_a_run() -> None:
+    run = _measured(parallel.thread_map, abs, range(60), rate=100)
+    assert (run["rate"], run["auto"]) == (100.0, False)
+    limit = parallel.RateLimit(600, per=60)
+    report = parallel.Report()
+    parallel.thread_map(
+        abs, [1], rate=[limit, parallel.RateLimit(1000)], report=report, max_workers="auto"
+    )
+    (run,) = report.data["runs"]
+    assert (run["rate"], run["auto"]) == (10.0, True)
+
+
+class RefusedError(Exception):
+    status_code = 429
+
+
+def test_refusals_are_no_failures() -> None:
+    refused: set[int] = set()
+
+    def once(number: int) -> int:
+        if number % 2 and number not in refused:
+            refused.add(number)
+            raise RefusedError
+        if number == 0:
+            raise OSError
+        return number
+
+    report = parallel.Report()
+    parallel.thread_map(once, range(60), 2, backoff=0.01, report=report)
+    counts = report.data["runs"][0]["counts"]
+    assert counts["throttled"] == 30
+    assert (counts["failed_attempts"], counts["failed"]) == (1, 1)
+    assert counts["attempts"] == 90
 
 
 def test_waiting_for_retries() -> None:

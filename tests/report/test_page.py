@@ -50,6 +50,8 @@ def run_of(record: Record, elapsed: float = 10.0, **about: Any) -> dict[str, Any
         "function": "f",
         "backend": "thread",
         "max_workers": 8,
+        "auto": False,
+        "rate": None,
         "started": "2026-01-01T00:00:00",
         "ending": "completed",
         "reason": "",

@@ -81,6 +81,7 @@ class RunRecorder(Observer):
 
     def on_progress(self, counts: Counts, elapsed: float) -> None:
         self._retried = counts.retried
+        self._record.throttled = counts.throttled
         if elapsed >= self._next_memory:
             self._next_memory = elapsed + _LOOK_EVERY
             self._look_at_memory()
@@ -144,6 +145,8 @@ class RunRecorder(Observer):
             "function": getattr(call.func, "__qualname__", type(call.func).__qualname__),
             "backend": call.workers.kind,
             "max_workers": call.workers.count,
+            "auto": call.workers.auto is not None,
+            "rate": _starts_per_second(call),
             "started": self._clock_started.isoformat(timespec="milliseconds"),
             "ending": ending,
             "reason": reason,
@@ -154,6 +157,12 @@ class RunRecorder(Observer):
             },
             "host": _host(),
         }
+
+
+def _starts_per_second(call: MapCall) -> float | None:
+    """Return how many starts per second all limits allow; None if nothing is known of that."""
+    limits = call.options.rate or ()
+    return min((limit.per_second for limit in limits if not limit.has_cost), default=None)
 
 
 def _host() -> dict[str, Any]:

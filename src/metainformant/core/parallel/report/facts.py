@@ -19,6 +19,11 @@ class Facts:
         self.finished: int = counts["finished"]
         self.failed: int = counts["failed"]
         self.failed_attempts: int = counts["failed_attempts"]
+        self.refused: int = counts["throttled"]
+        self.rate: float | None = run["rate"]
+        self.is_auto: bool = run["auto"]
+        parts = time["parts"]
+        self.largest: str = max(parts, key=parts.get, default="unknown")
         self.workers: int = time["workers"]
         self.worker_seconds: float = time["worker_seconds"]
         self.cpu: float = time["cpu"] or 0.0

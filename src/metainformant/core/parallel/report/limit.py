@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..public import public
 from .facts import Facts
 from .quantities import duration
+from .service import rate_reached, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,9 +63,7 @@ def judge(run: Mapping[str, Any]) -> Limit:
         verdict = rule(facts)
         if verdict is not None:
             return verdict
-    parts = run["time"]["parts"]
-    name = max(parts, key=parts.get)
-    return _BY_PART[name](facts)
+    return _BY_PART[facts.largest](facts)
 
 
 # Rules that look at more than the largest part
@@ -92,6 +91,16 @@ def _quota(facts: Facts) -> Limit | None:
         f"The quota of the control group (container) stopped the process for {share:.0%} of the "
         f"time; a larger quota, or no more workers than it allows ({facts.cpus}), would help.",
     )
+
+
+def _service(facts: Facts) -> Limit | None:
+    sentence = refused(facts)
+    return None if sentence is None else Limit("throttled", sentence)
+
+
+def _rate_reached(facts: Facts) -> Limit | None:
+    sentence = rate_reached(facts)
+    return None if sentence is None else Limit("rate", sentence)
 
 
 def _oversubscribed(facts: Facts) -> Limit | None:
@@ -168,6 +177,8 @@ def _tail(facts: Facts) -> Limit | None:
 _RULES: tuple[Callable[[Facts], Limit | None], ...] = (
     _failing,
     _quota,
+    _service,
+    _rate_reached,
     _oversubscribed,
     _small,
     _gil,
@@ -180,7 +191,7 @@ _RULES: tuple[Callable[[Facts], Limit | None], ...] = (
 
 def _computing(facts: Facts) -> Limit:
     share = facts.share("computing")
-    if facts.workers < facts.cpus and not facts.share_gil:
+    if facts.workers < facts.cpus and not facts.share_gil and not facts.refused:
         return Limit(
             "workers",
             f"{facts.workers} workers computed for {share:.0%} of the time on {facts.cpus} "

@@ -68,6 +68,8 @@ class Record:
             too.
         attempts, failed_attempts: of items that workers ran; an item that is tried again is
             counted each time.
+        throttled: attempts that a service refused, which are among the failed ones here, and not
+            among those that are shown.
         abandoned: items that were given up while they ran.
         untimed: attempts whose times are known by the mean of their chunk only.
         time: where the time of the workers went.
@@ -75,6 +77,7 @@ class Record:
 
     def __init__(self, max_workers: int, *, share_gil: bool = False) -> None:
         self.finished = self.failed = self.timed_out = self.cancelled = self.recorded = 0
+        self.throttled = 0
         self.attempts = self.failed_attempts = self.abandoned = self.untimed = 0
         self.durations = Histogram()
         self.timeline = Timeline()
@@ -242,7 +245,8 @@ class Record:
             "cancelled": self.cancelled,
             "from_checkpoint": self.recorded,
             "attempts": self.attempts,
-            "failed_attempts": self.failed_attempts,
+            "failed_attempts": max(0, self.failed_attempts - self.throttled),
+            "throttled": self.throttled,
             "abandoned": self.abandoned,
         }
 

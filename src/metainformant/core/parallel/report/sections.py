@@ -75,7 +75,7 @@ def _counts(run: Mapping[str, Any]) -> Markup:
         ("ok", f"{counts['ok']:,}", False),
         ("failed", f"{counts['failed']:,}", counts["failed"] > 0),
     ]
-    rare = ("timed_out", "cancelled", "retried", "abandoned", "from_checkpoint")
+    rare = ("timed_out", "cancelled", "retried", "throttled", "abandoned", "from_checkpoint")
     facts.extend(
         (name.replace("_", " "), f"{counts[name]:,}", name == "timed_out")
         for name in rare
