@@ -196,13 +196,13 @@ def make_call(
             raise TypeError(validate.unknown(caller, name, _names(kind, name)))
         if known.for_processes and kind != "process":
             raise TypeError(f"{caller}: {name} is an option for processes; the backend is {kind!r}")
-    chosen: dict[str, Any] = {**_DEFAULTS, **arguments, **options}
+    given = {**arguments, **options}
+    chosen: dict[str, Any] = {**_DEFAULTS, **given}
     if kind == "executor":
         _check_executor(caller, chosen)
-    for name, default in _DEFAULTS.items():
-        value = chosen[name]
+    for name, value in given.items():
         # Defaults are right; checking them would take longer than a small map.
-        if value is not default:
+        if value is not _DEFAULTS[name]:
             chosen[name] = OPTIONS[name].check(caller, name, value)
     made = Options(chosen)
     if made.on_error != "return" and made.default is not NO_DEFAULT:
@@ -214,7 +214,7 @@ def make_call(
         _check_files(caller, made)
     if made.max_cost is not None:
         _check_cost(caller, made)
-    if kind != "asyncio":
+    if kind != "asyncio" and (made.initializer is not None or made.worker_state is not None):
         for name in ("initializer", "worker_state"):
             validate.plain(caller, name, chosen[name])
     check_function(
