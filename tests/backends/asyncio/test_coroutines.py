@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import operator
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,6 +30,11 @@ async def power(base: int, *, exponent: int) -> int:
 class Doubling:
     async def __call__(self, item: int) -> int:
         return await double(item)
+
+
+class Plain:
+    def __init__(self, item: int) -> None:
+        raise AssertionError("it was called")
 
 
 def plain(item: int) -> int:
@@ -53,10 +60,54 @@ class TestArguments:
         with pytest.raises(TypeError, match="plain function"):
             parallel.imap(lambda item: double(item), [1], backend="asyncio")
 
+    @pytest.mark.parametrize(
+        "func",
+        [
+            len, print, time.sleep, "ab".count, str.upper, dict.fromkeys([1]).update, [].append,
+            int, Plain, functools.partial(print, end=""),
+        ],
+    )  # fmt: skip
+    def test_so_is_what_is_written_in_c_and_known(
+        self, func: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(TypeError, match=r"can't be awaited\. Call thread_map"):
+            parallel.async_map(func, ["abc"])
+        with pytest.raises(TypeError, match="can't be awaited"), parallel.Pool("asyncio") as pool:
+            pool.map(func, ["abc"])
+        assert capsys.readouterr().out == ""
+
+    def test_what_is_written_in_c_may_return_what_is_awaited(self) -> None:
+        async def squares() -> AsyncIterator[int]:
+            yield 49
+
+        class Later:
+            def __init__(self, item: int) -> None:
+                self.item = item
+
+            def __await__(self) -> Generator[Any, None, int]:
+                yield from asyncio.sleep(0).__await__()
+                return self.item
+
+        map_it: Any = parallel.async_map
+        assert map_it(anext, [squares()]) == [49]
+        assert map_it(next, [iter([double(4)])]) == [8]
+        assert map_it(iter([double(4)]).__next__, [()], star=True) == [8]
+        assert map_it(Later, [3]) == [3]
+
     def test_what_only_turns_out_to_be_plain_fails_item_by_item(self) -> None:
-        (error,) = parallel.async_map(len, ["abc"])  # type: ignore[arg-type]
+        wrapped: Any = functools.wraps(double)(lambda item, **_: item)
+        first: Any = operator.itemgetter(0)
+        map_it: Any = parallel.async_map
+        for func, kwargs in (first, {}), (wrapped, {}), (wrapped, {"more": 1}):
+            (error,) = map_it(func, ["abc"], kwargs=kwargs)
+            assert isinstance(error, TypeError)
+            assert f"func={func!r} returned '" in str(error)
+            assert "can't be awaited" in str(error)
+            assert "Call thread_map" in str(error)
+        with parallel.Pool("asyncio") as pool:
+            (error,) = pool.batch(wrapped, ["abc"], 1)
         assert isinstance(error, TypeError)
-        assert "await" in str(error)
+        assert "returned ['abc'], which can't be awaited" in str(error)
 
     def test_an_async_generator_is_refused(self) -> None:
         with pytest.raises(TypeError, match="async generator function"):

@@ -6,7 +6,7 @@ import os
 
 from . import validate
 from .describe import describe
-from .functions import check_function
+from .functions import check_function, surely_returns_awaitable
 from .options import NO_DEFAULT, OPTIONS, Options
 from .worker.context import is_serial
 
@@ -225,6 +225,10 @@ def make_call(
         has_state=made.worker_state is not None,
         is_awaited=kind == "asyncio",
     )
+    if kind == "asyncio" and not surely_returns_awaitable(func):
+        from .worker.arguments import Awaitable  # hardly ever needed
+
+        func = Awaitable(func)
     func = made.bind(func)
     if made.checkpoint is not None:
         made = made.replace(checkpoint=made.checkpoint.named(func))

@@ -1,13 +1,21 @@
 """Checks of a function that is going to be called: only what is certain is refused.
 
 Only code flags and argument counts are looked at, which takes a microsecond. Of functions written
-in C, and of objects that decide when they are called, nothing is known, and nothing is said.
+in C, and of objects that decide when they are called, nothing is known, and nothing is said; except
+that some of Python's own can't return what is awaited.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from types import CodeType, FunctionType, MethodType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+)
 
 from .describe import describe
 
@@ -73,20 +81,67 @@ def _check_async(caller: str, func: object) -> None:
             f"{caller}: func={func!r} is an async generator function, which can't be awaited; "
             "collect what it yields in an async function"
         )
-    if not flags or flags & (_COROUTINE | _ITERABLE_COROUTINE) or _may_return_awaitable(func):
+    if surely_returns_awaitable(func) or _may_return_awaitable(func):
         return
-    raise TypeError(
-        f"{caller}: func={func!r} is a plain function, and what is called here is awaited. Call "
-        "thread_map with it; or if it returns a coroutine, make it async: "
-        "async def call(item): return await func(item)"
-    )
+    if flags:
+        raise TypeError(
+            f"{caller}: func={func!r} is a plain function, and what is called here is awaited. "
+            "Call thread_map with it; or if it returns a coroutine, make it async: "
+            "async def call(item): return await func(item)"
+        )
+    if _is_surely_plain(func):
+        kind = "class" if isinstance(func, type) else "plain function"
+        raise TypeError(
+            f"{caller}: func={func!r} is a {kind}, and what it returns can't be awaited. "
+            "Call thread_map with it"
+        )
+
+
+def surely_returns_awaitable(func: object) -> bool:
+    """Return whether a call of `func` is certain to return something that can be awaited."""
+    return bool(_flags(func) & (_COROUTINE | _ITERABLE_COROUTINE))
 
 
 def _may_return_awaitable(func: object) -> bool:
     """Return whether a plain function says that it wraps another, or is marked as async."""
+    func = _inside_partials(func)
+    return hasattr(func, "__wrapped__") or hasattr(func, "_is_coroutine_mark")
+
+
+# What is written in C and can't return anything that is awaited: functions of these modules, except
+# those that return what they were given or have found; all methods of these types; and methods of
+# containers that return None.
+_PLAIN_MODULES = ("builtins", "math", "time")
+_RETURN_ANYTHING = ("anext", "eval", "getattr", "max", "min", "next", "sum")
+_PLAIN_TYPES = (str, bytes, bytearray, bool, int, float, complex)
+_RETURN_NOTHING = ("add", "append", "discard", "extend", "remove", "update")
+
+
+def _is_surely_plain(func: object) -> bool:
+    """Return whether something without Python code can't return what can be awaited."""
+    func = _inside_partials(func)
+    if isinstance(func, type):
+        metaclass: Any = type(func)
+        make: Any = func.__new__
+        # If neither is overridden, a call returns an object of this class.
+        is_usual = metaclass.__call__ is type.__call__
+        is_usual = is_usual and (make is object.__new__ or func.__module__ == "builtins")
+        return is_usual and not hasattr(func, "__await__")
+    if isinstance(func, MethodDescriptorType):
+        return func.__objclass__ in _PLAIN_TYPES
+    if not isinstance(func, BuiltinFunctionType):
+        return False
+    owner, name = func.__self__, func.__name__
+    if isinstance(owner, ModuleType):
+        return owner.__name__ in _PLAIN_MODULES and name not in _RETURN_ANYTHING
+    kind = owner if isinstance(owner, type) else type(owner)
+    return kind in _PLAIN_TYPES or (kind in (list, set, dict) and name in _RETURN_NOTHING)
+
+
+def _inside_partials(func: object) -> object:
     while isinstance(func, partial):
         func = func.func
-    return hasattr(func, "__wrapped__") or hasattr(func, "_is_coroutine_mark")
+    return func
 
 
 def is_async(func: object) -> bool:
@@ -95,8 +150,7 @@ def is_async(func: object) -> bool:
 
 
 def _flags(func: object) -> int:
-    while isinstance(func, partial):
-        func = func.func
+    func = _inside_partials(func)
     for called in (func, getattr(type(func), "__call__", None)):  # noqa: B004  # asks for its code
         code = getattr(called, "__code__", None)
         if isinstance(code, CodeType):

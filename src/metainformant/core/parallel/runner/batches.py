@@ -9,6 +9,7 @@ from .. import validate
 from ..calls import make_call
 from ..describe import describe
 from ..functions import check_function
+from ..worker.arguments import checked_awaitable
 from .delivery import make_selection
 from .list_map import run_list
 
@@ -84,8 +85,8 @@ class AwaitedPerBatch(PerBatch):
     """The same, made of an async function."""
 
     async def __call__(self, batch: Batch, *state: Any, **kwargs: Any) -> list[Any]:  # type: ignore[override]
-        awaitable: Any = self.__wrapped__(batch.items, *state, **kwargs)
-        return self._checked(batch, await awaitable)
+        returned = self.__wrapped__(batch.items, *state, **kwargs)
+        return self._checked(batch, await checked_awaitable(self.__wrapped__, returned))
 
 
 class BatchCollector:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from ..describe import describe
 from .frames import own_frame
 
 TYPE_CHECKING = False
@@ -43,3 +44,27 @@ class Star:
     @own_frame
     def __call__(self, item: Iterable[Any], *state: Any) -> Any:
         return self.__wrapped__(*item, *state)
+
+
+class Awaitable:
+    """A function that must return something to await, made of one of which that is not known."""
+
+    def __init__(self, func: Callable[..., Any]) -> None:
+        self.__wrapped__ = func
+
+    @own_frame
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return checked_awaitable(self.__wrapped__, self.__wrapped__(*args, **kwargs))
+
+
+@own_frame
+def checked_awaitable(func: Callable[..., Any], returned: Any) -> Any:
+    """Return what `func` has returned; raise TypeError if it can't be awaited."""
+    from inspect import isawaitable  # imported by asyncio already
+
+    if isawaitable(returned):
+        return returned
+    raise TypeError(
+        f"func={func!r} returned {describe(returned)}, which can't be awaited: it is no async "
+        "function. Call thread_map with it"
+    )
