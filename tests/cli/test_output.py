@@ -88,7 +88,7 @@ async def coroutine() -> int:
     [
         (lambda: (number for number in [1]), "type generator, whose values nobody would take; "),
         (lambda: [{"a": map(str, [1])}], "type map, whose values nobody would take; return list"),
-        (coroutine, "type coroutine, for which nobody would wait here; let the function wait"),
+        (coroutine, "for which nobody would wait here; make the function an async def that awaits"),
     ],
 )
 def test_what_has_no_value_yet_is_refused(make: Callable[[], object], message: str) -> None:

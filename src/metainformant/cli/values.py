@@ -70,9 +70,10 @@ def plain(value: Any) -> Any:
         case Awaitable() | AsyncIterator():
             if callable(close := getattr(value, "close", None)):
                 close()  # else there is a warning later
+            fix = "awaits it" if isinstance(value, Awaitable) else "collects its values"
             raise UnfitValueError(
                 f"the result is of the type {type(value).__name__}, for which nobody would wait "
-                "here; let the function wait for it, by asyncio.run()"
+                f"here; make the function an async def that {fix}"
             )
         case Iterator():
             raise UnfitValueError(

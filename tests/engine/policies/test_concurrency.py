@@ -164,11 +164,14 @@ def test_the_defaults_fit_the_bounds(most: int) -> None:
 
 
 def test_other_kinds_of_workers_do_not_find_their_number() -> None:
+    wrong: Any = "Auto"
     for backend in ("process", "interpreter"):
         with pytest.raises(ValueError, match=r"max_workers=Auto\(.*\) is for threads"):
             parallel.imap(abs, [1], backend=backend, max_workers="auto")
-    with pytest.raises(TypeError, match="max_workers='many' must be a whole number"):
-        parallel.thread_map(abs, [1], max_workers="many")  # type: ignore[call-overload]
+        with pytest.raises(TypeError, match=r"max_workers='Auto' must be .*, at least 1$"):
+            parallel.imap(abs, [1], backend=backend, max_workers=wrong)
+    with pytest.raises(TypeError, match=r"max_workers='Auto' must be .*, at least 1, or 'auto'$"):
+        parallel.thread_map(abs, [1], max_workers=wrong)
     assert parallel.thread_map(abs, [-1], max_workers="auto") == [1]
     assert list(parallel.imap(abs, [-1], backend="serial", max_workers="auto")) == [1]
     assert math.isfinite(Auto().most)

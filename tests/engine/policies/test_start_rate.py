@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from functools import partial
@@ -80,9 +81,11 @@ def test_all_limits_hold_and_costs_count() -> None:
     assert starts[-1] - starts[0] >= 3 * 10 / 200 - 0.02  # one may come early
 
 
-def test_a_wrong_cost_ends_the_map() -> None:
-    with pytest.raises(ValueError, match=r"cost\('a'\) returned -1; it must return a number"):
-        parallel.thread_map(len, ["a"], rate=parallel.RateLimit(10, cost=lambda item: -1))
+@pytest.mark.parametrize("cost", [-1, math.inf])
+def test_a_wrong_cost_ends_the_map(cost: float) -> None:
+    message = rf"cost\('a'\) returned {cost}; it must return a finite number, 0 or more"
+    with pytest.raises(ValueError, match=message):
+        parallel.thread_map(len, ["a"], rate=parallel.RateLimit(10, cost=lambda item: cost))
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,10 @@ def choose_workers(caller: str, max_workers: object, backend: object = "thread")
     auto = None if isinstance(max_workers, int) else _auto(caller, kind, max_workers)
     if auto is not None:
         return Workers(kind, 1 if kind == "serial" else auto.most, auto=auto)
-    count = validate.whole(caller, "max_workers", max_workers)
+    fix = f"{caller}: max_workers={max_workers!r} must be a whole number, at least 1"
+    if kind in _FIND_THEIR_NUMBER:
+        fix += ", or 'auto'"
+    count = validate.whole(caller, "max_workers", max_workers, fix=fix)
     return Workers(kind, 1 if kind == "serial" else count, executor, client=client)
 
 

@@ -128,7 +128,10 @@ class RateLimit:
         if self._cost is None:
             return 1.0
         cost = self._cost(item)
-        fix = f"RateLimit: cost({item!r:.60}) returned {cost!r}; it must return a number, 0 or more"
+        fix = (
+            f"RateLimit: cost({item!r:.60}) returned {cost!r}; it must return a finite number, "
+            "0 or more"
+        )
         return positive(cost, fix, or_zero=True)
 
     def shares_with(self, other: RateLimit) -> bool:
