@@ -16,7 +16,7 @@ from metainformant.core.parallel.host.gil import HAS_GIL
 from metainformant.core.parallel.host.usage import Usage
 from metainformant.core.parallel.report.limit import Limit, judge
 from metainformant.core.parallel.report.record import Record
-from metainformant.core.parallel.report.time_parts import PARTS
+from metainformant.core.parallel.report.time_parts import PARTS, TimeParts
 
 ITEMS, ELAPSED = 100, 10.0
 
@@ -31,6 +31,7 @@ class Built:
             "max_workers": workers,
             "auto": False,
             "rate": None,
+            "options": {},
             "host": {"cpus": cpus, "gil": gil},
         }
         self.workers = workers
@@ -136,6 +137,16 @@ BUILT: dict[str, tuple[Callable[[], Built], str, str]] = {
     "consumer": (lambda: Built("thread", 2).runs(1, 1).waits("consumer", 9), "consumer", "90%"),
     "rate": (lambda: Built("thread", 2).runs(1, 1).waits("rate", 9), "rate", "20 starts per"),
     "retries": (_retried, "retries", "90% of the time .7 attempts failed"),
+    "callbacks": (
+        lambda: Built("thread", 2).runs(1, 1).waits("callbacks", 9),
+        "callbacks",
+        "90% of the time while on_complete was called",
+    ),
+    "auto": (
+        lambda: Built("thread", 40).refused(0, auto=True).runs(9.9, 0.1),
+        "calls",
+        r"came up to 40 workers, and Auto\(start=40\)",
+    ),
     "rate, and workers in calls": (
         lambda: Built("thread", 2).runs(9.9, 0.1).refused(0, rate=21.0),
         "rate",
@@ -281,6 +292,45 @@ def test_a_slow_consumer() -> None:
             time.sleep(0.01)
 
     assert _measured(consume)["limit"]["kind"] == "consumer"
+
+
+def test_a_slow_callback() -> None:
+    def slow(*_: object) -> None:
+        time.sleep(0.01)
+
+    run = _measured(parallel.thread_map, abs, range(100), on_complete=slow)
+    assert run["limit"]["kind"] == "callbacks"
+
+
+def test_coroutines_that_block_the_loop() -> None:
+    async def block(_: int) -> None:
+        time.sleep(0.01)  # that is the point
+
+    run = _measured(parallel.async_map, block, range(100))
+    assert run["limit"]["kind"] == "event_loop"
+
+
+def test_starting_for_long_is_no_fault_of_the_loop_where_workers_are_prepared() -> None:
+    built = Built("asyncio", 2)
+    for worker in ("w0", "w1"):
+        built.record.chunk(worker, 0, 5, 6, 0, ITEMS, str)
+    built.record.time.add_wait(0.0, 2, 0, None)
+    assert built.verdict().kind == "event_loop"
+    built.about["options"] = {"worker_state": "open"}
+    assert built.verdict().kind == "startup"
+
+
+def test_workers_that_were_not_allowed_yet_did_not_wait() -> None:
+    time_parts = TimeParts(100, is_auto=True)
+    time_parts.add_wait(5.0, 10, 0, None)
+    time_parts.add_wait(5.0, 30, 0, None)
+    for _ in range(10):
+        time_parts.add_busy(0, 0, 10, 0, None)
+    for _ in range(20):
+        time_parts.add_busy(5, 5, 10, 5, None)
+    data = time_parts.data(10.0)
+    assert data["worker_seconds"] == 200.0  # and not 30 x 10
+    assert data["parts"] == {"unknown": 200.0}
 
 
 def test_a_rate() -> None:

@@ -103,6 +103,12 @@ class Announcer:
         for observer in self._watchers:
             observer.on_wait(began, ended, len(dispatcher.assignments), idle, reason)
 
+    def delivered(self, began: float, ended: float, dispatcher: Dispatcher) -> None:
+        """Tell for how long the engine has delivered outcomes, and handed out nothing."""
+        idle = dispatcher.idle_now
+        for observer in self._watchers:
+            observer.on_wait(began, ended, len(dispatcher.assignments), idle, "callbacks")
+
     def ran(
         self, assignment: Assignment, finished: Finished, ended: float, *, given_up: bool = False
     ) -> None:

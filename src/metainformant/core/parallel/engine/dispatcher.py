@@ -74,6 +74,15 @@ class Dispatcher:
         """The number of workers that there could be and that have been handed nothing."""
         return max(0, self._limit - len(self.assignments))
 
+    @property
+    def idle_now(self) -> int:
+        """The same, with the workers that are done and have not been settled yet."""
+        done = sum(
+            assignment.chunk.start + job.completed() >= assignment.stop
+            for job, assignment in self.assignments.items()
+        )
+        return self.idle + done
+
     def idle_reason(self, now: float) -> IdleReason:
         """Return why not every worker has something to do, except for retries that wait."""
         if self.due or self.again or self._source.left:

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
     # Why a worker that there could be has nothing to do: the input is slow; what was read is not
     # taken by the consumer; starts are limited, or paused; items wait for another attempt; nothing
-    # is left; the items are so short that one worker is enough; or it is being started or handed
-    # something.
-    IdleReason = Literal["input", "consumer", "rate", "retries", "tail", "tiny", "start"]
+    # is left; the items are so short that one worker is enough; it is being started or handed
+    # something; or the engine is delivering, and calls `on_complete`.
+    IdleReason = Literal[
+        "input", "consumer", "rate", "retries", "tail", "tiny", "start", "callbacks"
+    ]
 
 
 class Counts:

@@ -218,6 +218,8 @@ class Engine:
         self._report_progress(now)
         for batch in ready:
             self._hand_over(batch, deliver)
+        if ready and self._announcer.is_watched:
+            self._announcer.delivered(now, self._clock(), self._dispatcher)
         if self._is_aborted:
             return Ending("aborted")
         ending = self._completion.ending

@@ -58,7 +58,8 @@ class RunRecorder(Observer):
         self._report = call.options.report or Report()
         self._live = live
         share_gil = HAS_GIL and call.workers.kind == "thread"
-        self._record = Record(call.workers.count, share_gil=share_gil)
+        is_auto = call.workers.auto is not None
+        self._record = Record(call.workers.count, share_gil=share_gil, is_auto=is_auto)
         self._watch = watch_gil() if share_gil else None
         self._threads: dict[str, int] = {}  # native ids by names
         self._next_memory = 0.0

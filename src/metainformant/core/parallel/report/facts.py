@@ -35,6 +35,8 @@ class Facts:
         self.max_workers: int = run["max_workers"]
         self.mean: float = run["durations"]["mean"]
         self.median: float = run["durations"]["p50"]
+        # Whether workers begin by something that the user wants, which may take long.
+        self.is_prepared = not {"initializer", "worker_state"}.isdisjoint(run["options"])
         self.calls_total: float = run["durations"]["total"]
 
     def share(self, *parts: str) -> float:

@@ -159,6 +159,19 @@ def _gil(facts: Facts) -> Limit | None:
     )
 
 
+def _blocked_loop(facts: Facts) -> Limit | None:
+    """Judge by how long coroutines took to begin, for which a loop that is free takes no time."""
+    share = facts.share("startup")
+    if facts.backend != "asyncio" or facts.is_prepared or share < _SOME:
+        return None
+    return Limit(
+        "event_loop",
+        f"The event loop took {share:.0%} of the time to begin the first calls: the others "
+        "kept it busy, by computing or by what blocks, such as time.sleep; thread_map, or "
+        "asyncio.to_thread around what blocks, would help.",
+    )
+
+
 def _tail(facts: Facts) -> Limit | None:
     share = facts.share("tail")
     if share < _SOME or share < facts.share("input", "consumer", "rate", "retries"):
@@ -182,6 +195,7 @@ _RULES: tuple[Callable[[Facts], Limit | None], ...] = (
     _oversubscribed,
     _small,
     _gil,
+    _blocked_loop,
     _tail,
 )
 
@@ -213,6 +227,13 @@ def _computing(facts: Facts) -> Limit:
 
 def _calls(facts: Facts) -> Limit:
     share = facts.share("calls", "waiting", "unknown")
+    if facts.is_auto:
+        return Limit(
+            "calls",
+            f"The calls waited (input and output, locks, sleep) for {share:.0%} of the time; "
+            f'max_workers="auto" came up to {facts.workers} workers, and '
+            f"Auto(start={facts.workers}) would have them from the start.",
+        )
     return Limit(
         "calls",
         f"The calls waited (input and output, locks, sleep) for {share:.0%} of the time; more than "
@@ -222,11 +243,14 @@ def _calls(facts: Facts) -> Limit:
 
 def _unknown(facts: Facts) -> Limit:
     share = facts.share("unknown")
+    if facts.is_auto:
+        return _calls(facts)
     if facts.backend == "asyncio":
         return Limit(
             "calls",
-            f"Calls were under way in {facts.workers} places for {share:.0%} of the time; more at "
-            "once (max_workers) would help, as far as what they wait for allows it.",
+            f"Calls were under way in {facts.workers} places for {share:.0%} of the time; if they "
+            "await others, and do not keep the event loop busy themselves, more at once "
+            "(max_workers) would help.",
         )
     return Limit(
         "workers",
@@ -297,8 +321,23 @@ def _startup(facts: Facts) -> Limit:
     )
 
 
+def _callbacks(facts: Facts) -> Limit:
+    share = facts.share("callbacks")
+    return Limit(
+        "callbacks",
+        f"Workers had nothing to do for {share:.0%} of the time while on_complete was called, "
+        "which is done one at a time; do less there, or only note the result for another thread.",
+    )
+
+
 def _transport(facts: Facts) -> Limit:
     share = facts.share("transport")
+    if facts.backend in ("thread", "asyncio"):
+        return Limit(
+            "transport",
+            f"Workers waited for {share:.0%} of the time to be handed something; longer items, or "
+            "several of them in one, would help.",
+        )
     return Limit(
         "transport",
         f"Handing over items and results (pickling, copying) took {share:.0%} of the time; smaller "
@@ -330,6 +369,7 @@ _BY_PART: dict[str, Callable[[Facts], Limit]] = {
     "unknown": _unknown,
     "input": _input,
     "consumer": _consumer,
+    "callbacks": _callbacks,
     "rate": _rate,
     "retries": _retries,
     "startup": _startup,

@@ -75,14 +75,14 @@ class Record:
         time: where the time of the workers went.
     """
 
-    def __init__(self, max_workers: int, *, share_gil: bool = False) -> None:
+    def __init__(self, max_workers: int, *, share_gil: bool = False, is_auto: bool = False) -> None:
         self.finished = self.failed = self.timed_out = self.cancelled = self.recorded = 0
         self.throttled = 0
         self.attempts = self.failed_attempts = self.abandoned = self.untimed = 0
         self.durations = Histogram()
         self.timeline = Timeline()
         self.failures = FailureGroups()
-        self.time = TimeParts(max_workers, share_gil=share_gil)
+        self.time = TimeParts(max_workers, share_gil=share_gil, is_auto=is_auto)
         self.workers: dict[str, WorkerRecord] = {}
         self._slowest: list[Slow] = []  # a heap
 

@@ -38,6 +38,7 @@ _COLOURS = {
     "not_scheduled": "p3",
     "input": "p4",
     "consumer": "p4",
+    "callbacks": "p4",
     "rate": "p6",
     "retries": "p6",
     "startup": "p8",
@@ -108,7 +109,8 @@ def _time(run: Mapping[str, Any]) -> Markup:
     parts = list(time["parts"].items())
     return section(
         "Where the time went",
-        f"{time['workers']} workers x {duration(run['elapsed'])}: {duration(whole)} in all.",
+        f"{'Up to ' if run['auto'] else ''}{time['workers']} workers x "
+        f"{duration(run['elapsed'])}: {duration(whole)} in all.",
         figure(svg.stack([(_COLOURS[name], seconds) for name, seconds in parts])),
         table(
             ("part", "time", "share"),

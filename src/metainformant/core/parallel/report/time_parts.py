@@ -18,6 +18,7 @@ PARTS = {
     "unknown": "in calls; how is not known",
     "input": "idle for lack of input",
     "consumer": "idle since the consumer takes no results",
+    "callbacks": "idle during callbacks (on_complete)",
     "rate": "held back by the rate limit, or by a service that asks for a pause",
     "retries": "idle until items are tried again",
     "startup": "starting",
@@ -27,7 +28,7 @@ PARTS = {
 }
 # So often threads must have been seen before it is told what they do.
 _MIN_SEEN = 20
-_REASONS = ("input", "consumer", "rate", "retries", "tail", "tiny")
+_REASONS = ("input", "consumer", "callbacks", "rate", "retries", "tail", "tiny")
 
 
 class TimeParts:
@@ -40,9 +41,14 @@ class TimeParts:
         max_workers: how many workers there may be.
         share_gil: whether they take turns, so that time in calls may be waiting for the GIL. It is
             told from other waiting only if threads were seen, see `add_seen`.
+        is_auto: whether the number of workers changes. Those that were not allowed yet did not
+            wait, so that worker-seconds are those of the allowed number over time.
     """
 
-    def __init__(self, max_workers: int, *, share_gil: bool = False) -> None:
+    def __init__(self, max_workers: int, *, share_gil: bool = False, is_auto: bool = False) -> None:
+        self._is_auto = is_auto
+        self._looked = 0.0  # seconds for which the engine told how many workers there could be
+        self._allowed = 0.0  # the worker-seconds in these
         self._share_gil = share_gil
         self._max_workers = max_workers
         self.most_busy = 0  # the most workers that had something to do at the same time
@@ -79,6 +85,8 @@ class TimeParts:
     def add_wait(self, seconds: float, busy: int, idle: int, reason: str | None) -> None:
         """Learn that so many workers had something to do for some time, and others not."""
         self.most_busy = max(self.most_busy, min(busy, self._max_workers))
+        self._looked += seconds
+        self._allowed += seconds * min(busy + idle, self._max_workers)
         if reason in self._idle and seconds > 0:
             self._idle[reason] += seconds * idle
 
@@ -92,7 +100,10 @@ class TimeParts:
         """Return the parts as plain values, in seconds; they add up to the worker-seconds."""
         least = self._busy / elapsed if elapsed > 0 else 0.0
         workers = max(self.most_busy, 1, min(self._max_workers, _round_up(least)))
-        whole = max(workers * elapsed, self._busy)
+        mean: float = workers
+        if self._is_auto and self._looked > 0:
+            mean = min(workers, self._allowed / self._looked)
+        whole = max(mean * elapsed, self._busy)
         parts = {**self._busy_parts(elapsed), **self._idle_parts(whole - self._busy)}
         return {
             "workers": workers,
