@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -168,6 +168,27 @@ def test_an_abandoned_stream_writes_its_report(tmp_path: Path) -> None:
         next(results)
     (run,) = json.loads(path.read_text())["runs"]
     assert run["ending"] == "aborted"
+
+
+@pytest.mark.parametrize("serial", [False, True])
+@pytest.mark.parametrize("has_checkpoint", [False, True])
+@pytest.mark.parametrize("items", [False, True])
+def test_an_input_that_raises_is_no_complete_run(
+    tmp_path: Path, serial: bool, has_checkpoint: bool, items: bool
+) -> None:
+    def read() -> Iterator[int]:
+        yield 1
+        raise OSError("line 2 is torn")
+
+    report = parallel.Report(items=items)
+    options: dict[str, Any] = {"checkpoint": tmp_path / "run.db"} if has_checkpoint else {}
+    context = parallel.serial() if serial else nullcontext()
+    with context, pytest.raises(OSError, match="line 2 is torn"):
+        list(parallel.imap(double, read(), report=report, **options))
+    (run,) = report.data["runs"]
+    assert run["ending"] == "failed"
+    assert run["reason"] == ("OSError: line 2 is torn" if items else "OSError")
+    assert run["counts"]["ok"] == 1
 
 
 def test_results_survive_a_report_that_cannot_be_written(

@@ -143,6 +143,9 @@ class Engine:
         self._end(ending)
 
     def _end(self, ending: Ending | None) -> None:
+        broken = self._source.error  # an input that raised something seems to end
+        if broken is not None and ending is not None and ending.kind == "completed":
+            ending = Ending("failed", error=broken)  # for observers; who reads it raises the error
         self._announcer.end(ending)
         self._rule.broken = None  # whoever raises it must be able to let go of it
 

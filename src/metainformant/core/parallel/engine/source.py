@@ -80,6 +80,11 @@ class Source(Protocol):
         ...
 
     @property
+    def error(self) -> BaseException | None:
+        """What the iterable raised, so that it seemed to end; final once all was taken."""
+        ...
+
+    @property
     def is_held(self) -> bool:
         """Whether nothing more may be read until earlier results are taken."""
         ...
@@ -115,6 +120,7 @@ class ListSource:
     """
 
     is_held = False
+    error = None  # the list was made before
 
     def __init__(self, items: Iterable[Any], first: int = 0, attempt: int = 1) -> None:
         # A snapshot: a task that changes the caller's list changes nothing here.

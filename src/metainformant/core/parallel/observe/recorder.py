@@ -10,7 +10,7 @@ import threading
 from datetime import datetime
 from time import monotonic
 
-from ..describe import describe
+from ..describe import describe, error_in_words
 from ..engine.events import ChunkRun, Counts, Observer
 from ..host.cpus import cpu_count
 from ..host.gil import HAS_GIL
@@ -116,10 +116,7 @@ class RunRecorder(Observer):
             failed = {ending.index: ending.error}
             self._record.outcomes(1, failed, ending.chunk.item)
         self._look_at_memory()
-        stop = None if ending is None else ending.stop
-        run = self._data(
-            "interrupted" if ending is None else ending.kind, "" if stop is None else stop.reason
-        )
+        run = self._data("interrupted" if ending is None else ending.kind, self._reason(ending))
         try:
             self._report.add(run)
         except OSError as error:  # no reason to lose the results
@@ -129,6 +126,17 @@ class RunRecorder(Observer):
         finally:
             if self._live is not None:
                 self._live.close(run)
+
+    def _reason(self, ending: Ending | None) -> str:
+        """Return why the run is not complete, if that is no failure of an item."""
+        if ending is None:
+            return ""
+        if ending.stop is not None:
+            return ending.stop.reason
+        if ending.error is None or ending.chunk is not None:
+            return ""
+        # What an input raises may quote an item.
+        return error_in_words(ending.error) if self._report.items else type(ending.error).__name__
 
     def _data(self, ending: str, reason: str) -> dict[str, Any]:
         """Return all that is known of the run until now."""

@@ -53,6 +53,10 @@ class ResumedSource:
         return None if unread is None else unread + self._count
 
     @property
+    def error(self) -> BaseException | None:
+        return self._items.error
+
+    @property
     def is_held(self) -> bool:
         return self._items.is_held
 

@@ -54,6 +54,7 @@ class SeatSource:
     """
 
     is_held = False
+    error = None  # the map reads the input
 
     def __init__(self, number: int, send: Send, flush: Callable[[], object]) -> None:
         self._number = number
