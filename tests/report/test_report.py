@@ -191,6 +191,26 @@ def test_an_input_that_raises_is_no_complete_run(
     assert run["counts"]["ok"] == 1
 
 
+def test_attempts_of_a_stream_that_was_left_are_counted() -> None:
+    go_on = threading.Event()
+
+    def wait_at_five(number: int) -> int:
+        if number == 5:
+            go_on.wait(20)
+        return number
+
+    report = parallel.Report()
+    options: dict[str, Any] = {"max_workers": 1, "chunk_size": 10}
+    try:
+        with parallel.imap(wait_at_five, range(10), report=report, **options) as results:
+            first = [next(results) for _ in range(5)]
+    finally:
+        go_on.set()
+    assert first == [0, 1, 2, 3, 4]  # of a chunk that has not ended
+    counts = report.data["runs"][0]["counts"]
+    assert (counts["finished"], counts["attempts"], counts["abandoned"]) == (5, 5, 1)
+
+
 def test_results_survive_a_report_that_cannot_be_written(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
