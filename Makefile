@@ -7,7 +7,7 @@ OTHERS := 3.12 3.13
 # Those that can be made here besides, for test-all; with a t, without the GIL.
 NEWER := 3.14 3.15 3.13t
 
-.PHONY: demo demo-resume test test-all lint types layers checks unit coverage quick dist wheel wheel-own pythons bench bench-page bench-check bench-record format clean
+.PHONY: demo demo-resume test test-all lint types layers checks alone unit coverage quick dist wheel wheel-own pythons bench bench-page bench-check bench-record format clean
 .PHONY: docs docs-check reference dist-check test-here test-oldest
 .DEFAULT_GOAL := help
 
@@ -33,7 +33,7 @@ demo: .venv/demo.stamp
 demo-resume: .venv/demo.stamp
 	@$(BIN)/python examples/durable.py
 
-test: lint checks bench-check
+test: lint checks alone bench-check
 
 test-all: pythons
 	$(MAKE) test OTHERS="$(OTHERS) $(NEWER)"
@@ -68,6 +68,8 @@ TESTS_rest := tests --ignore tests/backends --ignore tests/cli --ignore tests/ch
 UNIT := $(addprefix unit-,$(PARTS))
 
 PYTEST := -m pytest --quiet -p no:cacheprovider
+# Tests that judge by times run when all others have ended.
+BESIDE := -m 'not alone'
 # Under coverage, Hypothesis tries a quarter of its examples: all of them are tried on other Pythons.
 PROFILE := --hypothesis-profile quick
 
@@ -77,7 +79,10 @@ unit: .venv/dev.stamp
 	@$(MAKE) --no-print-directory coverage
 
 unit-%: .venv/dev.stamp
-	$(BIN)/coverage run $(PYTEST) $(PROFILE) $(TESTS_$*)
+	$(BIN)/coverage run $(PYTEST) $(BESIDE) $(PROFILE) $(TESTS_$*)
+
+alone: .venv/dev.stamp
+	$(BIN)/python $(PYTEST) -m alone tests/report tests/test_services.py
 
 coverage: .venv/dev.stamp
 	$(BIN)/coverage combine --quiet
@@ -111,7 +116,7 @@ dist: .venv/dev.stamp
 	$(BIN)/python -m build --wheel --outdir dist >/dev/null
 
 wheel-own: .cache/wheel/own/stamp
-	sh tools/test_wheel.sh $(BIN)/python $(<D) $(PROFILE) tests/maps tests/test_*.py tests/cli/test_examples.py
+	sh tools/test_wheel.sh $(BIN)/python $(<D) $(BESIDE) $(PROFILE) tests/maps tests/test_*.py tests/cli/test_examples.py
 
 .cache/wheel/own/stamp:
 	sh tools/make_test_venv.sh $(BIN)/python $(@D) dist/*.whl
@@ -119,7 +124,7 @@ wheel-own: .cache/wheel/own/stamp
 
 define WHEEL_RULES
 wheel-$(1)-%: .cache/wheel/$(1)/stamp
-	sh tools/run_with.sh $(1) test_wheel.sh $$(<D) $$(TESTS_$$*)
+	sh tools/run_with.sh $(1) test_wheel.sh $$(<D) $$(BESIDE) $$(TESTS_$$*)
 
 .cache/wheel/$(1)/stamp:
 	sh tools/run_with.sh $(1) make_test_venv.sh $$(@D) dist/*.whl

@@ -79,6 +79,7 @@ def test_the_examples_in_the_documents(
     assert service.refused >= (40 if has_aiohttp else 30)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", ["at-once-25", "per-second-80"])
 def test_a_real_limit_is_found(service: LocalService, kind: str) -> None:
     """Far from 256 calls at a time, most of which would be refused, and from the first eight.
@@ -104,6 +105,7 @@ def test_a_real_limit_is_found(service: LocalService, kind: str) -> None:
     print(f"{kind}: {seconds / best:.2f} x best, {service.refused / items:.3f} refused per item")  # noqa: T201
 
 
+@pytest.mark.alone
 def test_a_real_knee_is_found(service: LocalService) -> None:
     def task(number: int, connection: Connection) -> int:
         return connection.get(f"/knee-16/{number}")
