@@ -101,11 +101,13 @@ quick: .venv/dev.stamp
 	$(BIN)/python -m pytest --quiet $(PROFILE) $(addprefix tests/,$(QUICK))
 
 # The wheel is what users get, so it is tested apart from the sources, on all Pythons that are found.
-# With that of the sources, where all tests have run, a few say whether it is complete; on 3.12, between
-# two that run all, what all kinds of workers have in common is enough.
+# With that of the sources, where all tests have run, and on 3.12, between two that run nearly all, a few
+# say whether it is complete. The command is tested there by its examples.
 FOUND = $(foreach version,$(OTHERS),$(if $(shell sh tools/find_python.sh $(version)),$(version)))
-WHEELS = wheel-own $(filter-out wheel-3.12-workers wheel-3.12-command wheel-3.12-rest, \
-  $(foreach version,$(FOUND),$(addprefix wheel-$(version)-,$(PARTS))))
+WHEELS = $(foreach version,$(filter-out 3.12,$(FOUND)), \
+  $(addprefix wheel-$(version)-,behaviour workers rest)) \
+  $(addsuffix -few,$(addprefix wheel-,$(filter 3.12,$(FOUND)))) wheel-own
+TESTS_few := tests/worker tests/maps tests/test_*.py tests/cli/test_examples.py
 
 wheel: dist
 	$(TOGETHER) $(WHEELS)
@@ -116,7 +118,7 @@ dist: .venv/dev.stamp
 	$(BIN)/python -m build --wheel --outdir dist >/dev/null
 
 wheel-own: .cache/wheel/own/stamp
-	sh tools/test_wheel.sh $(BIN)/python $(<D) $(BESIDE) $(PROFILE) tests/maps tests/test_*.py tests/cli/test_examples.py
+	sh tools/test_wheel.sh $(BIN)/python $(<D) $(BESIDE) $(PROFILE) $(TESTS_few)
 
 .cache/wheel/own/stamp:
 	sh tools/make_test_venv.sh $(BIN)/python $(@D) dist/*.whl
