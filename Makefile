@@ -68,7 +68,7 @@ TESTS_rest := tests --ignore tests/backends --ignore tests/cli --ignore tests/ch
 UNIT := $(addprefix unit-,$(PARTS))
 
 PYTEST := -m pytest --quiet -p no:cacheprovider
-# Tests that judge by times run when all others have ended.
+# Tests that judge by times, and those of Ray, which is a dozen processes, run when all others have ended.
 BESIDE := -m 'not alone'
 # Under coverage, Hypothesis tries a quarter of its examples: all of them are tried on other Pythons.
 PROFILE := --hypothesis-profile quick
@@ -82,7 +82,7 @@ unit-%: .venv/dev.stamp
 	$(BIN)/coverage run $(PYTEST) $(BESIDE) $(PROFILE) $(TESTS_$*)
 
 alone: .venv/dev.stamp
-	$(BIN)/python $(PYTEST) -m alone tests/report tests/test_services.py
+	$(BIN)/python $(PYTEST) -m alone tests/report tests/test_services.py tests/backends tests/cli/test_cluster.py
 
 coverage: .venv/dev.stamp
 	$(BIN)/coverage combine --quiet

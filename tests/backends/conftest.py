@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.backends.table import FORKS, KINDS, Kind
+from tests.backends.table import KINDS, Kind, marks
 
 if TYPE_CHECKING:
     import distributed
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param(kind, marks=FORKS, id=kind.name) for kind in KINDS]
+    scope="module", params=[pytest.param(kind, marks=marks(kind), id=kind.name) for kind in KINDS]
 )
 def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
     """A kind of workers, whose executor is kept for all tests of a file, if it has one."""

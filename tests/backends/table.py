@@ -181,3 +181,8 @@ FORKS = [
     pytest.mark.filterwarnings("ignore:.*start_method='fork' copies:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
 ]
+
+
+def marks(kind: Kind) -> list[pytest.MarkDecorator]:
+    """Return the marks of the tests of a kind of workers."""
+    return [*FORKS, pytest.mark.alone] if kind.name == "ray" else FORKS

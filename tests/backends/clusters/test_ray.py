@@ -26,7 +26,7 @@ import ray
 
 from metainformant.core.parallel.backends.clusters import ray_actors
 
-pytestmark = pytest.mark.usefixtures("ray_cluster")
+pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("ray_cluster")]
 
 
 @pytest.fixture
