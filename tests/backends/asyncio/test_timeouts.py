@@ -74,8 +74,12 @@ class TestCancellation:
                 ended.set()
             return number
 
-        numbers = iter(range(10**9))  # the loop lives for as long as the map
-        stream: Any = parallel.imap(stubborn, numbers, backend="asyncio", timeout=TIMEOUT)
+        def numbers() -> Any:
+            yield from range(3)
+            go_on.wait(60)  # the loop lives for as long as the map
+
+        # Long enough for a loop on a busy machine not to be taken for blocked.
+        stream: Any = parallel.imap(stubborn, numbers(), backend="asyncio", timeout=1.0)
         with stream:
             error = next(stream)
             assert (next(stream), next(stream)) == (1, 2)
