@@ -225,8 +225,9 @@ class Stream:
         self._is_aborted = True
         if self._engine is not None:
             self._engine.abort()
-        if self._recorder is not None:
-            self._recorder.leave()
+        recorder = self._recorder  # the consumer may set it to None at any time
+        if recorder is not None:
+            recorder.leave()
         self._source.close()
 
     def join(self) -> None:
