@@ -61,7 +61,7 @@ class Announcer:
             return
         from .events import Counts  # needed only where somebody watches
 
-        retries, push_back = completion.retries, completion.push_back
+        retries = completion.retries
         unseen = sum(assignment.seen - assignment.delivered for assignment in assignments)
         jobs = [assignment.job for assignment in assignments]
         workers = [job.worker for job in jobs if job.started is not None]
@@ -72,7 +72,7 @@ class Announcer:
             rule.timeouts,
             0 if retries is None else retries.count,
             running,
-            0 if push_back is None else push_back.count,
+            completion.refused,
             queued=len(assignments) - running,
             waiting=0 if retries is None else len(retries),
             workers=workers,

@@ -131,6 +131,11 @@ class Completion:
                 return True
         return options.retries > 0 and self._retries().again(chunk, index, error, now)
 
+    @property
+    def refused(self) -> int:
+        """How many attempts services have refused."""
+        return 0 if self.push_back is None else self.push_back.count
+
     # What only those need who have failures.
 
     def _retries(self) -> Retries:

@@ -316,14 +316,12 @@ class Engine:
             self._dispatcher.again.append(rest)
         if self._announcer.is_watched:
             self._announcer.ran(assignment, finished, job.ended)
-        push_back = self._completion.push_back
-        refused = 0 if push_back is None else push_back.count
+        refused = self._completion.refused
         self._completion.finished(assignment, finished, ready)
-        push_back = self._completion.push_back
         if self._concurrency is None or not done:
             return
         # Its time is that in which a worker was in use for it: it may have waited for the GIL.
-        if push_back is None or push_back.count == refused:
+        if self._completion.refused == refused:
             self._concurrency.ended(now, assignment.handed_out, done, self._in_use)
 
     def _deliver(self, assignment: Assignment, stop: int, ready: list[OutcomeBatch]) -> None:
