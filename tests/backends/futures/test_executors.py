@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.futures.backend import ExecutorBackend
+from metainformant.core.parallel.backends.futures.backend import ExecutorBackend, ExecutorJob
 from metainformant.core.parallel.backends.futures.worker import run_request
 from metainformant.core.parallel.calls import choose_workers, make_call
+from metainformant.core.parallel.engine.backend import Finished
 from metainformant.core.parallel.engine.source import Chunk
 from metainformant.core.parallel.host.gil import HAS_GIL
 from tests.backends.futures import tasks
@@ -451,3 +452,10 @@ def test_equal_chunks_are_different_calls() -> None:
     for _ in range(2):
         assert list(parallel.imap(abs, [-1, -1], backend=executor, chunk_size=1)) == [1, 1]
     assert len(set(seen)) == 4
+
+
+def test_a_chunk_that_has_ended_can_be_looked_at() -> None:
+    job = ExecutorJob([1, 2], 0, 1, "executor", lambda _: None, tells_running=True)
+    assert job.peek(0).values == []
+    job.end(Finished(["one", "two"], {}))
+    assert job.peek(job.completed()).values == ["one", "two"]

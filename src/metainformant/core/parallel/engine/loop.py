@@ -129,8 +129,9 @@ class Engine:
         """End everything after the last step, which returned the ending, or raised something."""
         for assignment in self._assignments.values():
             assignment.job.truncate(0)
-            if self._announcer.is_watched:
-                self._tell_unfinished(assignment)
+            if self._announcer.is_watched:  # parts of it may have been delivered
+                finished = assignment.job.peek(assignment.job.completed())
+                self._announcer.ran(assignment, finished, self._clock(), given_up=True)
         self._interrupt_abandoned()
         if ending is not None and ending.kind == "completed":
             ending = self._close(ending)
@@ -385,13 +386,6 @@ class Engine:
         if self._announcer.is_watched:
             self._announcer.outcomes(batch)
         deliver(batch)
-
-    def _tell_unfinished(self, assignment: Assignment) -> None:
-        """Tell what was run of an assignment that is left; parts of it may have been delivered."""
-        job = assignment.job
-        done = job.completed()
-        is_running = assignment.chunk.start + done < assignment.stop
-        self._announcer.ran(assignment, job.peek(done), self._clock(), given_up=is_running)
 
     # Stopping
 
