@@ -279,12 +279,11 @@ class Dispatcher:
             some = dict(islice(self._stealable.items(), _MAX_VICTIMS))
             unseen -= len(some)
             victim = choose_steal(some.values(), now, speed)
+            # What is left of these is looked at last when this is called again.
             for job, assignment in some.items():
                 del self._stealable[job]
                 if assignment.rest > 0:
-                    self._stealable[job] = (
-                        assignment  # as the last one: next time it is others' turn
-                    )
+                    self._stealable[job] = assignment
         if victim is None:
             return None
         assignment, index = victim
