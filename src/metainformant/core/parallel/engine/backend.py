@@ -57,6 +57,11 @@ class Finished:
         return Finished(self.values[position:], failed, self.times[position:])
 
 
+def nothing_runs() -> bool:
+    """Stand for `Job.is_running` where no call can be running."""
+    return False
+
+
 class Job(Protocol):
     """A chunk that was handed out: waiting for a worker, being run, or ended.
 

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import islice
 from time import monotonic
 
+from ...engine.backend import nothing_runs
 from ...worker import running
 from ...worker.frames import own_code, own_frame
 from ..threads.job import LOOPS, ThreadJob
@@ -32,9 +33,8 @@ class CoroutineJob(ThreadJob):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.runner: Worker | None = None
-        self._what_kept_it = (
-            ""  # what else has kept the item in flight, in words; owned by the engine
-        )
+        # What else has kept the item in flight, in words; owned by the engine.
+        self._what_kept_it = ""
 
     # The worker's side
 
@@ -96,7 +96,7 @@ class CoroutineJob(ThreadJob):
     def is_running(self) -> Callable[[], bool]:
         """What tells that of the task alone: the error must keep neither items nor results."""
         runner = self.runner
-        return _no if runner is None else partial(is_alive, runner.task, runner.loop.loop)
+        return nothing_runs if runner is None else partial(is_alive, runner.task, runner.loop.loop)
 
     def remarks(self) -> tuple[str, str]:
         if self._what_kept_it:
@@ -117,10 +117,6 @@ class CoroutineJob(ThreadJob):
         if coroutine.cr_running:
             return stack_of(runner.loop.ident)
         return _awaited_by(coroutine)
-
-
-def _no() -> bool:
-    return False
 
 
 def _is_current(task: asyncio.Task[None] | None) -> bool:

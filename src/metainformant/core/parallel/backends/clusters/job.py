@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ...engine.backend import Finished
+from ...engine.backend import Finished, nothing_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ class ClusterJob:
 
     @property
     def is_running(self) -> Callable[[], bool]:
-        return _no
+        return nothing_runs
 
     def remarks(self) -> tuple[str, str]:
         return "", ""
@@ -120,7 +120,3 @@ class ClusterJob:
         times = self._finished.times
         if times and len(times) <= self.completed():  # of items that were lost nothing is known
             times += [self.ended] * (self.completed() + 1 - len(times))
-
-
-def _no() -> bool:
-    return False

@@ -7,7 +7,7 @@ import sys
 import threading
 from time import monotonic, thread_time
 
-from ...engine.backend import Finished
+from ...engine.backend import Finished, nothing_runs
 from ...errors import FATAL
 from ...host.gil import HAS_GIL
 from ...worker import running
@@ -233,7 +233,7 @@ class ThreadJob:
     @property
     def is_running(self) -> Callable[[], bool]:
         """The thread's method: the error that keeps it must keep neither items nor results."""
-        return _no if self.thread is None else self.thread.is_alive
+        return nothing_runs if self.thread is None else self.thread.is_alive
 
     def remarks(self) -> tuple[str, str]:
         return "", ""
@@ -270,10 +270,6 @@ def _run_items_bound(func: Callable[[Any], Any], items: Iterable[Any], out: list
 
 
 _run = _run_items if HAS_GIL or sys.version_info >= (3, 14) else _run_items_bound
-
-
-def _no() -> bool:
-    return False
 
 
 @own_frame
