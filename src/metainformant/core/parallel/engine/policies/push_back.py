@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ...errors import FATAL
 from ...throttling import pause_of
 
 TYPE_CHECKING = False
@@ -31,11 +30,12 @@ class PushBack:
         self._newest: float | None = None
 
     def is_refusal(self, error: BaseException) -> bool:
-        """Return whether an exception is no failure, but a wish for fewer calls."""
-        worth = self._options.throttled
-        if worth is None or isinstance(error, FATAL):
-            return False
-        return isinstance(error, worth) if isinstance(worth, tuple) else bool(worth(error))
+        """Return whether an exception that may be a refusal is one.
+
+        `Options.may_be_throttled` has decided everything else: what is left to ask is a function.
+        """
+        says_so = self._options.throttled
+        return not callable(says_so) or bool(says_so(error))
 
     def refused(self, error: BaseException, started: float) -> float | None:
         """Learn of a refusal of a call that began at `started`; return the pause it asks for."""
