@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import inspect
 
-from ..describe import describe
-from .setup import as_it_is, preparation_failure, with_state
+from .setup import (
+    as_it_is,
+    closing_failed,
+    entered,
+    initializer_failed,
+    state_failed,
+    with_state,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,14 +39,13 @@ class PreparedLoop:
             try:
                 await _settled(initializer(*self._preparation.initargs))
             except Exception as error:
-                raise preparation_failure("the initializer failed in a worker", error) from error
+                raise initializer_failed(error) from error
         if make_state is None:
             return as_it_is
         try:
             state, self._close = await _entered(await _settled(make_state()))
         except Exception as error:
-            what = "worker_state failed to make the state of a worker"
-            raise preparation_failure(what, error) from error
+            raise state_failed(error) from error
         self._state = state
         return lambda func: with_state(func, state)
 
@@ -51,8 +56,7 @@ class PreparedLoop:
         try:
             await _settled(close())
         except Exception as error:
-            what = f"the state {describe(self._state)} of a worker could not be closed"
-            raise preparation_failure(what, error) from error
+            raise closing_failed(self._state, error) from error
 
 
 async def _settled(value: Any) -> Any:
@@ -61,14 +65,9 @@ async def _settled(value: Any) -> Any:
 
 
 async def _entered(state: Any) -> tuple[Any, Callable[[], object] | None]:
-    """Return what tasks get, and what closes it."""
+    """Return what tasks get, and what closes it: by `await` if the state can do that."""
     kind = type(state)
     if hasattr(kind, "__aenter__") and hasattr(kind, "__aexit__"):
         return await state.__aenter__(), lambda: state.__aexit__(None, None, None)
-    for name in ("aclose", "close"):
-        close = getattr(state, name, None)
-        if callable(close):
-            return state, close
-    if hasattr(kind, "__enter__") and hasattr(kind, "__exit__"):
-        return state.__enter__(), lambda: state.__exit__(None, None, None)
-    return state, None
+    close = getattr(state, "aclose", None)
+    return (state, close) if callable(close) else entered(state)

@@ -63,14 +63,13 @@ class PreparedWorker:
             try:
                 initializer(*self._preparation.initargs)
             except Exception as error:
-                raise preparation_failure("the initializer failed in a worker", error) from error
+                raise initializer_failed(error) from error
         if make_state is None:
             return as_it_is
         try:
-            state, self._close = _entered(make_state())
+            state, self._close = entered(make_state())
         except Exception as error:
-            what = "worker_state failed to make the state of a worker"
-            raise preparation_failure(what, error) from error
+            raise state_failed(error) from error
         self._state = state
         return lambda func: with_state(func, state)
 
@@ -79,8 +78,7 @@ class PreparedWorker:
             try:
                 self._close()
             except Exception as error:
-                what = f"the state {describe(self._state)} of a worker could not be closed"
-                raise preparation_failure(what, error) from error
+                raise closing_failed(self._state, error) from error
 
 
 def as_it_is(func: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -98,7 +96,7 @@ def with_state(func: Callable[[Any, Any], Any], state: Any) -> Callable[[Any], A
     return call_with_state
 
 
-def _entered(state: Any) -> tuple[Any, Callable[[], object] | None]:
+def entered(state: Any) -> tuple[Any, Callable[[], object] | None]:
     """Return what tasks get, and what closes it."""
     close = getattr(state, "close", None)
     if callable(close):  # first, since leaving a database connection does not close it
@@ -108,6 +106,18 @@ def _entered(state: Any) -> tuple[Any, Callable[[], object] | None]:
     return state, None
 
 
-def preparation_failure(what: str, error: Exception) -> ParallelError:
-    """Return the error that tells what went wrong before or after the tasks of a worker."""
-    return ParallelError(f"{what}: {error_in_words(error)}")
+# What went wrong before or after the tasks of a worker.
+
+
+def initializer_failed(error: Exception) -> ParallelError:
+    return ParallelError(f"the initializer failed in a worker: {error_in_words(error)}")
+
+
+def state_failed(error: Exception) -> ParallelError:
+    words = error_in_words(error)
+    return ParallelError(f"worker_state failed to make the state of a worker: {words}")
+
+
+def closing_failed(state: object, error: Exception) -> ParallelError:
+    words = error_in_words(error)
+    return ParallelError(f"the state {describe(state)} of a worker could not be closed: {words}")
