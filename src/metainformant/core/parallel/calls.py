@@ -98,26 +98,13 @@ class MapCall:
         self.workers = workers
         self.spending = spending
 
-    def with_options(self, options: Options) -> MapCall:
-        """Return the same call with other options."""
-        return MapCall(self.caller, self.func, options, self.workers, self.spending)
-
-    def with_func(self, func: Callable[..., Any], spending: Spending | None) -> MapCall:
-        """Return the same call with another function, and what its tasks may cost."""
-        return MapCall(self.caller, func, self.options, self.workers, spending)
+    def replace(self, **changes: Any) -> MapCall:
+        """Return a copy with some attributes changed."""
+        return MapCall(**{**{name: getattr(self, name) for name in self.__slots__}, **changes})
 
     def in_serial_mode(self) -> MapCall:
         """Return the call as it is made here: in the caller's thread if that is asked for."""
-        if not is_serial.get():
-            return self
-        workers = self.workers.one_at_a_time()
-        return MapCall(self.caller, self.func, self.options, workers, self.spending)
-
-    def in_threads(self, count: int) -> MapCall:
-        """Return the same call with threads for workers."""
-        return MapCall(
-            self.caller, self.func, self.options, Workers("thread", count), self.spending
-        )
+        return self.replace(workers=self.workers.one_at_a_time()) if is_serial.get() else self
 
 
 _DEFAULTS = {name: option.default for name, option in OPTIONS.items()}

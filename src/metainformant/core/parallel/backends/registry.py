@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..calls import Workers
 from ..worker import context
 
 TYPE_CHECKING = False
@@ -60,7 +61,7 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
 
         return AsyncioBackend(call, eager=eager, keep_times=keep_times, is_stream=stream)
     if workers.kind != "thread":
-        call = call.in_threads(1)
+        call = call.replace(workers=Workers("thread", 1))
     return _thread_backend()(call, eager=eager, keep_times=keep_times, is_stream=stream)
 
 

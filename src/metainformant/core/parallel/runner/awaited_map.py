@@ -31,12 +31,11 @@ async def await_map(call: MapCall, items: Iterable[Any]) -> list[Any]:
     workers, options = call.workers, call.options
     workers.loop = loop
     on_complete = options.on_complete
-    call = call.with_options(
-        options.replace(
-            cancel=_Either(has_left, options.cancel),
-            on_complete=None if on_complete is None else _called_in(loop, on_complete),
-        )
+    options = options.replace(
+        cancel=_Either(has_left, options.cancel),
+        on_complete=None if on_complete is None else _called_in(loop, on_complete),
     )
+    call = call.replace(options=options)
     done: asyncio.Future[list[Any]] = loop.create_future()
 
     def end(finish: Callable[[Any], object], value: Any) -> None:

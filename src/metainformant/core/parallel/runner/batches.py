@@ -168,7 +168,7 @@ def run_batches(
     )
     batches = batched(validate.check_items(caller, items), size)
     return run_list(
-        call.with_options(options_per_batch),
+        call.replace(options=options_per_batch),
         batches,
         lambda _: BatchCollector(caller, call.options),
     )

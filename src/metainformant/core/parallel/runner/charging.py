@@ -24,11 +24,11 @@ def with_charges(call: MapCall) -> MapCall:
     spending = None
     if options.max_cost is not None:
         spending = Spending(next(one for one in limits if one.has_cost), options.max_cost)
-    charged = call.with_func(Charged(call.func, limits, spending), spending)
+    charged = call.replace(func=Charged(call.func, limits, spending), spending=spending)
     if options.on_complete is None:
         return charged
     told = partial(_tell, options.on_complete, limits, spending)
-    return charged.with_options(options.replace(on_complete=told))
+    return charged.replace(options=options.replace(on_complete=told))
 
 
 class Charged:

@@ -199,7 +199,7 @@ class Seat:
             cancel=self._cancel,
             **_telling(preparation, self._tell_opened),
         )
-        call = call.with_options(call.options.replace(max_abandoned=max_abandoned))
+        call = call.replace(options=call.options.replace(max_abandoned=max_abandoned))
         backend = ThreadBackend(
             call, eager=True, keep_times=setup.keep_times, fails_fast=setup.fails_fast
         )
