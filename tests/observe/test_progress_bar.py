@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.calls import choose_workers, make_call
 from metainformant.core.parallel.observe import progress_bar as reporting
+from metainformant.core.parallel.observe.recording import Recording
+from metainformant.core.parallel.observe.registry import make_observers
 from metainformant.core.parallel.observe.speed import Speed, time_left
 from tests.support import run_python, wait_until
 
@@ -178,6 +181,40 @@ def test_a_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "20/20" in shown
     assert "failed=10" in shown
     assert shown.rstrip().endswith("failures: 10 x ValueError")
+
+
+def test_the_failure_that_ends_a_map_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ZeroDivisionError):
+        parallel.thread_map(lambda n: 1 // n, [1, 0], progress=True, on_error="raise")
+    assert capsys.readouterr().err.rstrip().endswith("failures: 1 x ZeroDivisionError")
+
+
+@pytest.mark.parametrize("run", [parallel.thread_map, parallel.process_map])
+def test_processor_time_is_measured_for_a_report_alone(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usages: list[object] = []
+    monkeypatch.setattr(Recording, "on_chunk", lambda self, run: usages.append(run.finished.usage))
+    run(abs, range(5), max_workers=1, progress=True)
+    assert usages
+    assert not any(usages)
+    del usages[:]
+    run(abs, range(5), max_workers=1, progress=True, report=parallel.Report())
+    assert usages
+    assert all(usages)
+
+
+def test_nothing_is_recorded_for_a_function_and_once_for_all_others() -> None:
+    def recordings(**options: Any) -> int:
+        call = make_call("thread_map", abs, choose_workers("thread_map", 1), options)
+        observers = make_observers(call, 1)
+        for observer in observers:
+            observer.on_end(None)
+        return sum(isinstance(observer, Recording) for observer in observers)
+
+    assert recordings(progress=print) == 0
+    assert recordings(progress=True) == recordings(report=parallel.Report()) == 1
+    assert recordings(progress=True, report=parallel.Report(), slow_after=1) == 1
 
 
 def test_without_tqdm_the_error_says_how_to_get_it() -> None:

@@ -77,7 +77,7 @@ def test_a_signal_ends_a_call_and_never_the_worker(buffer: ResultBuffer) -> None
         worker = Worker(channel, buffer)
         buffer.prepare(2)
         buffer.header[Header.END_JOB], buffer.header[Header.END_POSITION] = number, 0
-        chunk = RunChunk(number, 0, 2, 0, None, False, False, False, items_of(1, 2))
+        chunk = RunChunk(number, 0, 2, 0, None, False, False, False, False, items_of(1, 2))
         calls: list[int] = []
         on_signal, run = partial(worker.on_signal, 0, None), partial(worker._run, calls.append)
         steps = max(steps, traced(partial(run, chunk), on_signal, number))

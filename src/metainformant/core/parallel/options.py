@@ -164,11 +164,19 @@ class Options:
         return isinstance(error, throttled) if isinstance(throttled, tuple) else bool(throttled)
 
     @property
-    def is_recorded(self) -> bool:
-        """Whether workers note times and what they use: for who records them, or a bar's end."""
-        has_display = self.progress is not None and not callable(self.progress)
-        has_record = self.report is not None or self.live
-        return has_record or self.trace is not None or has_display
+    def shows_progress(self) -> bool:
+        """Whether the progress is shown as a bar or as lines."""
+        return self.progress is not None and not callable(self.progress)
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether there is a report, or a page, for which workers measure what they use."""
+        return self.report is not None or self.live
+
+    @property
+    def notes_times(self) -> bool:
+        """Whether workers note when items are started, for whoever watches."""
+        return self.is_reported or self.trace is not None or self.shows_progress
 
     @property
     def hides_failures(self) -> bool:

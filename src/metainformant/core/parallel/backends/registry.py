@@ -32,7 +32,7 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
     workers = call.workers
     options = call.options
     notes_times_itself = workers.kind in ("thread", "asyncio")
-    if not notes_times_itself and (options.is_recorded or not (stream or options.ordered)):
+    if not notes_times_itself and (options.notes_times or not (stream or options.ordered)):
         keep_times = True  # for the report, or for the order of completion
     if workers.executor is not None:
         from .futures.backend import ExecutorBackend  # slow to import

@@ -77,7 +77,7 @@ class SerialBackend:
 
     def submit(self, chunk: Chunk, *, keep_times: bool = False) -> SerialJob:
         keep_times = keep_times or self._keep_times
-        measures = self._call.options.is_recorded
+        measures = self._call.options.is_reported
         job = SerialJob(
             chunk, self._group, keep_times=keep_times, is_fixed=False, measures=measures
         )

@@ -5,20 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..calls import MapCall
-from ..engine.events import ChunkRun, Counts, Observer
+from ..engine.events import Counts, Observer
 from ..progress import Progress
 from ..report.quantities import duration
-from ..report.record import Record
-from .recording import add_chunk, add_outcomes
 from .speed import Speed, time_left
 
 if TYPE_CHECKING:
     from ..engine.ending import Ending
-    from ..engine.outcome_batch import OutcomeBatch
+    from ..report.record import Record
 
 # Seconds between two reports, and between two lines where there is no terminal.
 _REPORT_EVERY = 0.1
@@ -28,13 +25,18 @@ _LINE_EVERY = 10.0
 class ProgressReporter(Observer):
     """The observer that reports progress ten times a second, and at the end.
 
+    Args:
+        call: what is done.
+        total: how many items there are; None if not known.
+        record: of the run, for the last line of a bar; a function gets no such line.
+
     Raises:
         ImportError: if a bar is asked for and nothing can draw it.
     """
 
     interval = _REPORT_EVERY
 
-    def __init__(self, call: MapCall, total: int | None) -> None:
+    def __init__(self, call: MapCall, total: int | None, record: Record | None = None) -> None:
         progress = call.options.progress
         if not callable(progress):
             _check_tqdm(call)
@@ -42,16 +44,7 @@ class ProgressReporter(Observer):
         self._label = progress if isinstance(progress, str) else call.caller
         self._total = total
         self._speed = Speed()
-        # For the last line of a bar; a function gets no such line.
-        self.wants_chunks = self._report is None
-        self._record = Record(call.workers.count)
-        self._began = monotonic()
-
-    def on_chunk(self, run: ChunkRun) -> None:
-        add_chunk(self._record, run, self._began)
-
-    def on_outcomes(self, batch: OutcomeBatch) -> None:
-        add_outcomes(self._record, batch)
+        self._record = record
 
     def on_progress(self, counts: Counts, elapsed: float) -> None:
         if self._report is None:
@@ -75,7 +68,7 @@ class ProgressReporter(Observer):
 
     def on_end(self, ending: Ending | None) -> None:
         if isinstance(self._report, (_Bar, _Lines)):
-            self._report.close(last_words(self._record))
+            self._report.close("" if self._record is None else last_words(self._record))
 
 
 def _display(label: str, total: int | None) -> _Bar | _Lines:

@@ -1,4 +1,4 @@
-"""The recording of a run for its report: what the engine tells goes to a `Record`."""
+"""The report of a run: what is recorded of it, and what is seen of the machine meanwhile."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from datetime import datetime
 from time import monotonic
 
 from ..describe import describe, error_in_words
-from ..engine.events import ChunkRun, Counts, Observer
+from ..engine.events import Counts, Observer
 from ..host.cpus import cpu_count
 from ..host.gil import HAS_GIL
 from ..host.gil_watch import watch_gil
 from ..host.memory import used_memory
 from ..host.usage import throttled_seconds
 from ..options import OPTIONS
-from ..report.record import Record
 from ..report.report import Report
 from ..report.sections import NOT_YET
-from .recording import add_chunk, add_outcomes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,9 +28,8 @@ if TYPE_CHECKING:
 
     from ..calls import MapCall
     from ..engine.ending import Ending
-    from ..engine.events import IdleReason
-    from ..engine.outcome_batch import OutcomeBatch
     from .live import LivePage
+    from .recording import Recording
 
 # Seconds between two looks at the memory of this process.
 _LOOK_EVERY = 0.25
@@ -43,46 +40,37 @@ _NOT_SHOWN = frozenset({"report", "trace", "progress", "live"})
 
 
 class RunRecorder(Observer):
-    """The observer that records a run, shows it on a live page, and adds it to a report at its end.
+    """The observer that shows a run on a live page, and adds it to a report at its end.
 
-    Owned by the engine's thread, and so is the record: a page gets finished data, which nobody
-    changes any more.
+    Owned by the engine's thread, as is the record: a page gets finished data, which nobody changes
+    any more.
     """
 
     interval = _WATCH_EVERY
-    wants_chunks = True
 
-    def __init__(self, call: MapCall, total: int | None, live: LivePage | None = None) -> None:
+    def __init__(
+        self,
+        call: MapCall,
+        total: int | None,
+        recording: Recording,
+        live: LivePage | None = None,
+    ) -> None:
         self._call = call
         self._total = total
         self._report = call.options.report or Report()
         self._live = live
-        share_gil = HAS_GIL and call.workers.kind == "thread"
-        is_auto = call.workers.auto is not None
-        self._record = Record(call.workers.count, share_gil=share_gil, is_auto=is_auto)
-        self._watch = watch_gil() if share_gil else None
+        self._record = recording.record
+        self._began = recording.began
+        self._watch = watch_gil() if recording.shares_gil else None
         self._threads: dict[str, int] = {}  # native ids by names
         self._next_memory = 0.0
         self._clock_started = datetime.now().astimezone()
         self._throttled = throttled_seconds()
         self._retried = 0
         self._has_ended = False
-        self._began = monotonic()
-
-    def on_chunk(self, run: ChunkRun) -> None:
-        add_chunk(self._record, run, self._began)
-
-    def on_outcomes(self, batch: OutcomeBatch) -> None:
-        add_outcomes(self._record, batch)
-
-    def on_wait(
-        self, began: float, ended: float, busy: int, idle: int, reason: IdleReason | None
-    ) -> None:
-        self._record.time.add_wait(ended - began, busy, idle, reason)
 
     def on_progress(self, counts: Counts, elapsed: float) -> None:
         self._retried = counts.retried
-        self._record.throttled = counts.throttled
         if elapsed >= self._next_memory:
             self._next_memory = elapsed + _LOOK_EVERY
             self._look_at_memory()
@@ -111,10 +99,6 @@ class RunRecorder(Observer):
         self._has_ended = True
         if self._watch is not None:
             self._watch.close()
-        if ending is not None and ending.error is not None and ending.chunk is not None:
-            # The failure that ends a map is in no batch.
-            failed = {ending.index: ending.error}
-            self._record.outcomes(1, failed, ending.chunk.item)
         self._look_at_memory()
         run = self._data("interrupted" if ending is None else ending.kind, self._reason(ending))
         try:

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from ..calls import MapCall
     from ..engine.events import Observer
     from .live import LivePage
+    from .recording import Recording
 
 
 def make_observers(call: MapCall, total: int | None) -> list[Observer]:
@@ -16,23 +17,31 @@ def make_observers(call: MapCall, total: int | None) -> list[Observer]:
         ImportError: if a bar is asked for and nothing can draw it.
         OSError: if the file of a trace can't be made.
     """
+    options = call.options
     observers: list[Observer] = []
-    if call.options.progress is not None:
+    recording: Recording | None = None
+    if options.is_reported or options.shows_progress:
+        from .recording import Recording
+
+        recording = Recording(call)
+        observers.append(recording)
+    if options.progress is not None:
         from .progress_bar import ProgressReporter
 
-        observers.append(ProgressReporter(call, total))
-    if call.options.slow_after is not None:
+        record = None if recording is None else recording.record
+        observers.append(ProgressReporter(call, total, record))
+    if options.slow_after is not None:
         from .slow_log import SlowLog
 
         observers.append(SlowLog(call.caller))
-    if call.options.report is not None or call.options.live:
+    if options.is_reported and recording is not None:
         from .recorder import RunRecorder
 
-        observers.append(RunRecorder(call, total, _make_live(call)))
-    if call.options.trace is not None:
+        observers.append(RunRecorder(call, total, recording, _make_live(call)))
+    if options.trace is not None:
         from .tracer import Tracer
 
-        observers.append(Tracer(call, call.options.trace))
+        observers.append(Tracer(call, options.trace))
     if call.workers.auto is not None:
         from .workers_log import WorkersLog
 

@@ -36,6 +36,7 @@ class RunChunk(NamedTuple):
     attempt: int
     timeout: float | None
     timed: bool  # whether the worker notes when each item is started
+    measured: bool  # whether it measures what the job uses of the machine
     fail_fast: bool  # whether the first failure ends the job
     one_by_one: bool  # whether each item is sealed, see `ipc/items.py`
     items: Attachment  # lists of items

@@ -65,7 +65,7 @@ class Header:
     CANCELLED = 6  # number of a job that nobody waits for
     EXPIRES_POSITION = 7  # the item that is known to be overdue at that time
     EXPIRES_AT = 8
-    # What the job used, if times are noted; see `host/usage.py`.
+    # What the job used, if that is measured; see `host/usage.py`.
     CPU_SECONDS = 9  # negative if that is not known
     DELAYED = 10  # negative as above
     PEAK_MEMORY = 11

@@ -138,7 +138,7 @@ class Worker:
                 self._job = job
                 buffer.header[Header.ARENA] = 0
                 buffer.header_times[Header.ENDED] = 0.0
-                before = usage_of_process() if job.timed else None
+                before = usage_of_process() if job.measured else None
                 buffer.header_times[Header.STARTED] = monotonic()
                 buffer.header[Header.JOB] = job.number  # from here on its calls may be ended
                 self._run_items(func, buffer.permitted(items, job.timed), job.fail_fast)

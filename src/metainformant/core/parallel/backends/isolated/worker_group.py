@@ -145,6 +145,7 @@ class WorkerGroup:
                     attempt=job.attempt,
                     timeout=call.options.timeout,
                     timed=job.timed,
+                    measured=call.options.is_reported,
                     fail_fast=call.options.fails_fast,
                     one_by_one=job.one_by_one,
                     items=handle.channel.attach(packed),

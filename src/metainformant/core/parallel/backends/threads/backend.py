@@ -71,7 +71,7 @@ class ThreadBackend:
         self._keeps_locals = call.options.keep_locals or call.options.on_error == "raise"
         self._eager = eager
         self._keep_times = keep_times
-        self._measures = call.options.is_recorded
+        self._measures = call.options.is_reported
         self._is_stream = is_stream
         prepare_wakes()
         self._context = contextvars.copy_context()  # tasks see what the caller sees
