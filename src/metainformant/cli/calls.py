@@ -127,7 +127,8 @@ class InFlight:
     """
 
     def __init__(self, call: Callable[[Any], Any], is_stopping: Callable[[], bool]) -> None:
-        self._call = self.__wrapped__ = call
+        self.__wrapped__: Callable[[Any], Any] = call
+        self._call = call
         self._is_stopping = is_stopping
         self._calls: set[object] = set()  # what stands for each; every operation on it is atomic
         self._lock = threading.Lock()

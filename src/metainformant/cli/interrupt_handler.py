@@ -48,9 +48,9 @@ class InterruptHandler:
         say: Callable[[str], None],
         last_words: Callable[[], None],
     ) -> None:
-        self.stopping = False
-        self.status = 0  # the exit status, once it is stopping: 128 + the first signal
-        self.cancel = threading.Event()
+        self.stopping: bool = False
+        self.status: int = 0  # the exit status, once it is stopping: 128 + the first signal
+        self.cancel: threading.Event = threading.Event()
         self._is_idle = is_idle
         self._say = say
         self._last_words = last_words

@@ -32,7 +32,7 @@ class Kept:
     """
 
     def __init__(self, names: Sequence[str], inputs: Sequence[Input]) -> None:
-        self.names = list(names)
+        self.names: list[str] = list(names)
         for entry in inputs:
             columns = _COLUMNS.get(entry.format, ())
             unknown = [name for name in names if columns is not None and name not in columns]

@@ -55,7 +55,7 @@ class OutputFile:
                 f"{path!r} is a pipe or a device, where only text can be written; name a file"
             )
         try:
-            self.file = FileIO(path, "w") if _in_place(path) else self._create()
+            self.file: FileIO = FileIO(path, "w") if _in_place(path) else self._create()
             self._open(row_file)
         except OSError as error:
             raise click.UsageError(f"{path!r} can't be written: {error.strerror}") from None

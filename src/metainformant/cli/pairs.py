@@ -26,9 +26,9 @@ class Pairs:
     def __init__(self, inputs: Sequence[Input], stdin: BinaryIO) -> None:
         self._paths = [entry.path for entry in inputs]
         self._first, self._second = (Records([entry], stdin) for entry in inputs)
-        self.count = 0
-        self.ended = False
-        self.broken = False
+        self.count: int = 0
+        self.ended: bool = False
+        self.broken: bool = False
 
     def __iter__(self) -> Iterator[Record]:
         try:

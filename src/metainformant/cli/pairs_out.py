@@ -66,7 +66,7 @@ class PairedOutput:
                 file = OutputFile(path, keeps_part=keeps_part)
                 self._files.append(opened.enter_context(file))
             opened.pop_all()
-        self.writer = PairWriter([file.writer for file in self._files])
+        self.writer: PairWriter = PairWriter([file.writer for file in self._files])
 
     def __enter__(self) -> PairedOutput:
         return self

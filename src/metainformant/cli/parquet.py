@@ -110,7 +110,7 @@ class ParquetFile:
         self._schema: Any = None
         self._group: list[Row] = []
         self._size = 0
-        self.is_readable = False
+        self.is_readable: bool = False
 
     def write(self, rows: list[Row], /) -> None:
         """Add rows; the first of all has the columns."""

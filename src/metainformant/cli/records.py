@@ -28,9 +28,9 @@ class Records:
 
     def __init__(self, inputs: Sequence[Input], stdin: BinaryIO, kept: Kept | None = None) -> None:
         self._kept = kept
-        self.count = 0
-        self.ended = False
-        self.broken = False
+        self.count: int = 0
+        self.ended: bool = False
+        self.broken: bool = False
         self._inputs = inputs
         self._stdin = stdin
         self._are_paths = all(entry.format == PATHS for entry in inputs)

@@ -71,7 +71,7 @@ class Run:
         self._output = output
         self._tally = tally
         self._say = say
-        self.is_complete = False
+        self.is_complete: bool = False
 
     def __call__(self, interrupts: InterruptHandler) -> int:
         """Call the function with all records; return the exit status."""

@@ -26,7 +26,7 @@ class Source:
         self._file: BinaryIO = open(entry.path, "rb") if self._is_own else stdin  # noqa: SIM115
         self._bytes_read = 0
         self.trailing: TrailingDataError | None = None
-        self.text = Text(self._blocks(), entry.path)
+        self.text: Text = Text(self._blocks(), entry.path)
 
     def __enter__(self) -> Source:
         return self

@@ -14,14 +14,14 @@ class Tally:
 
     def __init__(self) -> None:
         self.ok = 0
-        self.failed = 0
-        self.timed_out = 0
-        self.cancelled = 0
+        self.failed: int = 0
+        self.timed_out: int = 0
+        self.cancelled: int = 0
         self.not_started = 0
         self.dropped = 0  # of those that are ok, how many have no row, by --drop-none
         self.throttled = 0  # calls that a service has refused, and that were made again
         self.recorded = 0  # of all these, how many come from a checkpoint
-        self.failures = FailureGroups()
+        self.failures: FailureGroups = FailureGroups()
         self._since = monotonic()
 
     @property

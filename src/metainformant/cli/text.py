@@ -36,9 +36,9 @@ class Text:
 
     def __init__(self, blocks: Iterable[bytes], path: str) -> None:
         self.path = path
-        self.line = 0
-        self.bytes_read = 0
-        self.undecodable = b""
+        self.line: int = 0
+        self.bytes_read: int = 0
+        self.undecodable: bytes = b""
         self._blocks = blocks
         self._block = _Block(0, 0, 0, 0)
 

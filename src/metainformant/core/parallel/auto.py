@@ -26,10 +26,12 @@ class Auto:
     __slots__ = ("least", "most", "start")
 
     def __init__(self, start: int | None = None, most: int = 256, least: int = 1) -> None:
-        self.least = whole("Auto", "least", least)
-        self.most = whole("Auto", "most", most, least=self.least)
+        self.least: int = whole("Auto", "least", least)
+        self.most: int = whole("Auto", "most", most, least=self.least)
         default = min(max(8, self.least), self.most)
-        self.start = default if start is None else whole("Auto", "start", start, least=self.least)
+        self.start: int = (
+            default if start is None else whole("Auto", "start", start, least=self.least)
+        )
         if self.start > self.most:
             raise ValueError(f"Auto: start={start!r} must not be above most={most!r}")
 

@@ -51,11 +51,11 @@ class Workers:
         auto: Auto | None = None,
     ) -> None:
         self.kind: BackendName = kind
-        self.count = count
-        self.auto = auto
-        self.executor = executor
-        self.client = client
-        self.pool = pool
+        self.count: int = count
+        self.auto: Auto | None = auto
+        self.executor: Executor | None = executor
+        self.client: Any = client
+        self.pool: Any = pool
         self.loop: asyncio.AbstractEventLoop | None = None
         self.tasks: set[asyncio.Task[None]] = set()
         self.patience: float | None = 60.0
@@ -92,11 +92,11 @@ class MapCall:
         workers: Workers,
         spending: Spending | None = None,
     ) -> None:
-        self.caller = caller
-        self.func = func
-        self.options = options
-        self.workers = workers
-        self.spending = spending
+        self.caller: str = caller
+        self.func: Callable[..., Any] = func
+        self.options: Options = options
+        self.workers: Workers = workers
+        self.spending: Spending | None = spending
 
     def replace(self, **changes: Any) -> MapCall:
         """Return a copy with some attributes changed."""

@@ -292,10 +292,10 @@ class Option:
         of_workers: bool = False,
         for_processes: bool = False,
     ) -> None:
-        self.default = default
-        self.check = check
-        self.of_workers = of_workers  # whether it belongs to workers, so that a pool has it
-        self.for_processes = for_processes  # whether only processes can have it
+        self.default: object = default
+        self.check: Callable[[str, str, Any], Any] = check
+        self.of_workers: bool = of_workers  # whether it belongs to workers, so that a pool has it
+        self.for_processes: bool = for_processes  # whether only processes can have it
 
 
 # In the order in which they are checked.

@@ -88,9 +88,11 @@ class RateLimit:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         fix = f"RateLimit: amount={amount!r} must be a number of starts or units above 0"
-        self.amount = positive(amount, fix)
-        self.per = positive(per, f"RateLimit: per={per!r} must be a number of seconds above 0")
-        self.burst = None
+        self.amount: float = positive(amount, fix)
+        self.per: float = positive(
+            per, f"RateLimit: per={per!r} must be a number of seconds above 0"
+        )
+        self.burst: float | None = None
         if burst is not None:
             fix = f"RateLimit: burst={burst!r} must be a number of starts or units, at least 1"
             self.burst = positive(burst, fix)

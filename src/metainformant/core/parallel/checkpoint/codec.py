@@ -24,7 +24,8 @@ from typing import Any
 
 from .keys import DIGEST_SIZE, Key, Mark
 
-to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False).encode
+_encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False)
+to_json: Callable[[Any], str] = _encoder.encode
 _to_loose_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 _SCALARS = {int, str, bool, float, type(None)}
 # Deeper values are pickled.

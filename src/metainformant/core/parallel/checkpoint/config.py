@@ -70,11 +70,11 @@ class Checkpoint:
         _check("on_change", on_change, _ON_CHANGE)
         if file_system is not None:
             _check("file_system", file_system, _FILE_SYSTEMS)
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
         self.key = key
         self.name = name
         self.version = version
-        self.keeps_failures = failures == "keep"
+        self.keeps_failures: bool = failures == "keep"
         self.on_change: OnChange = on_change
         self.file_system: Mode | None = file_system
 

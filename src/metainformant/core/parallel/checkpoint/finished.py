@@ -99,7 +99,7 @@ class Finished:
                     if not keep_failures:
                         pieces[keys[position]] = None
         self._pieces = pieces if head is not None else {}
-        self.earlier = 0
+        self.earlier: int = 0
         if foreign and keep_earlier:
             self.earlier = sum(map(foreign.__contains__, pieces.values()))
 

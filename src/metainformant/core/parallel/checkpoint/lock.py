@@ -122,7 +122,7 @@ class WriterLock:
 
     def __init__(self, database: str) -> None:
         self._database = database
-        self.path = f"{database}.lock"
+        self.path: str = f"{database}.lock"
         self.left_behind: list[str] = []
         self.previous: Owner | None = None
         self._file: int | None = None

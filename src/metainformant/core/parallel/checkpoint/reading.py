@@ -77,7 +77,7 @@ class Reader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = real_path(path)
+        self.path: str = real_path(path)
         check_place(self.path)
         try:
             self._connection = open_to_read(self.path)

@@ -43,9 +43,9 @@ class Block(list[Any]):
         self, first: int, items: Iterable[Any], keys: Sequence[Key], spans: list[Span]
     ) -> None:
         super().__init__(items)
-        self.first = first
-        self.keys = keys
-        self.spans = spans
+        self.first: int = first
+        self.keys: Sequence[Key] = keys
+        self.spans: list[Span] = spans
 
 
 class _Pending(NamedTuple, Generic[T]):
@@ -89,7 +89,7 @@ class DurableRun:
         items: Sequence[Any] | None = None,
     ) -> None:
         self._checkpoint = checkpoint
-        self.name = run_name(func) if checkpoint.name is None else checkpoint.name
+        self.name: str = run_name(func) if checkpoint.name is None else checkpoint.name
         code = fingerprint(func)
         keys: Sequence[Key] = ()
         wanted = None
@@ -98,7 +98,7 @@ class DurableRun:
         self._store = store = Store(checkpoint.path, checkpoint.file_system)
         try:
             run, self._session = store.begin_session(self.name, checkpoint.version, code)
-            self.finished = Finished(
+            self.finished: Finished = Finished(
                 store,
                 run,
                 code,
@@ -114,7 +114,9 @@ class DurableRun:
             raise
         self._occurrences = Occurrences()
         self._writer: Writer[Any] | None = None
-        self.block = Block(0, items or (), keys, self._apart(self.finished.all_spans(), keys))
+        self.block: Block = Block(
+            0, items or (), keys, self._apart(self.finished.all_spans(), keys)
+        )
 
     @property
     def path(self) -> str:

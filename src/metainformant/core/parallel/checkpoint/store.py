@@ -44,7 +44,7 @@ class Store:
     """
 
     def __init__(self, path: str | os.PathLike[str], mode: Mode | None = None) -> None:
-        self.path = real_path(path)
+        self.path: str = real_path(path)
         self.mode: Mode = mode_for(self.path) if mode is None else mode
         self._lock = threading.RLock()
         self._pid = os.getpid()
@@ -56,7 +56,7 @@ class Store:
                 "is damaged; make a copy and use that",
                 self.path,
             )
-        self.lock = WriterLock(self.path)
+        self.lock: WriterLock = WriterLock(self.path)
         try:
             self._connection = open_to_write(self.path, self.mode)
         except BaseException:

@@ -45,9 +45,9 @@ class Announcer:
         self._began = began
         self._clock = clock
         self._told_changes = 0  # how many changes of the number of workers were told
-        self.is_watched = bool(self._watchers)
+        self.is_watched: bool = bool(self._watchers)
         self._interval = min((observer.interval for observer in observers), default=math.inf)
-        self.next_progress = began if self._interval < math.inf else math.inf
+        self.next_progress: float = began if self._interval < math.inf else math.inf
 
     def progress(
         self,

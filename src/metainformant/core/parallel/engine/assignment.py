@@ -28,14 +28,14 @@ class Assignment:
     def __init__(
         self, job: Job, chunk: Chunk, *, keep_samples: bool = False, now: float = 0.0
     ) -> None:
-        self.job = job
-        self.handed_out = now
-        self.chunk = chunk
-        self.stop = chunk.stop  # items from here on were taken back
-        self.delivered = chunk.start  # items before this one have been delivered
-        self.seen = chunk.start  # the item in flight when last looked
+        self.job: Job = job
+        self.handed_out: float = now
+        self.chunk: Chunk = chunk
+        self.stop: int = chunk.stop  # items from here on were taken back
+        self.delivered: int = chunk.start  # items before this one have been delivered
+        self.seen: int = chunk.start  # the item in flight when last looked
         self.since: float | None = None  # when that item was first seen in flight
-        self.reported_slow = -1  # the last item that was reported as slow
+        self.reported_slow: int = -1  # the last item that was reported as slow
 
         # Items before this index were finished by that time; None if nobody wants to know.
         self.samples: list[tuple[int, float]] | None = [] if keep_samples else None

@@ -44,10 +44,10 @@ class Finished:
         times: list[float] | None = None,
         usage: Usage | None = None,
     ) -> None:
-        self.values = values
-        self.failed = failed
-        self.times = times or []
-        self.usage = usage
+        self.values: list[Any] = values
+        self.failed: dict[int, BaseException] = failed
+        self.times: list[float] = times or []
+        self.usage: Usage | None = usage
 
     def since(self, position: int) -> Finished:
         """Return the outcomes from `position` on."""

@@ -28,8 +28,8 @@ class BlockQueue:
         self._blocks: deque[list[Any] | None] = deque()  # None: that was all
         self._current: list[Any] = []
         self._origin = 0  # index of the first item of the current block
-        self.taken = 0
-        self.is_ended = False
+        self.taken: int = 0
+        self.is_ended: bool = False
 
     # The producer's side
 

@@ -31,12 +31,13 @@ class DirectSource:
 
     def __init__(self, items: Iterable[Any], buffer_size: int | None) -> None:
         self._iterator = iter(items)
-        self.max_chunk = self._buffer_size = buffer_size or _BUFFER_SIZE
+        self.max_chunk: int = buffer_size or _BUFFER_SIZE
+        self._buffer_size = self.max_chunk
         self._delivered = 0
         self._is_exhausted = False
         self._is_closed = False  # set by any thread
         self.error: BaseException | None = None
-        self.taken = 0
+        self.taken: int = 0
 
     def forget_error(self) -> None:
         self.error = None

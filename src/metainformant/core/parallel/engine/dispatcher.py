@@ -54,7 +54,7 @@ class Dispatcher:
         # again, and items that were stolen.
         self.due: deque[Chunk] = deque()
         self.again: deque[Chunk] = deque()
-        self.next_wakeup = math.inf  # when all assignments are to be looked at (again)
+        self.next_wakeup: float = math.inf  # when all assignments are to be looked at (again)
         self._source = source
         self._backend = backend
         self._chunking = chunking

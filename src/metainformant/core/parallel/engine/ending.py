@@ -39,9 +39,9 @@ class Ending:
         self.kind = kind
         self.error = error
         self.chunk = chunk
-        self.index = index
-        self.stop = stop
-        self.unfinished = unfinished
+        self.index: int = index
+        self.stop: Stop | None = stop
+        self.unfinished: Unfinished | None = unfinished
 
     def take_error(self) -> BaseException | None:
         """Return the error and forget it: its traceback is going to lead to whoever raises it."""

@@ -56,15 +56,15 @@ class Counts:
         waiting: int = 0,
         workers: Sequence[str] = (),
     ) -> None:
-        self.finished = finished
-        self.failed = failed  # of these, for good
-        self.timed_out = timed_out  # of those
-        self.retried = retried  # how many retries there were
-        self.running = running  # how many chunks workers are running now
-        self.throttled = throttled  # how many attempts services have refused
-        self.queued = queued  # how many chunks are handed out and not started
-        self.waiting = waiting  # how many items wait for another attempt
-        self.workers = workers  # the names of those that run something
+        self.finished: int = finished
+        self.failed: int = failed  # of these, for good
+        self.timed_out: int = timed_out  # of those
+        self.retried: int = retried  # how many retries there were
+        self.running: int = running  # how many chunks workers are running now
+        self.throttled: int = throttled  # how many attempts services have refused
+        self.queued: int = queued  # how many chunks are handed out and not started
+        self.waiting: int = waiting  # how many items wait for another attempt
+        self.workers: Sequence[str] = workers  # the names of those that run something
 
 
 class SlowItem:
@@ -75,11 +75,11 @@ class SlowItem:
     def __init__(
         self, index: int, item: Any, seconds: float, worker: str, stack: tuple[Frame, ...]
     ) -> None:
-        self.index = index
-        self.item = item
-        self.seconds = seconds
-        self.worker = worker
-        self.stack = stack
+        self.index: int = index
+        self.item: Any = item
+        self.seconds: float = seconds
+        self.worker: str = worker
+        self.stack: tuple[Frame, ...] = stack
 
 
 class ChunkRun:
@@ -125,22 +125,22 @@ class ChunkRun:
         is_sampled: bool = False,
         given_up: float | None = None,
     ) -> None:
-        self.chunk = chunk
-        self.is_sampled = is_sampled
-        self.finished = finished
-        self.worker = worker
-        self.handed_out = handed_out
-        self.started = started
-        self.ended = ended
-        self.standing = standing
-        self.given_up = given_up
+        self.chunk: Chunk = chunk
+        self.is_sampled: bool = is_sampled
+        self.finished: Finished = finished
+        self.worker: str = worker
+        self.handed_out: float = handed_out
+        self.started: float = started
+        self.ended: float = ended
+        self.standing: list[tuple[int, float]] = standing
+        self.given_up: float | None = given_up
 
 
 class Observer:
     """An observer of one run. The engine calls it in its thread; what it raises ends the run."""
 
     # Seconds between two calls of `on_progress`; the last one comes at the end in any case.
-    interval = math.inf
+    interval: float = math.inf
     # Whether `on_chunk`, `on_outcomes` and `on_wait` are called, and jobs note times.
     wants_chunks = False
 

@@ -55,7 +55,7 @@ class StreamSource:
         self._ahead = ReadAhead(  # under the lock: the engine and the consumer report to it
             max_workers=max_workers, chunk_size=chunk_size, buffer_size=buffer_size
         )
-        self.max_chunk = self._ahead.max_chunk
+        self.max_chunk: int = self._ahead.max_chunk
         self._blocks = BlockQueue()
         self._reader = Reader(items, self._blocks, wake)
         # What the engine has reported last. Owned by its thread.
@@ -162,8 +162,8 @@ class Reader:
         self._must_wake = False  # whether to wake the engine when a step ends; under the lock
         self._stepping = False  # whether a step of several items is under way; under the lock too
         self.error: BaseException | None = None
-        self.is_exhausted = False
-        self.is_held = False
+        self.is_exhausted: bool = False
+        self.is_held: bool = False
 
     # From other threads
 

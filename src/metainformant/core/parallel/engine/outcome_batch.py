@@ -48,14 +48,14 @@ class OutcomeBatch:
         names_items: bool = False,
         is_recorded: bool = False,
     ) -> None:
-        self.chunk = chunk
-        self.start = start
-        self.values = values
-        self.failed = failed
-        self.worker = worker
-        self.times = times or []
-        self.names_items = names_items
-        self.is_recorded = is_recorded
+        self.chunk: Chunk = chunk
+        self.start: int = start
+        self.values: list[Any] = values
+        self.failed: dict[int, BaseException] = failed
+        self.worker: str = worker
+        self.times: list[float] = times or []
+        self.names_items: bool = names_items
+        self.is_recorded: bool = is_recorded
 
     def outcomes(self, epoch: float = 0.0) -> Iterator[Outcome[Any, Any]]:
         """Yield one record per item; `epoch` is added to the times."""

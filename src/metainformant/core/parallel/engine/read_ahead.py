@@ -29,7 +29,7 @@ class ReadAhead:
     ) -> None:
         self._workers = max_workers
         self._buffer_size = buffer_size or _default_buffer_size(max_workers, chunk_size)
-        self.max_chunk = max(1, self._buffer_size // (4 * max_workers))
+        self.max_chunk: int = max(1, self._buffer_size // (4 * max_workers))
         self._window = max_workers * _CHUNKS_PER_WORKER
         self._delivered = 0
         self._held = 0

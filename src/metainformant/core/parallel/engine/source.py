@@ -38,13 +38,13 @@ class Chunk:
         past: tuple[tuple[int, str], ...] = (),
         throttled: int = 0,
     ) -> None:
-        self.base = base
-        self.origin = origin
-        self.start = start
-        self.stop = stop
-        self.attempt = attempt
-        self.past = past
-        self.throttled = throttled
+        self.base: list[Any] | tuple[Any, ...] = base
+        self.origin: int = origin
+        self.start: int = start
+        self.stop: int = stop
+        self.attempt: int = attempt
+        self.past: tuple[tuple[int, str], ...] = past
+        self.throttled: int = throttled
 
     def part(self, start: int, stop: int) -> Chunk:
         """Return those of the items that have the indices from `start` up to `stop`."""

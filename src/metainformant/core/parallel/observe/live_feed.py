@@ -15,9 +15,9 @@ class Shown:
     __slots__ = ("is_last", "run", "version")
 
     def __init__(self, run: dict[str, Any], version: int, *, is_last: bool) -> None:
-        self.run = run
-        self.version = version
-        self.is_last = is_last
+        self.run: dict[str, Any] = run
+        self.version: int = version
+        self.is_last: bool = is_last
 
 
 class LiveFeed:

@@ -50,7 +50,7 @@ class LiveServer:
 
     def __init__(self, feed: LiveFeed) -> None:
         self.feed = feed
-        self.token = secrets.token_urlsafe()
+        self.token: str = secrets.token_urlsafe()
         self._lock = threading.Lock()
         # Under the lock:
         self._connections: dict[socket.socket, threading.Thread] = {}

@@ -31,10 +31,10 @@ class Recording(Observer):
     wants_chunks = True
 
     def __init__(self, call: MapCall) -> None:
-        self.shares_gil = HAS_GIL and call.workers.kind == "thread"
+        self.shares_gil: bool = HAS_GIL and call.workers.kind == "thread"
         is_auto = call.workers.auto is not None
-        self.record = Record(call.workers.count, share_gil=self.shares_gil, is_auto=is_auto)
-        self.began = monotonic()
+        self.record: Record = Record(call.workers.count, share_gil=self.shares_gil, is_auto=is_auto)
+        self.began: float = monotonic()
         self._has_ended = False
 
     def on_chunk(self, run: ChunkRun) -> None:

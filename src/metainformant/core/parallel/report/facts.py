@@ -30,13 +30,13 @@ class Facts:
         self.throttled: float = time["throttled"]
         self.cpus: int = run["host"]["cpus"]
         self.backend: str = run["backend"]
-        self.is_apart = self.backend in ("process", "interpreter")
+        self.is_apart: bool = self.backend in ("process", "interpreter")
         self.share_gil = self.backend == "thread" and run["host"]["gil"]
         self.max_workers: int = run["max_workers"]
         self.mean: float = run["durations"]["mean"]
         self.median: float = run["durations"]["p50"]
         # Whether workers begin by something that the user wants, which may take long.
-        self.is_prepared = not {"initializer", "worker_state"}.isdisjoint(run["options"])
+        self.is_prepared: bool = not {"initializer", "worker_state"}.isdisjoint(run["options"])
         self.calls_total: float = run["durations"]["total"]
 
     def share(self, *parts: str) -> float:

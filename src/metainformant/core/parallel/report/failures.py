@@ -26,7 +26,7 @@ class FailureGroups:
 
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str], dict[str, Any]] = {}
-        self.other = 0
+        self.other: int = 0
 
     def add(self, error: BaseException, index: int, item: object, *, names_items: bool) -> None:
         name, message = type(error).__qualname__, _message(error)

@@ -34,11 +34,11 @@ class Slow:
     __slots__ = ("attempt", "index", "item", "seconds", "worker")
 
     def __init__(self, seconds: float, index: int, item: str, worker: str, attempt: int) -> None:
-        self.seconds = seconds
-        self.index = index
-        self.item = item
-        self.worker = worker
-        self.attempt = attempt
+        self.seconds: float = seconds
+        self.index: int = index
+        self.item: str = item
+        self.worker: str = worker
+        self.attempt: int = attempt
 
     def __lt__(self, other: Slow) -> bool:
         return self.seconds < other.seconds
@@ -50,12 +50,12 @@ class WorkerRecord:
     __slots__ = ("busy", "chunks", "cpu", "items", "last_end", "main_cpu", "peak_memory")
 
     def __init__(self) -> None:
-        self.busy = 0.0
-        self.chunks = 0
-        self.items = 0
-        self.cpu = 0.0
-        self.main_cpu = 0.0  # without other threads of its process
-        self.peak_memory = 0
+        self.busy: float = 0.0
+        self.chunks: int = 0
+        self.items: int = 0
+        self.cpu: float = 0.0
+        self.main_cpu: float = 0.0  # without other threads of its process
+        self.peak_memory: int = 0
         self.last_end: float | None = None  # None before its first chunk
 
 
@@ -76,13 +76,20 @@ class Record:
     """
 
     def __init__(self, max_workers: int, *, share_gil: bool = False, is_auto: bool = False) -> None:
-        self.finished = self.failed = self.timed_out = self.cancelled = self.recorded = 0
-        self.throttled = 0
-        self.attempts = self.failed_attempts = self.abandoned = self.untimed = 0
-        self.durations = Histogram()
-        self.timeline = Timeline()
-        self.failures = FailureGroups()
-        self.time = TimeParts(max_workers, share_gil=share_gil, is_auto=is_auto)
+        self.finished: int = 0
+        self.failed: int = 0
+        self.timed_out: int = 0
+        self.cancelled: int = 0
+        self.recorded: int = 0
+        self.throttled: int = 0
+        self.attempts: int = 0
+        self.failed_attempts: int = 0
+        self.abandoned: int = 0
+        self.untimed: int = 0
+        self.durations: Histogram = Histogram()
+        self.timeline: Timeline = Timeline()
+        self.failures: FailureGroups = FailureGroups()
+        self.time: TimeParts = TimeParts(max_workers, share_gil=share_gil, is_auto=is_auto)
         self.workers: dict[str, WorkerRecord] = {}
         self._slowest: list[Slow] = []  # a heap
 

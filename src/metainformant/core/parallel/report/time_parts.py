@@ -51,7 +51,7 @@ class TimeParts:
         self._allowed = 0.0  # the worker-seconds in these
         self._share_gil = share_gil
         self._max_workers = max_workers
-        self.most_busy = 0  # the most workers that had something to do at the same time
+        self.most_busy: int = 0  # the most workers that had something to do at the same time
         self._busy = 0.0
         self._measured = 0.0  # the part of `_busy` in chunks whose processor time is known
         self._cpu = 0.0
@@ -61,7 +61,7 @@ class TimeParts:
         self._idle = dict.fromkeys(_REASONS, 0.0)
         # How often threads that were busy were seen to do that.
         self._seen_in_calls = self._seen_gil = self._seen_ready = 0
-        self.throttled = 0.0  # seconds for which a control group stopped the process
+        self.throttled: float = 0.0  # seconds for which a control group stopped the process
 
     def add_busy(
         self,

@@ -24,7 +24,7 @@ class Timeline:
     """
 
     def __init__(self) -> None:
-        self.width = _FIRST_WIDTH
+        self.width: float = _FIRST_WIDTH
         self._sums: dict[str, array[float]] = {}
         self._peaks: dict[str, array[float]] = {}
 

@@ -32,8 +32,8 @@ class Batch:
     __slots__ = ("items", "start")
 
     def __init__(self, start: int, items: list[Any]) -> None:
-        self.start = start
-        self.items = items
+        self.start: int = start
+        self.items: list[Any] = items
 
     def __repr__(self) -> str:
         return f"batch of items {self.start} to {self.start + len(self.items) - 1}"

@@ -41,7 +41,7 @@ class Selection:
         default: Any = NO_DEFAULT,
         skip_none: bool = False,
     ) -> None:
-        self.skips_failures = on_error == "skip"
+        self.skips_failures: bool = on_error == "skip"
         self.skips_none = skip_none
         self._default = default
 
@@ -128,7 +128,7 @@ class ReorderBuffer:
     def __init__(self) -> None:
         self._waiting: dict[int, OutcomeBatch] = {}
         self._position = 0
-        self.held = 0  # how many items are held back
+        self.held: int = 0  # how many items are held back
 
     def add(self, batch: OutcomeBatch) -> Iterator[OutcomeBatch]:
         """Yield the batches that are in order, now that `batch` has arrived."""

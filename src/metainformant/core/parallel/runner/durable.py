@@ -188,7 +188,7 @@ class ListRecorder(_Recorder):
         if not call.options.ordered:
             self._default_time = 0.0  # they were completed first
         if call.options.on_complete is not None:
-            self.observers = [_Teller(self._deliver_committed)]
+            self.observers: Sequence[Observer] = [_Teller(self._deliver_committed)]
 
     def _begin(self, engine: Engine) -> None:
         try:

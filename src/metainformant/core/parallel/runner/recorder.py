@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 class NoRecorder:
     """Outcomes are delivered as they come, and recorded nowhere."""
 
-    observers = ()
+    observers: tuple[Observer, ...] = ()
 
     def __init__(self, source: Source, deliver: Deliver) -> None:
         self.source = source

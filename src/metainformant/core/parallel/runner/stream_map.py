@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ..engine.direct_source import DirectSource
     from ..engine.ending import Ending
     from ..engine.outcome_batch import OutcomeBatch
+    from .delivery import Selection
     from .recorder import Recorder
 
     StreamInput = StreamSource | DirectSource
@@ -84,7 +85,7 @@ class Stream:
     ) -> None:
         self.owner: object = None  # kept alive as long as this is
         self._call = call
-        self.selection = make_selection(call.options)
+        self.selection: Selection = make_selection(call.options)
         self._observers = make_observers(call, total)
         self._backend = make_backend(call, stream=True, keep_times=keep_times)
         self._source = self._make_source(items, buffer_size)

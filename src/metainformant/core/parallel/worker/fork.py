@@ -26,7 +26,7 @@ class ForkSign:
     __slots__ = ("__weakref__", "is_fork")
 
     def __init__(self) -> None:
-        self.is_fork = False
+        self.is_fork: bool = False
         _signs.add(self)
 
 

@@ -52,7 +52,7 @@ class Seeded:
 
     def __init__(self, func: Callable[..., Any], seed: int) -> None:
         self.__wrapped__ = func  # whose name and code are those of the task
-        self.run_suffix = f" with seed {seed}"
+        self.run_suffix: str = f" with seed {seed}"
         self._seed = seed
 
     @own_frame

@@ -36,7 +36,7 @@ _NAME = "end overdue calls"  # of the thread that takes these looks
 
 # Whether this is a subinterpreter, which may not ask for signal handlers: those are the objects of
 # another interpreter. Those that have none of our workers' main function have no daemon threads.
-is_subinterpreter = not DAEMON
+is_subinterpreter: bool = not DAEMON
 
 # The call that an exception was sent to, by thread. Set by the sender, popped when the exception
 # is made in that thread.
@@ -74,8 +74,8 @@ class Interruptible:
         self._programs = programs
         self._tokens = [None]  # whoever pops the only one decides; list.pop is atomic
         self._resends = _MAX_RESENDS
-        self.is_lost = False
-        self.is_over = False
+        self.is_lost: bool = False
+        self.is_over: bool = False
 
     def send(self) -> bool:
         """End what the thread is calling, if that is possible and it has not returned yet.

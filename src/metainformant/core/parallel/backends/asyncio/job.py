@@ -44,7 +44,7 @@ class CoroutineJob(ThreadJob):
     ) -> bool:
         """Run all items; return whether the whole map should be told at once. See `run`."""
         self.runner, runner.job = runner, self
-        self.started = monotonic()
+        self.started: float | None = monotonic()
         outer = running.begin(self.describe)
         items = iter(self._items)
         urgent = False
@@ -64,7 +64,7 @@ class CoroutineJob(ThreadJob):
                 _forget_cancelling()
                 self.note_failure(error, keeps_locals)
                 urgent = fail_fast or isinstance(error, self.fatal)
-        self.ended = monotonic()
+        self.ended: float = monotonic()
         runner.job = None
         running.end(outer)
         del self, items, outer, runner  # see ThreadJob.run

@@ -45,12 +45,12 @@ class Worker:
     __slots__ = ("coroutine", "is_abandoned", "job", "loop", "name", "task")
 
     def __init__(self, name: str, loop: WorkerLoop) -> None:
-        self.name = name
-        self.loop = loop
+        self.name: str = name
+        self.loop: WorkerLoop = loop
         self.task: asyncio.Task[None] | None = None
         self.coroutine: Coroutine[Any, Any, None] | None = None
         self.job: CoroutineJob | None = None
-        self.is_abandoned = False
+        self.is_abandoned: bool = False
 
     def is_alive(self) -> bool:
         return is_alive(self.task, self.loop.loop)
@@ -90,9 +90,9 @@ class WorkerLoop:
         self.loop: asyncio.AbstractEventLoop
         self.ident: int | None = None  # of the loop's thread, once it runs
         self.func: Callable[[Any], Any] = call.func  # what workers call, once all is prepared
-        self.turn_ends = 0.0  # when workers should let others have their turn
+        self.turn_ends: float = 0.0  # when workers should let others have their turn
         # Whether workers should take no more jobs. Set by the engine, read by all.
-        self.is_closing = False
+        self.is_closing: bool = False
         self.is_given_up = False  # whether no worker should begin here; owned by the engine
         self._call = call
         # What the initializer sets there is seen by all tasks, and never by the caller.
@@ -306,7 +306,7 @@ class LoopThread(WorkerLoop):
     """
 
     def start(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
         name = f"{self._call.caller} loop"
         self._thread = threading.Thread(target=self._run, name=name, daemon=DAEMON)
         try:

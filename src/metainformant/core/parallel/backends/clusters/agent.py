@@ -65,7 +65,7 @@ class Agent:
     def __init__(self, worker: str, *, can_end: bool) -> None:
         self._worker = worker
         self._can_end = can_end
-        self.token = os.urandom(16).hex()
+        self.token: str = os.urandom(16).hex()
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._setup: tuple[Setup, Any, Preparation] | None = None

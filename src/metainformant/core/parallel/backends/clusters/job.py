@@ -37,16 +37,16 @@ class ClusterJob:
     def __init__(self, chunk: Chunk, number: int, owner: JobOwner) -> None:
         self.number = number
         self.items: list[Any] = chunk.items()
-        self.first = chunk.start
-        self.attempt = chunk.attempt
+        self.first: int = chunk.start
+        self.attempt: int = chunk.attempt
         self.seat: Any = None  # a SeatView, which leads back to this
         self.permitted = 0
-        self.stop = len(self.items)
+        self.stop: int = len(self.items)
         self.worker = ""
         self.started: float | None = None
-        self.ended = 0.0
-        self.is_ended = False
-        self.is_abandoned = False
+        self.ended: float = 0.0
+        self.is_ended: bool = False
+        self.is_abandoned: bool = False
         self._owner = owner
         self._finished = Finished([], {})
 

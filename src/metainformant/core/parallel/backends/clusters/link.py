@@ -41,8 +41,9 @@ class AgentLink(ABC):
     """An agent in a worker. Owned by the event loop, except what the map's thread calls."""
 
     def __init__(self, cluster: LinkOwner, worker: str) -> None:
-        self.worker = self.name = worker
-        self.pid = 0
+        self.worker = worker
+        self.name: str = worker
+        self.pid: int = 0
         self.task: asyncio.Task[None] | None = None
         self._cluster = cluster
         self._token = ""  # of the agent; empty before that has answered

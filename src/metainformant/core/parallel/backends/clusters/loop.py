@@ -39,7 +39,7 @@ class LoopCluster(ABC):
         self._links: list[AgentLink] = []
         self._watching: asyncio.Task[None] | None = None
         self._is_closed = False
-        self.limit = 0
+        self.limit: int = 0
 
     def start(self, tell: Callable[[Event], object], limit: int) -> None:
         self._tell = tell

@@ -87,7 +87,7 @@ class ActorStore:
     """
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
         self._idle: list[tuple[Actor, float]] = []  # and since when
         self._holders = 0  # pools that are open
         self._returning = 0  # actors that will be idle, or ended

@@ -139,6 +139,7 @@ class RayLink(AgentLink):
     async def _check(self) -> None:
         """Compare versions; ParallelError if they differ and the map has not begun."""
         try:
+            self.name: str
             self.name, theirs = await self._ask("introduce")
             wrong = handshake.mismatch(self.name, theirs)
         except RayActorError as error:

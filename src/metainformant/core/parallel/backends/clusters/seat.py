@@ -38,9 +38,9 @@ class SentChunk(list[Any]):
 
     def __init__(self, command: RunChunk) -> None:
         super().__init__(unpack_items(command.items))
-        self.number = command.number
-        self.first = command.first
-        self.attempt = command.attempt
+        self.number: int = command.number
+        self.first: int = command.first
+        self.attempt: int = command.attempt
         self.permitted = 0  # items before this position may be started
         self.taken = 0  # items before this position were handed to the engine
         self.finished = 0  # items before this position have their outcomes
@@ -60,7 +60,7 @@ class SeatSource:
         self._number = number
         self._send = send
         self._flush = flush
-        self.last_take = 0.0  # when the engine took something; owned by its thread
+        self.last_take: float = 0.0  # when the engine took something; owned by its thread
         self._lock = threading.Lock()
         self._chunks: dict[int, SentChunk] = {}  # in the order in which they are run
         self._is_closed = False
@@ -186,7 +186,7 @@ class Seat:
         self._fails_fast = setup.fails_fast  # whether a failure ends the map
         self._ends_process = max_abandoned < setup.max_abandoned
         self._last = 0.0  # when the last outcomes came; owned by the engine's thread
-        self.source = SeatSource(number, send, flush)
+        self.source: SeatSource = SeatSource(number, send, flush)
         call = make_call(
             setup.caller,
             func,

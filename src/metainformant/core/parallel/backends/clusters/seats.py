@@ -46,7 +46,7 @@ class SeatView:
         self.jobs: list[ClusterJob] = []  # in the order in which it runs them
         self.is_open = False  # whether a thread is there
         self.is_recalling = False  # whether it was asked for what it has not started
-        self.last_report = 0.0
+        self.last_report: float = 0.0
 
     def is_stalled(self, now: float) -> bool:
         """Return whether its item in flight takes longer than a seat should be silent."""
@@ -70,7 +70,7 @@ class SeatGroup:
     """
 
     def __init__(self) -> None:
-        self.interval = 0.0
+        self.interval: float = 0.0
         self.seats: list[SeatView] = []
         self.queue: deque[ClusterJob] = deque()
         self.ended: list[ClusterJob] = []

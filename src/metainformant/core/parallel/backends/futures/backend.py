@@ -49,10 +49,10 @@ class ExecutorJob:
         self.first = first
         self.attempt = attempt
         self.future: Future[Any] | None = None  # once it is handed over
-        self.is_ended = False
-        self.is_abandoned = False
-        self.ended = 0.0
-        self.worker = ""  # at first the kind of executor, in the end the worker
+        self.is_ended: bool = False
+        self.is_abandoned: bool = False
+        self.ended: float = 0.0
+        self.worker: str = ""  # at first the kind of executor, in the end the worker
         self._place = place
         self._tells_running = tells_running
         self._again = again

@@ -39,7 +39,7 @@ class InterpreterHandle(WorkerHandle):
     """One interpreter. Owned by the engine's thread, except for what is said to be shared."""
 
     def __init__(self, name: str, start: dict[str, Any], interpreters: Any) -> None:
-        self.segment = Segment(SIZE)
+        self.segment: Segment = Segment(SIZE)
         ours, self._theirs = channel()
         super().__init__(name, ours, ResultBuffer(self.segment))
         self._start = start

@@ -40,8 +40,8 @@ class BufferedPickle:
     __slots__ = ("body", "buffers")
 
     def __init__(self, body: bytes, buffers: list[Any]) -> None:
-        self.body = body
-        self.buffers = buffers
+        self.body: bytes = body
+        self.buffers: list[Any] = buffers
 
     @classmethod
     def of(cls, value: Any) -> BufferedPickle:

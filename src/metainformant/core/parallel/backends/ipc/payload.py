@@ -33,7 +33,7 @@ _ENOUGH = 16 * 2**20
 
 # Whether workers can't look up what is named in `__main__`: it is no script or module, or they did
 # not find something there. Set once by the first map that finds it so.
-main_is_ours_alone = False
+main_is_ours_alone: bool = False
 
 
 class Payload(NamedTuple):
@@ -74,7 +74,7 @@ class PayloadBuilder:
         self._parts: list[Any] = []
         self._end = 0
         self._objects: list[tuple[int, list[memoryview]]] = []
-        self.size = 0
+        self.size: int = 0
 
     def add(self, item: Any) -> None:
         """Pickle one more; if that fails nothing is added."""

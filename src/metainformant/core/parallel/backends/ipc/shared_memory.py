@@ -29,7 +29,7 @@ if sys.platform == "win32":
         def __init__(self, size: int, name: str = "") -> None:
             self.name = name or f"metainformant-{os.getpid()}-{os.urandom(8).hex()}"
             self.size = size
-            self.memory = mmap.mmap(-1, size, tagname=self.name)
+            self.memory: mmap = mmap.mmap(-1, size, tagname=self.name)
 
         def __reduce__(self) -> tuple[Any, ...]:
             return Segment, (self.size, self.name)
@@ -61,10 +61,10 @@ else:
 
         def __init__(self, size: int, fd: int | None = None) -> None:
             self.size = size
-            self.fd = _anonymous() if fd is None else fd
+            self.fd: int = _anonymous() if fd is None else fd
             if fd is None:
                 os.ftruncate(self.fd, size)
-            self.memory = mmap.mmap(self.fd, size)
+            self.memory: mmap.mmap = mmap.mmap(self.fd, size)
 
         def __reduce__(self) -> tuple[Any, ...]:
             # Only while a process is being started, as for everything that is inherited.

@@ -6,13 +6,15 @@ import contextlib
 import os
 import sys
 import threading
-from multiprocessing.connection import Pipe
+from multiprocessing.connection import Connection, Pipe
+from typing import Any
 
 
 class Wakeup:
     """A pipe that any thread may set. The thread that waits for `reader` clears and closes it."""
 
     def __init__(self) -> None:
+        self.reader: Connection[Any, Any]
         self.reader, self._writer = Pipe(duplex=False)
         if sys.platform != "win32":
             os.set_blocking(self._writer.fileno(), False)  # one that is full wakes as well

@@ -16,7 +16,7 @@ class Boundary:
 
     def __init__(self) -> None:
         self._first_cut = sys.maxsize  # from here on, items may have been forbidden in time or not
-        self.stop = sys.maxsize  # items from here on are the engine's
+        self.stop: int = sys.maxsize  # items from here on are the engine's
 
     def cut(self, keep: int, completed: int) -> int:
         """Take back the items from `keep` on; return the position from which on none was started.

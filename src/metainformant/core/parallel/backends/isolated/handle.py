@@ -39,7 +39,7 @@ class WorkerHandle(ABC):
         self.func: Payload | None = None
         self.tasks = 0
         self.must_be_replaced = False
-        self.overdue_at = math.inf
+        self.overdue_at: float = math.inf
         self._sentinel_poller: Any = None  # made when it is needed
 
     @property

@@ -59,18 +59,18 @@ class IsolatedJob:
         *,
         timed: bool,
     ) -> None:
-        self.items = items
+        self.items: list[Any] = items
         self.first = first
         self.attempt = attempt
         self.number = number
         self.timed = timed
-        self.state = JobState.QUEUED
-        self.worker = ""
+        self.state: JobState = JobState.QUEUED
+        self.worker: str = ""
         self.handle: WorkerHandle | None = None
-        self.sent = 0
-        self.one_by_one = False
-        self.ended = 0.0
-        self.results = JobResults(timed=timed)
+        self.sent: int = 0
+        self.one_by_one: bool = False
+        self.ended: float = 0.0
+        self.results: JobResults = JobResults(timed=timed)
         self._owner: JobOwner | None = owner  # None once it is dropped
         # The worker that had it when it was dropped, which must not live on because of that.
         self._dropped_by: weakref.ref[WorkerHandle] | None = None

@@ -142,13 +142,13 @@ class ResultBuffer:
     def __init__(self, segment: Segment) -> None:
         self._memory = segment.memory
         view = memoryview(self._memory)
-        self.header = view[:_HEADER].cast("q")
+        self.header: memoryview[int] = view[:_HEADER].cast("q")
         self.header_times: memoryview[float] = view[:_HEADER].cast("d")
-        self.permits = view[_PERMITS:_KINDS]
-        self.kinds = view[_KINDS:_COLUMN]
-        self.column = view[_COLUMN:_TIMES].cast("q")
-        self.floats = view[_COLUMN:_TIMES].cast("d")
-        self.times = view[_TIMES:_START].cast("d")
+        self.permits: memoryview[int] = view[_PERMITS:_KINDS]
+        self.kinds: memoryview[int] = view[_KINDS:_COLUMN]
+        self.column: memoryview[int] = view[_COLUMN:_TIMES].cast("q")
+        self.floats: memoryview[float] = view[_COLUMN:_TIMES].cast("d")
+        self.times: memoryview[float] = view[_TIMES:_START].cast("d")
         self._arena = view[_START:]
 
     # The engine's side

@@ -56,10 +56,10 @@ class WorkerGroup:
         self._func = pool.pack_function(call.caller, call.func) if pool.needs_function else None
         self._sends_handles = pool.sends_handles
         self._most_tasks = call.options.max_tasks_per_worker or math.inf
-        self.workers = WorkerSet(pool)
+        self.workers: WorkerSet = WorkerSet(pool)
         self.queue: deque[IsolatedJob | None] = deque()
         self.ended: list[IsolatedJob] = []
-        self.has_news = False
+        self.has_news: bool = False
         self._stack_until: float | None = None  # when this round of the engine has waited enough
 
     # Jobs that are abandoned

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...calls import MapCall
 from ...errors import ParallelError
+from ...worker.setup import Preparation
 from ..ipc import payload as payload
 from ..ipc.exceptions import unpack
 from ..ipc.payload import Packed
@@ -42,8 +43,8 @@ class WorkerPool(ABC):
     sends_handles = False  # whether items may have what `multiprocessing` sends as a descriptor
 
     def __init__(self, call: MapCall, *, kept: bool = False) -> None:
-        self.label = call.caller
-        self.preparation = call.options.preparation
+        self.label: str = call.caller
+        self.preparation: Preparation = call.options.preparation
         self._most = call.workers.count
         self._kept = kept
         self._numbers = itertools.count(1)  # next() is atomic

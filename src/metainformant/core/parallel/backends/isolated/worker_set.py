@@ -29,7 +29,7 @@ class WorkerSet:
 
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
-        self.wanted = 0
+        self.wanted: int = 0
         self.handles: list[WorkerHandle] = []
         self.poller: Any = Poller()
         self._abandoned: list[WorkerHandle] = []  # those that can't be killed

@@ -28,7 +28,7 @@ from multiprocessing import (
     util,
 )
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, ClassVar
 
 from ...host import programs
 from .records import ServerRecord, WorkerRecord
@@ -209,6 +209,9 @@ class Popen(popen_forkserver.Popen):
     """A worker that is a copy of the server."""
 
     pid: Any
+    returncode: int | None
+    sentinel: int
+    finalizer: util.Finalize[Any]
     _record: WorkerRecord
 
     def _launch(self, process_obj: Any) -> None:
@@ -283,7 +286,7 @@ class Process(context.ForkServerProcess):
 class ForkServerContext(context.ForkServerContext):
     """What `multiprocessing.get_context` returns, with our server."""
 
-    Process = Process
+    Process: ClassVar[type[context.ForkServerProcess]] = Process
 
 
 @atexit.register

@@ -85,7 +85,7 @@ class ProcessPool(WorkerPool):
         self._forks = method == "fork"
         self._inherited: Any = None  # a preparation that workers have from their start
         self._func = call.func
-        self.needs_function = kept or not self._forks
+        self.needs_function: bool = kept or not self._forks
         if not self._forks:
             payload.main_is_ours_alone |= not main_can_be_imported()
             try:

@@ -16,7 +16,7 @@ class _Record:
     START = 16  # bytes, of two numbers
 
     def __init__(self, fd: int) -> None:
-        self.fd = fd
+        self.fd: int = fd
 
     @classmethod
     def filled(cls, *parts: Any) -> Any:

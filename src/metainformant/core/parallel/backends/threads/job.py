@@ -76,11 +76,11 @@ class ThreadJob:
         is_fixed: bool,
         measures: bool = False,
     ) -> None:
-        self.first = chunk.start
-        self.attempt = chunk.attempt
+        self.first: int = chunk.start
+        self.attempt: int = chunk.attempt
         self._expires: tuple[int, float] | None = None  # the item in flight, and when
         self.started: float | None = None
-        self.ended = 0.0
+        self.ended: float = 0.0
         self.thread: threading.Thread | None = None
         self.out: list[Any] = []
         self.failed: dict[int, BaseException] = {}
@@ -92,9 +92,9 @@ class ThreadJob:
         self._group = group
         # Whoever acquires it decides what becomes of the job: the worker that has run it, or the
         # engine that gives up on it. It is never released.
-        self.claim = threading.Lock()
+        self.claim: threading.Lock = threading.Lock()
         self.exit: Interruptible | None = None  # made by the engine before it takes `claim`
-        self.is_fork = False  # whether this is a copy in a process that its task has forked
+        self.is_fork: bool = False  # whether this is a copy in a process that its task has forked
 
     # The worker's side
 

@@ -30,7 +30,7 @@ class ThreadGroup:
         # Whether the map is over: no job may be started. Set by the engine's thread, or by a worker
         # whose job ended the map; never reset; read by all.
         self.closed = False
-        self.sender = Sender()
+        self.sender: Sender = Sender()
         # What workers have started when they prepared themselves, for their tasks to use. Each
         # worker adds what it has, before its first task.
         self.own_programs: dict[threading.Thread, frozenset[int]] = {}

@@ -51,10 +51,10 @@ class WorkersChanged:
     __slots__ = ("after", "at", "before", "why")
 
     def __init__(self, at: float, before: int, after: int, why: str) -> None:
-        self.at = at  # monotonic clock
-        self.before = before
-        self.after = after
-        self.why = why
+        self.at: float = at  # monotonic clock
+        self.before: int = before
+        self.after: int = after
+        self.why: str = why
 
 
 class _Measured(NamedTuple):

@@ -24,8 +24,8 @@ class PushBack:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self.count = 0
-        self.tries = options.retries or _TRIES
+        self.count: int = 0
+        self.tries: int = options.retries or _TRIES
         self._pause = 0.0
         self._newest: float | None = None
 

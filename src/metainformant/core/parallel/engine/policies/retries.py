@@ -50,7 +50,7 @@ class Retries:
         self._uniform = uniform or random.Random().uniform  # noqa: S311  # no secret
         self._waiting: list[_Waiting] = []  # a heap
         self._number = 0  # of those that have waited
-        self.count = 0  # how many retries there were, without those after refusals
+        self.count: int = 0  # how many retries there were, without those after refusals
 
     def __len__(self) -> int:
         return len(self._waiting)

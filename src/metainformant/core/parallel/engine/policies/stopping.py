@@ -32,10 +32,10 @@ class Unfinished:
     __slots__ = ("index", "item", "started", "waiting")
 
     def __init__(self, index: int, item: str, started: bool = False, waiting: bool = False) -> None:
-        self.index = index
-        self.item = item
-        self.started = started
-        self.waiting = waiting  # for another attempt
+        self.index: int = index
+        self.item: str = item
+        self.started: bool = started
+        self.waiting: bool = waiting  # for another attempt
 
     def error(self, reason: str) -> TaskCancelledError:
         return TaskCancelledError(self.index, self.item, reason, self.started, self.waiting)
@@ -58,9 +58,9 @@ class Stop:
         error: Callable[[Unfinished | None], ParallelError | None],
         always_raises: bool = False,
     ) -> None:
-        self.reason = reason
-        self.error = error
-        self.always_raises = always_raises
+        self.reason: str = reason
+        self.error: Callable[[Unfinished | None], ParallelError | None] = error
+        self.always_raises: bool = always_raises
 
 
 class StopRule:
@@ -75,9 +75,9 @@ class StopRule:
     def __init__(self, options: Options, now: float) -> None:
         self._options = options
         self._stop_at = math.inf if options.deadline is None else now + options.deadline
-        self.finished = 0
-        self.failures = 0
-        self.timeouts = 0
+        self.finished: int = 0
+        self.failures: int = 0
+        self.timeouts: int = 0
         self.broken: ParallelError | None = None
         self.exhausted: str | None = None
         self._stuck = 0  # abandoned calls that still ran when last looked
