@@ -7,7 +7,7 @@ OTHERS := 3.12 3.13
 # Those that can be made here besides, for test-all; with a t, without the GIL.
 NEWER := 3.14 3.15 3.13t
 
-.PHONY: demo demo-resume test test-all lint types layers checks alone unit coverage quick dist wheel wheel-own pythons bench bench-page bench-check bench-record format clean
+.PHONY: demo demo-resume test test-all lint types layers checks alone unit coverage quick dist wheel wheel-own wheel-types pythons bench bench-page bench-check bench-record format clean
 .PHONY: docs docs-check reference dist-check test-here test-oldest
 .DEFAULT_GOAL := help
 
@@ -56,7 +56,7 @@ TOGETHER = +@$(MAKE) --no-print-directory --keep-going --jobs 4 \
 
 checks: .venv/dev.stamp dist
 	$(BIN)/coverage erase
-	$(TOGETHER) $(UNIT) $(WHEELS) types layers
+	$(TOGETHER) $(UNIT) $(WHEELS) types wheel-types layers
 	@$(MAKE) --no-print-directory coverage
 
 # What all kinds of workers have in common, what is special about each, and the command.
@@ -116,6 +116,10 @@ dist: .venv/dev.stamp
 	@sh tools/check_pythons.sh $(OTHERS)
 	rm -rf dist .cache/wheel
 	$(BIN)/python -m build --wheel --outdir dist >/dev/null
+
+# Not a type of what users get is left to be inferred.
+wheel-types: .venv/dev.stamp
+	sh tools/check_types.sh $(BIN) .cache/wheel/types dist/*.whl
 
 wheel-own: .cache/wheel/own/stamp
 	sh tools/test_wheel.sh $(BIN)/python $(<D) $(BESIDE) $(PROFILE) $(TESTS_few)
