@@ -89,7 +89,7 @@ coverage: .venv/dev.stamp
 	$(BIN)/coverage report
 
 # What says within 20 s whether an idea holds: simulated workers, options, pure parts, and what the
-# command does within this process. Hypothesis tries a quarter of its examples.
+# command does within this process. Hypothesis tries a tenth of its examples.
 QUICK := engine host backends/ipc backends/isolated \
   checkpoint/test_codec.py checkpoint/test_fingerprint.py checkpoint/test_keys.py \
   cli/test_function.py cli/test_inputs.py cli/test_sequences.py \
@@ -98,7 +98,7 @@ QUICK := engine host backends/ipc backends/isolated \
   test_public_surface.py test_rate.py
 
 quick: .venv/dev.stamp
-	$(BIN)/python -m pytest --quiet $(PROFILE) $(addprefix tests/,$(QUICK))
+	$(BIN)/python -m pytest --quiet --hypothesis-profile brief $(addprefix tests/,$(QUICK))
 
 # The wheel is what users get, so it is tested apart from the sources, on all Pythons that are found.
 # With that of the sources, where all tests have run, and on 3.12, between two that run nearly all, a few

@@ -20,6 +20,7 @@ pytest.register_assert_rewrite("tests.support", "tests.backends.processes.suppor
 # by hand go on looking for new ones.
 settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.register_profile("quick", settings.get_profile("house"), max_examples=25)
+settings.register_profile("brief", settings.get_profile("house"), max_examples=10)
 settings.load_profile("house")
 
 
