@@ -32,7 +32,7 @@ _FORMATS: dict[str, _Format] = {
 
 
 class _Refusal(click.ClickException):
-    """What can't be done, in one line."""
+    """A reason why something can't be done, in one line."""
 
     def __init__(self, message: str) -> None:
         super().__init__(visible(message))

@@ -58,7 +58,7 @@ def why_stopped(error: parallel.TaskCancelledError) -> str:
 
 
 class FailureGroups:
-    """Counts of failures that differ only in what they quote, with one example each."""
+    """The counts of failures that differ only in what they quote, with one example each."""
 
     def __init__(self) -> None:
         self._examples: dict[tuple[str, str], Failure] = {}

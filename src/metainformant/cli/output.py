@@ -61,7 +61,7 @@ class WrittenFile(NamedTuple):
 
 
 class OutputFormat(NamedTuple):
-    """How results are written.
+    """The form in which results are written.
 
     Attributes:
         name: one of `FORMATS`.

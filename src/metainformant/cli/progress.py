@@ -19,7 +19,7 @@ _LINE_SECONDS = 10.0
 
 
 class Display(Protocol):
-    """Shows the progress, as a context manager around the run. Other output goes through it."""
+    """The display of the progress, around the run. Other output goes through it."""
 
     def __enter__(self) -> object: ...
 

@@ -14,7 +14,7 @@ from .values import UnfitValueError
 
 
 class Lines:
-    """What the function returns, a line each.
+    """The values that the function returns, a line each.
 
     Text is written as it is, of a program that has ended (`subprocess.CompletedProcess`) its
     output, and anything else as JSON.

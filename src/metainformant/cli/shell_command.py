@@ -23,7 +23,7 @@ _PLACEHOLDER = re.compile(r"\{\{(?P<text>[^{}]*)\}\}|(?<!\$)\{(?P<field>|\.|/|//
 
 @dataclass(frozen=True)
 class CommandResult:
-    """What a command left that has succeeded."""
+    """The output of a command that has succeeded."""
 
     status: int
     stdout: str

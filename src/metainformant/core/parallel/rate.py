@@ -26,7 +26,7 @@ _lock = threading.Lock()
 
 
 class _State:
-    """How far a limit is used up. Under `_lock`; shared by a limit and its copies.
+    """The use made of a limit. Under `_lock`; shared by a limit and its copies.
 
     Attributes:
         empty_at: when the limit had no units left, which then come back at its rate; in the future
@@ -283,7 +283,7 @@ def came_late(charges: Iterable[Charge], at: float) -> None:
 
 
 class Spending:
-    """What the tasks of one map cost, retries included, against `max_cost`.
+    """The cost of the tasks of one map, retries included, against `max_cost`.
 
     Attributes:
         limit: the one whose units are counted.

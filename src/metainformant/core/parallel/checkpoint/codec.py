@@ -118,7 +118,7 @@ def leave_pickled(position: int, data: bytes) -> Any:
 
 
 def is_json(value: Any, depth: int = 0) -> bool:
-    """Whether JSON gives back an equal value of the same types."""
+    """Return whether JSON gives back an equal value of the same types."""
     kind = type(value)
     if kind in _SCALARS:
         return True

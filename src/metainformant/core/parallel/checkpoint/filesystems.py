@@ -45,7 +45,7 @@ def file_system(path: str, mounts: str = _MOUNTS) -> str:
 
 
 def is_shared(kind: str) -> bool:
-    """Whether a file system of this type may be used by several hosts at once."""
+    """Return whether a file system of this type may be used by several hosts at once."""
     return kind.startswith(_SHARED)
 
 

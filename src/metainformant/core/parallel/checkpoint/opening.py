@@ -109,7 +109,7 @@ def _address(path: str, mode: str) -> str:
 
 
 def is_locked(error: CheckpointError) -> bool:
-    """Whether SQLite has waited for somebody else in vain."""
+    """Return whether SQLite has waited for somebody else in vain."""
     return _name_of(error.__cause__).startswith("SQLITE_BUSY")
 
 

@@ -108,7 +108,7 @@ def _row(
 
 
 def is_head_intact(checksum: bytes, total: int, keys: bytes | str, failed_at: str | None) -> bool:
-    """Whether the columns that a resume reads at first are what was written."""
+    """Return whether the columns that a resume reads at first are what was written."""
     return checksum[:8] == codec.checksum((total, keys, failed_at))
 
 

@@ -23,7 +23,7 @@ WHERE session.run = ? ORDER BY piece.id
 
 
 class Head(NamedTuple):
-    """What a resume has to know of a piece at first."""
+    """All that a resume has to know of a piece at first."""
 
     id: int
     keys: bytes | str
@@ -58,10 +58,10 @@ class SessionRow(NamedTuple):
 
 
 class Pieces(Protocol):
-    """Where pieces are read from."""
+    """A place from which pieces are read."""
 
     def heads(self, run: int) -> Iterator[Head]:
-        """The pieces of a run, in the order in which they were recorded."""
+        """Return the pieces of a run, in the order in which they were recorded."""
         ...
 
     def read(self, number: int) -> Row:

@@ -25,7 +25,7 @@ _SLICE = 4096
 
 
 class RunStatus(NamedTuple):
-    """What is known of one run.
+    """The state of one run.
 
     Attributes:
         name: the function's qualified name, or the name that was given.
@@ -53,7 +53,7 @@ class RunStatus(NamedTuple):
 
 
 class Status(NamedTuple):
-    """What is in a checkpoint.
+    """The contents of a checkpoint.
 
     Attributes:
         path: the file.
@@ -71,7 +71,7 @@ class Status(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a map would do.
+    """The work that a map would do.
 
     Attributes:
         finished: items whose recorded outcome is used.

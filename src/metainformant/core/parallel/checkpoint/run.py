@@ -232,7 +232,7 @@ class DurableRun:
 
     @property
     def error(self) -> CheckpointError | None:
-        """Why nothing more is recorded, if that is so."""
+        """The reason why nothing more is recorded, if that is so."""
         return None if self._writer is None else self._writer.error
 
     def uncommitted(self) -> list[Any]:
@@ -298,7 +298,7 @@ class DurableRun:
 
 
 def _callers_level() -> int:
-    """How many frames up the caller of the library is, as `warnings.warn` counts in our caller."""
+    """Return how many frames up the caller of the library is, as `warn` counts in our caller."""
     package = __name__.split(".")[0]
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(package):

@@ -88,7 +88,7 @@ class Store:
         return number, session
 
     def heads(self, run: int) -> Iterator[Head]:
-        """The pieces of a run, in the order in which they were recorded.
+        """Return the pieces of a run, in the order in which they were recorded.
 
         Raises:
             CheckpointError: at one that is not what was written.
@@ -121,7 +121,7 @@ class Store:
             )
 
     def was_killed(self, session: int, run: int) -> bool:
-        """Whether a session worked on the run, and has not ended in order."""
+        """Return whether a session worked on the run, and has not ended in order."""
         with self._lock, translated(self.path):
             found = self._connection.execute(
                 "SELECT ended IS NULL FROM session WHERE id = ? AND run = ?", (session, run)
@@ -184,7 +184,7 @@ class Store:
 
 
 class _Transaction:
-    """What is executed within is written as a whole or not at all."""
+    """A context whose statements are executed as a whole or not at all."""
 
     def __init__(self, connection: sqlite3.Connection, lock: threading.RLock, path: str) -> None:
         self._connection = connection

@@ -100,7 +100,7 @@ class Writer(Generic[T]):
 
     @property
     def error(self) -> CheckpointError | None:
-        """Why writing has failed, if it has."""
+        """The reason why writing has failed, if it has."""
         return self._error
 
     def uncommitted(self) -> list[T]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Announcer:
-    """Tells observers what happens.
+    """The sender of events to observers.
 
     Args:
         observers: who is told.

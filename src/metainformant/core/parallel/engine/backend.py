@@ -121,7 +121,7 @@ class Job(Protocol):
 
     @property
     def is_running(self) -> Callable[[], bool]:
-        """Tells whether the call in flight of an abandoned job still runs.
+        """A function that returns whether the call in flight of an abandoned job still runs.
 
         A TaskTimeoutError keeps this, so it may lead to the items of the job only while that runs.
         """
@@ -157,7 +157,7 @@ class Backend(Protocol):
 
     @property
     def capacity(self) -> int | None:
-        """How many workers there can be at most just now; None for any number."""
+        """The most workers that there can be just now; None for any number."""
         ...
 
     def spawn(self) -> None:

@@ -133,7 +133,7 @@ class Completion:
 
     @property
     def refused(self) -> int:
-        """How many attempts services have refused."""
+        """The number of attempts that services have refused."""
         return 0 if self.push_back is None else self.push_back.count
 
     # What only those need who have failures.

@@ -100,7 +100,7 @@ class Dispatcher:
 
     @property
     def exhausted(self) -> str | None:
-        """Why nothing more may be started, and nothing runs that might change that."""
+        """The reason why nothing more may be started, if nothing runs that might change that."""
         return None if self._pace is None or self.assignments else self._pace.exhausted
 
     def hand_out(self, now: float) -> float:

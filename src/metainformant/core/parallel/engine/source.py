@@ -81,7 +81,7 @@ class Source(Protocol):
 
     @property
     def error(self) -> BaseException | None:
-        """What the iterable raised, so that it seemed to end; final once all was taken."""
+        """The exception with which the iterable ended, if any; final once all was taken."""
         ...
 
     @property

@@ -10,7 +10,7 @@ from . import cgroups
 
 
 class Usage(NamedTuple):
-    """What a process, or a thread, has used; or the difference between two of these.
+    """The resources that a process, or a thread, has used; or the difference of two of these.
 
     Attributes:
         cpu_seconds: processor time.

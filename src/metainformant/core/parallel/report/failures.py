@@ -18,7 +18,7 @@ _SAME_MESSAGE = 80  # messages of a class that begin with the same characters ar
 
 
 class FailureGroups:
-    """Counts of failures by class and message, each group with its first one.
+    """The counts of failures by class and message, each group with its first one.
 
     Attributes:
         other: failures of more groups than are kept.

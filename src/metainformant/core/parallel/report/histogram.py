@@ -18,7 +18,7 @@ _EDGES = [_FIRST_SECONDS * 10 ** (at / _PER_DECADE) for at in range(_PER_DECADE 
 
 
 class Histogram:
-    """Counts of durations, in seconds, by their order of magnitude.
+    """The counts of durations, in seconds, by their order of magnitude.
 
     Attributes:
         count: how many there were.

@@ -35,7 +35,7 @@ _SMALL_SECONDS = 5e-5
 
 @public
 class Limit(NamedTuple):
-    """What limited a run.
+    """The limit of a run.
 
     Attributes:
         kind: a word for it, such as "gil", "calls", "input" or "unknown".

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Detail(NamedTuple):
-    """How much of each run is shown.
+    """The level of detail at which a run is shown.
 
     Attributes:
         runs: so many have sections.

@@ -45,7 +45,7 @@ class Slow:
 
 
 class WorkerRecord:
-    """What one worker did. Times are in seconds."""
+    """The work of one worker. Times are in seconds."""
 
     __slots__ = ("busy", "chunks", "cpu", "items", "last_end", "main_cpu", "peak_memory")
 

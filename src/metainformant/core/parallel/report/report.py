@@ -18,7 +18,7 @@ _NOTHING = Limit("unknown", "Can't tell what limited a run: none has ended.")
 
 @public
 class Report:
-    """What happened in one or several maps, and what limited them.
+    """An account of one or several maps, and of what limited them.
 
     Pass it, or just a path, as `report=`. Each call adds a run when it ends, in whatever way.
 
@@ -51,7 +51,7 @@ class Report:
 
     @property
     def path(self) -> str | None:
-        """Where the report is written whenever a run has ended; None for nowhere."""
+        """The file that is written whenever a run has ended; None for no file."""
         return self._path
 
     @property
@@ -62,7 +62,7 @@ class Report:
 
     @property
     def limit(self) -> Limit:
-        """What limited the run that took longest; its `str` is a sentence, `kind` a word."""
+        """The limit of the run that took longest; its `str` is a sentence, `kind` a word."""
         with self._lock:
             run = max(self._runs, key=lambda run: float(run["elapsed"]), default=None)
         return _NOTHING if run is None else Limit(*run["limit"].values())

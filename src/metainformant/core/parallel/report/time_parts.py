@@ -32,7 +32,7 @@ _REASONS = ("input", "consumer", "callbacks", "rate", "retries", "tail", "tiny")
 
 
 class TimeParts:
-    """Where worker-seconds went: the workers that could be busy at once, times the elapsed time.
+    """The parts of the worker-seconds: workers that could be busy at once, times the elapsed time.
 
     What is busy is known from each chunk. What is idle is attributed by why the engine had handed
     out nothing, in proportion to the time for which it had not.

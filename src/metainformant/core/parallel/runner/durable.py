@@ -37,7 +37,7 @@ _TELL_INTERVAL = 0.05
 
 
 class _Recorder:
-    """What lists and streams have in common; see `Recorder`."""
+    """The common part of the recorders of lists and streams; see `Recorder`."""
 
     observers: Sequence[Observer] = ()
 
@@ -206,7 +206,7 @@ class ListRecorder(_Recorder):
 
 
 class _Teller(Observer):
-    """Lets the engine's thread deliver what is committed, also while nothing else happens."""
+    """A way to let the engine's thread deliver what is committed, whatever it waits for."""
 
     interval = _TELL_INTERVAL
 

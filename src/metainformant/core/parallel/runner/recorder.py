@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Deliver = Callable[[OutcomeBatch], object]
 
     class Recorder(Protocol):
-        """What a run talks to, so that it need not know whether its outcomes are recorded.
+        """The recorder of a run, which need not know whether it records anything.
 
         Attributes:
             source: the items that are to be run.

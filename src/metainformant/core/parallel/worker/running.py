@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Running:
-    """What a worker knows of the task that it runs.
+    """The knowledge that a worker has of the task that it runs.
 
     A copy of its context, which a library may keep for long, keeps this, and nothing that the map
     has made.

@@ -94,7 +94,7 @@ class CoroutineJob(ThreadJob):
 
     @property
     def is_running(self) -> Callable[[], bool]:
-        """What tells that of the task alone: the error must keep neither items nor results."""
+        """A function of the task alone: the error must keep neither items nor results."""
         runner = self.runner
         return nothing_runs if runner is None else partial(is_alive, runner.task, runner.loop.loop)
 

@@ -51,7 +51,7 @@ _open: dict[str, Agent] = {}
 
 
 class Agent:
-    """Gives commands to seats, and answers polls with their reports.
+    """The part of a worker that commands its seats, and answers polls with their reports.
 
     Args:
         worker: the name of the worker for messages.

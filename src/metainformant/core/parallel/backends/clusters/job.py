@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ...errors import Frame
 
     class JobOwner(Protocol):
-        """Who has the jobs of a map."""
+        """The owner of the jobs of a map."""
 
         def was_cut(self, job: ClusterJob) -> None:
             """Learn that the engine has taken items back, and perhaps wants more of them."""
@@ -98,7 +98,7 @@ class ClusterJob:
 
     @property
     def outstanding(self) -> int:
-        """How many items may have been started and are not reported."""
+        """The number of items that may have been started and are not reported."""
         return self.permitted - self.completed()
 
     @property

@@ -26,7 +26,7 @@ _ENOUGH = 4 * 2**20
 
 
 class Setup(NamedTuple):
-    """What an agent needs to know of its map."""
+    """All that an agent needs to know of its map."""
 
     caller: str
     func: bytes
@@ -69,7 +69,7 @@ class Recall(NamedTuple):
 
 
 class Forget(NamedTuple):
-    """What is not permitted of a chunk is none of the seat's business any more."""
+    """The news that what is not permitted of a chunk is no longer the seat's."""
 
     seat: int
     number: int

@@ -175,7 +175,7 @@ def _is_current(session: tuple[str, str]) -> bool:
 
 
 class KeptActors:
-    """Lets actors be kept, for a pool that is open."""
+    """The actors that a pool keeps while it is open."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -153,7 +153,7 @@ class SeatSource:
 
 
 class Seat:
-    """Runs chunks for an agent, in the thread that calls `run`.
+    """A thread that runs chunks for an agent: the one that calls `run`.
 
     Args:
         number: of this seat.

@@ -107,7 +107,7 @@ class SeatGroup:
         self.seats.append(SeatView(link, number, Permits(self.interval)))
 
     def lose(self, link: Link, why: str) -> None:
-        """A worker process is gone, with all its seats."""
+        """Learn that a worker process is gone, with all its seats."""
         for seat in [seat for seat in self.seats if seat.link is link]:
             self._remove(seat, why)
         self.commands.pop(link, None)

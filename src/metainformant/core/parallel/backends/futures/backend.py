@@ -61,7 +61,7 @@ class ExecutorJob:
 
     @property
     def started(self) -> float | None:
-        """When it was first seen running, and in the end when it really was started."""
+        """The time when it was first seen running; once it has ended, that of its true start."""
         if self._started is None and self.is_running():
             self._started, self.worker = monotonic(), self._place
         return self._started
@@ -119,7 +119,7 @@ class ExecutorJob:
 
 
 class ExecutorBackend:
-    """Hands jobs to an executor, at most so many at a time as there are workers to be had.
+    """The workers of an executor, which gets as many jobs at a time as it has workers.
 
     Args:
         call: what to do.
@@ -269,7 +269,7 @@ class ExecutorBackend:
         )
 
     def _settle(self, job: ExecutorJob, future: Future[Any]) -> None:
-        """A future is done: see what came of it. A job that ends early is done again."""
+        """Take the result of a future that is done. A job that ended early is run again."""
         self._given.discard(job)
         try:
             result: ChunkResult = future.result().opened()
@@ -309,7 +309,7 @@ class ExecutorBackend:
         return any(isinstance(error, FATAL) for error in result.failed.values())
 
     def _loss(self, job: ExecutorJob, error: BaseException) -> Finished:
-        """The failures of a chunk that was lost: it can't be known which items were run."""
+        """Return the failures of a chunk that was lost: nobody knows which items were run."""
         failed: dict[int, BaseException] = {}
         for at, item in enumerate(job.items):
             failed[at] = ParallelError(

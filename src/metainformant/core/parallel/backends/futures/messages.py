@@ -50,7 +50,7 @@ class ChunkRequest(NamedTuple):
 
 
 class RequestRunner:
-    """What an executor is given to call with a ChunkRequest.
+    """The function that an executor calls with a ChunkRequest.
 
     Pickled, it is a call of `eval` with the dict that a pickled request is, and so needs nothing
     but the standard library to be read.

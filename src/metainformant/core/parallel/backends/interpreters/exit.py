@@ -29,11 +29,11 @@ class RunningInterpreter(Protocol):
     name: str
 
     def is_alive(self) -> bool:
-        """Whether its thread runs."""
+        """Return whether its thread runs."""
         ...
 
     def is_busy(self) -> bool:
-        """Whether there is something that can be ended."""
+        """Return whether there is something that can be ended."""
         ...
 
     def request_exit(self) -> None:

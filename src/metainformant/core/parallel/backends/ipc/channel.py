@@ -39,7 +39,7 @@ class Channel:
 
     @property
     def parts(self) -> tuple[Connection, Connection, socket.socket | None]:
-        """Return what it is made of."""
+        """The parts that it is made of."""
         return self.reader, self._writer, self._fd_socket
 
     def send(self, message: tuple[Any, ...]) -> None:

@@ -24,7 +24,7 @@ _LONGEST_CHAIN = 20
 
 
 class RemoteTraceback(Exception):  # noqa: N818  # what `concurrent.futures` calls it
-    """Where an exception was raised in another process."""
+    """The traceback of an exception that was raised in another process."""
 
     def __init__(self, worker: str, parts: list[tuple[str, tuple[Frame, ...]]]) -> None:
         super().__init__(worker, parts)

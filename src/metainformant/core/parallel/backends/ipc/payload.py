@@ -62,7 +62,7 @@ Packed = tuple[Payload, list[Any]]
 
 
 class PayloadBuilder:
-    """Collects pickled objects. References are kept to their buffers, which are not copied yet.
+    """Pickled objects that are being collected. Their buffers are referred to, not copied yet.
 
     Args:
         handles: whether to send what `multiprocessing` can send to another process by duplicating

@@ -32,7 +32,7 @@ class Boundary:
         return cut
 
     def is_in_flight(self, position: int, sent: int, *, permitted: bool) -> bool:
-        """Whether a worker that died after `position` items, of `sent`, was running the next.
+        """Return whether a worker that died after `position` of `sent` items was running one.
 
         Where the chunk was cut, either is possible. Then the item counts as run: better a loss that
         is reported than an item that is run twice.

@@ -49,14 +49,14 @@ class WorkerHandle(ABC):
 
     @abstractmethod
     def sentinels(self) -> list[Any]:
-        """What becomes readable when it has ended or was killed; see `ipc/poller.py`."""
+        """Return what becomes readable when it has ended or was killed; see `ipc/poller.py`."""
 
     @abstractmethod
     def is_alive(self) -> bool:
-        """Whether it runs. One that can't be killed may do so for as long as its call does."""
+        """Return whether it runs: if it can't be killed, perhaps as long as its call does."""
 
     def has_ended(self) -> bool:
-        """Whether one of its sentinels is readable, as far as can be seen at once."""
+        """Return whether one of its sentinels is readable, as far as can be seen at once."""
         if self._sentinel_poller is None:
             self._sentinel_poller = Poller()
             for sentinel in self.sentinels():
@@ -69,7 +69,7 @@ class WorkerHandle(ABC):
 
     @abstractmethod
     def runs(self, number: int) -> bool:
-        """Whether it still has the job of that number."""
+        """Return whether it still has the job of that number."""
 
     @abstractmethod
     def stack(self, timeout: float) -> tuple[Frame, ...]:
@@ -87,7 +87,7 @@ class WorkerHandle(ABC):
         self.channel.close()
 
     def is_unguarded(self) -> bool:
-        """Whether it ended because its script starts the map again when a worker imports it."""
+        """Return whether it ended because its script, which it imports, starts the map again."""
         return False
 
     @abstractmethod

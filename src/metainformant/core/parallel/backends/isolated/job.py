@@ -157,7 +157,7 @@ class IsolatedJob:
     # For the group
 
     def has_begun(self) -> bool:
-        """Whether its worker has read its items. False while it has no worker."""
+        """Return whether its worker has read its items. False while it has no worker."""
         if self.handle is None or self.handle.buffer.header[Header.JOB] != self.number:
             return False
         if self.state is JobState.SENT:

@@ -38,7 +38,7 @@ class JobResults:
             self._copied = stop
 
     def lacks_messages(self, buffer: ResultBuffer, stop: int) -> bool:
-        """Whether results were sent beside the buffer that have not been received yet."""
+        """Return whether results were sent beside the buffer that have not been received yet."""
         kinds = bytes(buffer.kinds[self._copied : stop])
         if Kind.OUT_OF_BAND not in kinds and Kind.FAILED_OUT_OF_BAND not in kinds:
             return False

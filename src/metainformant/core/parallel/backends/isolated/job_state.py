@@ -6,7 +6,7 @@ import enum
 
 
 class JobState(enum.IntEnum):  # whose members are fast to look up
-    """Where a job is in its life: see the picture in README.md."""
+    """The states in the life of a job: see the picture in README.md."""
 
     QUEUED = enum.auto()  # waits for a worker
     SENT = enum.auto()  # a worker has it, and has not been seen to begin

@@ -156,7 +156,7 @@ class Worker:
     def _run_items(
         self, func: Callable[[Any], Any], permitted: Iterator[Any], fail_fast: bool
     ) -> None:
-        """The loop that all speed depends on. After a failure it is entered again."""
+        """Run the items, until one fails: the loop that all speed depends on."""
         column, kinds, note = self._buffer.column, self._buffer.kinds, self._note
         fork = self._fork
         position = 0

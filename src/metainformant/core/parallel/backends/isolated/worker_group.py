@@ -217,7 +217,7 @@ class WorkerGroup:
     def _on_return(
         self, handle: WorkerHandle, job: IsolatedJob, message: Done | Unread | NoFunction
     ) -> None:
-        """A worker has come back from its job."""
+        """Take back a worker that has ended its job."""
         handle.job = None
         handle.overdue_at = math.inf
         handle.tasks += job.sent
@@ -254,7 +254,7 @@ class WorkerGroup:
         return True
 
     def _lost(self, handle: WorkerHandle) -> None:
-        """A worker has ended that should not have, or was killed."""
+        """Take note of a worker that has ended and should not have, or was killed."""
         self.workers.forget(handle)
         reason = self.workers.reap(handle)
         if handle.is_unguarded():

@@ -139,7 +139,7 @@ class ForkServer:
 
 
 def _imports(preparation: dict[str, Any]) -> tuple[Any, ...]:
-    """What decides which code is imported."""
+    """Return what decides which code is imported."""
     return (
         preparation.get("init_main_from_name"),
         preparation.get("init_main_from_path"),
@@ -284,7 +284,7 @@ class Process(context.ForkServerProcess):
 
 
 class ForkServerContext(context.ForkServerContext):
-    """What `multiprocessing.get_context` returns, with our server."""
+    """The context of `multiprocessing`, with our server."""
 
     Process: ClassVar[type[context.ForkServerProcess]] = Process
 

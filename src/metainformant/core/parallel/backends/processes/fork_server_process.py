@@ -167,7 +167,7 @@ def _serve(
 
 
 def _fork() -> int | None:
-    """The pid of a child; None in the child; 0 if there can't be one."""
+    """Return the pid of a child; None in the child; 0 if there can't be one."""
     try:
         with warnings.catch_warnings(action="ignore"):  # there are no threads; see `template.py`
             return os.fork() or None

@@ -47,7 +47,7 @@ def _prepared(initializer: Any, initargs: list[Any], worker_state: Any) -> Prepa
 
 
 class _Raw:
-    """What is pickled at the start of each process."""
+    """Bytes in place of what is pickled at the start of each process."""
 
     def __init__(self, value: Any) -> None:
         self.value = value

@@ -38,7 +38,7 @@ class _Record:
 
 
 class WorkerRecord(_Record):
-    """What a worker is to know: changes of the environment, preparation data, the process object.
+    """The news for a worker: changes of the environment, preparation data, the process object.
 
     Whether it has a pid and whether it is cancelled: each side sets its own and then looks at the
     other's, so it can't be that neither sees the other.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Worker(Protocol):
-        """What runs jobs: a thread, or what is like one."""
+        """A thread that runs jobs, or what is like one."""
 
         def is_alive(self) -> bool: ...
 

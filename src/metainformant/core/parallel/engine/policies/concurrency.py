@@ -111,7 +111,7 @@ class Concurrency:
 
     @property
     def next_wakeup(self) -> float:
-        """When a pause ends."""
+        """The time at which a pause ends."""
         return self._paused_until
 
     def ended(self, now: float, started: float, items: int, in_use: int) -> None:
