@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.futures.backend import ExecutorBackend, ExecutorJob
+from metainformant.core.parallel.backends.futures.backend import ExecutorBackend
+from metainformant.core.parallel.backends.futures.job import ExecutorJob
 from metainformant.core.parallel.backends.futures.worker import run_request
 from metainformant.core.parallel.calls import choose_workers, make_call
 from metainformant.core.parallel.engine.backend import Finished
