@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from .maps.pool import Pool as Pool
     from .maps.processes import process_map as process_map
     from .maps.processes import process_map_unordered as process_map_unordered
-    from .maps.streams import Results as Results
+    from .maps.results import Results as Results
     from .maps.streams import imap as imap
     from .maps.streams import outcomes as outcomes
     from .maps.threads import thread_map as thread_map
@@ -84,7 +84,7 @@ _HOMES = {
     "RecordedFailureError": "checkpoint.errors",
     "RepeatedlyKilledError": "checkpoint.errors",
     "Report": "report.report",
-    "Results": "maps.streams",
+    "Results": "maps.results",
     "TaskCancelledError": "errors",
     "TaskTimeoutError": "errors",
     "TooManyFailuresError": "errors",

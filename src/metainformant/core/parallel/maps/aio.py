@@ -11,8 +11,9 @@ from ..functions import is_async
 from ..public import overload, public
 from ..runner.awaited_map import let_end
 from ..runner.stream_map import End, make_stream
+from .results import values_of
 from .signatures import shows_options
-from .streams import pop_workers, values_of
+from .streams import pop_workers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from ..public import overload, public
 from ..runner.batches import run_batches
 from ..runner.list_map import run_map
 from ..runner.stream_map import make_stream
+from .results import outcomes_of, values_of
 from .signatures import hides_unknown, shows_options
-from .streams import outcomes_of, values_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..options import MaxWorkers, PoolOptions, Task
     from ..outcome import Outcome
     from ..validate import BackendOption, OnError, StartMethod
-    from .streams import Results
+    from .results import Results
 
     D = TypeVar("D")
     T = TypeVar("T")
