@@ -138,10 +138,10 @@ _FIRST_CALL_OWN = """
     backends.threads.job backends.threads.thread_group calls describe engine engine.announcer
     engine.assignment engine.backend engine.completion engine.dispatcher engine.ending engine.loop
     engine.outcome_batch engine.policies engine.policies.chunking engine.policies.stealing
-    engine.policies.stopping engine.policies.timeouts engine.source engine.unfinished errors
-    functions host host.gil host.threads maps maps.signatures maps.threads observe observe.registry
-    options public
-    runner runner.delivery runner.ending runner.list_map runner.recorder validate worker
+    engine.policies.stopping engine.policies.timeouts engine.source engine.supervisor
+    engine.unfinished errors functions host host.gil host.threads maps maps.signatures maps.threads
+    observe observe.registry options public runner runner.delivery runner.ending runner.list_map
+    runner.recorder validate worker
     worker.context worker.frames worker.interrupt worker.running worker.setup
 """
 

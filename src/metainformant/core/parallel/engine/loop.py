@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from time import monotonic
 
-from ..describe import describe
-from ..errors import ParallelError, TaskTimeoutError
+from ..errors import ParallelError
 from .announcer import Announcer
 from .completion import Completion
 from .dispatcher import Dispatcher
@@ -18,6 +17,7 @@ from .ending import Ending
 from .policies.chunking import Chunking
 from .policies.stopping import StopRule
 from .policies.timeouts import Timeouts
+from .supervisor import Supervisor
 from .unfinished import cancelled
 
 TYPE_CHECKING = False
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from ..auto import Auto
     from ..calls import MapCall
-    from .assignment import Assignment
     from .backend import Backend, Finished, Job
     from .events import Observer
     from .outcome_batch import OutcomeBatch
@@ -72,7 +71,6 @@ class Engine:
         options = call.options
         self._source = source
         self._backend = backend
-        self._early = poll_interval is not None
         self._clock = clock
         self._began = began = clock() if began is None else began
         self._announcer = Announcer(observers, began, clock)
@@ -81,7 +79,6 @@ class Engine:
         self._is_aborted = False  # whether nobody wants more; set by any thread, read by ours
         # Who gets back what is not started; set by any thread, taken by ours.
         self._give_back: Callable[[list[Chunk]], object] | None = None
-        self._timeout = options.timeout if backend.can_watch else None
         auto = call.workers.auto
         self._concurrency = None if auto is None else _make_concurrency(auto, began)
         self._in_use = 0  # jobs that were handed out before the last wait
@@ -92,8 +89,8 @@ class Engine:
             is_stream=is_stream or auto is not None,  # what a number of workers brings is seen soon
             share_gil=backend.share_gil,
         )
-        self._timeouts = Timeouts(
-            self._timeout,
+        timeouts = Timeouts(
+            options.timeout if backend.can_watch else None,
             options.slow_after if backend.can_watch else None,
             math.inf if poll_interval is None else poll_interval,
         )
@@ -101,7 +98,7 @@ class Engine:
             source,
             backend,
             self._chunking,
-            self._timeouts,
+            timeouts,
             call.workers.count,
             _make_pace(call),
             self._concurrency,
@@ -109,7 +106,16 @@ class Engine:
             wants_times=wants_times or self._announcer.is_watched,
         )
         self._assignments = self._dispatcher.assignments
-        self._abandoned: list[Job] = []  # overdue, and perhaps still to be ended
+        self._supervisor = Supervisor(
+            self._dispatcher,
+            self._completion,
+            self._announcer,
+            self._chunking,
+            timeouts,
+            self._concurrency,
+            clock,
+            delivers_early=poll_interval is not None,
+        )
 
     def run(self, deliver: Deliver) -> Ending:
         """Run the map; call `deliver` with outcomes as they come. If it raises, the map is aborted.
@@ -127,11 +133,7 @@ class Engine:
 
     def finish(self, ending: Ending | None) -> Ending:
         """End everything after the last step, which returned the ending, or raised something."""
-        for assignment in self._assignments.values():
-            assignment.job.truncate(0)
-            if self._announcer.is_watched:  # parts of it may have been delivered
-                finished = assignment.job.peek(assignment.job.completed())
-                self._announcer.ran(assignment, finished, self._clock(), given_up=True)
+        self._supervisor.leave()
         self._interrupt_abandoned()
         if ending is not None and ending.kind == "completed":
             ending = self._close(ending)
@@ -216,9 +218,8 @@ class Engine:
             self._announcer.waited(began, now, self._dispatcher, self._completion.retries)
         ready: list[OutcomeBatch] = []
         for job in ended:
-            self._settle(self._assignments[job], now, ready)
-        if self._early or now >= self._dispatcher.next_wakeup:
-            self._look(now, ready)
+            self._supervisor.settle(self._assignments[job], now, self._in_use, ready)
+        self._supervisor.look(now, ready)
         stop = self._rule.stop(now)
         self._heed_push_back(now)
         self._report_progress(now)
@@ -237,7 +238,7 @@ class Engine:
         return ending
 
     def _hand_out(self, now: float) -> float:
-        if self._abandoned or self._rule.holds_back:
+        if self._supervisor.abandoned or self._rule.holds_back:
             self._rule.saw_stuck(self._backend.abandoned(), now)
             if self._rule.holds_back:
                 return math.inf
@@ -289,74 +290,8 @@ class Engine:
             at = min(at, self._completion.retries.next_due)
         return None if at == math.inf else max(0.0, at - now)
 
-    def _look(self, now: float, ready: list[OutcomeBatch]) -> None:
-        """See how far every assignment is; deliver early if asked to; abandon overdue items."""
-        for assignment in list(self._assignments.values()):
-            assignment.look(now)
-            if self._early:
-                self._deliver(assignment, assignment.seen, ready)
-            overdue_at = self._timeouts.overdue_at(assignment)
-            if now >= overdue_at:
-                self._expire(assignment, ready)
-                continue
-            if overdue_at < math.inf:
-                assignment.job.will_expire(assignment.seen - assignment.chunk.start, overdue_at)
-            if self._timeouts.is_slow(assignment, now):
-                self._announcer.slow(assignment, now)
-        self._dispatcher.next_wakeup = self._timeouts.next_wakeup(self._assignments.values(), now)
-
-    def _settle(self, assignment: Assignment, now: float, ready: list[OutcomeBatch]) -> None:
-        """Deliver what is left of an assignment that ended."""
-        self._dispatcher.forget(assignment)
-        job, first = assignment.job, assignment.chunk.start
-        finished = job.finish()
-        done = len(finished.values)
-        self._chunking.measured(done, job.ended - (job.started or job.ended))
-        if first + done < assignment.stop:  # truncated so late that it was not clear what would run
-            rest = assignment.chunk.part(first + done, assignment.stop)
-            self._dispatcher.again.append(rest)
-        if self._announcer.is_watched:
-            self._announcer.ran(assignment, finished, job.ended)
-        refused = self._completion.refused
-        self._completion.finished(assignment, finished, ready)
-        if self._concurrency is None or not done:
-            return
-        # Its time is that in which a worker was in use for it: it may have waited for the GIL.
-        if self._completion.refused == refused:
-            self._concurrency.ended(now, assignment.handed_out, done, self._in_use)
-
-    def _deliver(self, assignment: Assignment, stop: int, ready: list[OutcomeBatch]) -> None:
-        """Deliver the finished items before the index `stop`."""
-        if assignment.delivered < stop:
-            finished = assignment.job.peek(stop - assignment.chunk.start)
-            self._completion.finished(assignment, finished, ready)
-            assignment.delivered = stop
-
-    def _expire(self, assignment: Assignment, ready: list[OutcomeBatch]) -> None:
-        """Abandon the item in flight, unless it has just finished after all."""
-        index, job = assignment.seen, assignment.job
-        rest = self._dispatcher.truncate(assignment, index + 1)
-        if rest is not None:
-            self._dispatcher.again.appendleft(rest)
-        is_stuck = assignment.chunk.start + job.completed() == index
-        if is_stuck and self._dispatcher.abandon(assignment):
-            stack = job.stack()
-            self._abandoned.append(job)
-            if self._announcer.is_watched:
-                finished = job.peek(index - assignment.chunk.start)
-                self._announcer.ran(assignment, finished, self._clock(), given_up=True)
-            self._deliver(assignment, index, ready)
-            item = describe(assignment.chunk.item(index))
-            timeout = self._timeout or 0.0
-            error = TaskTimeoutError(
-                index, item, timeout, job.worker, stack, job.is_running, job.remarks()
-            )
-            self._completion.overdue(assignment, error, ready)
-
     def _interrupt_abandoned(self) -> None:
-        if self._abandoned:
-            while self._abandoned:
-                self._abandoned.pop().interrupt()
+        if self._supervisor.interrupt_abandoned():
             self._rule.saw_stuck(self._backend.abandoned(), self._clock())
 
     def _heed_push_back(self, now: float) -> None:
@@ -393,27 +328,7 @@ class Engine:
         """Turn everything that is not finished into `TaskCancelledError`."""
         self._source.close()
         ready: list[OutcomeBatch] = []
-        unfinished: list[tuple[Chunk, str, tuple[float, ...]]] = []
-        for assignment in list(self._assignments.values()):
-            job = assignment.job
-            job.truncate(0)
-            running = self._dispatcher.abandon(assignment)
-            if not running:
-                self._dispatcher.forget(assignment)
-            finished = job.peek(job.completed()) if running else job.finish()
-            if self._announcer.is_watched:
-                end = self._clock() if running else job.ended
-                self._announcer.ran(assignment, finished, end, given_up=running)
-            self._completion.finished(assignment, finished, ready)
-            at = assignment.chunk.start + len(finished.values)
-            if running and job.started is not None and at < assignment.stop:
-                job.interrupt()
-                began = finished.times[-1] if finished.times else assignment.since or job.started
-                item = assignment.chunk.part(at, at + 1)
-                unfinished.append((item, job.worker, (began, self._clock())))
-                at += 1
-            rest = assignment.chunk.part(at, assignment.stop)
-            unfinished.append((rest, "", ()))
+        unfinished = self._supervisor.give_up(ready)
         waiting = self._completion.retries.take_all() if self._completion.retries else []
         chunks = [*self._dispatcher.due, *self._dispatcher.again, *waiting]
         while (chunk := self._source.rest()) is not None:

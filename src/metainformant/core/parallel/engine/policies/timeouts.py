@@ -27,6 +27,9 @@ class Timeouts:
         timeout: seconds after which an item in flight is overdue; None for never.
         slow_after: seconds after which it is reported as slow; None for never.
         poll_interval: seconds between two looks that the map needs for other reasons.
+
+    Attributes:
+        timeout: the same; infinite for never.
     """
 
     def __init__(
@@ -35,17 +38,17 @@ class Timeouts:
         slow_after: float | None = None,
         poll_interval: float = math.inf,
     ) -> None:
-        self._timeout = math.inf if timeout is None else timeout
+        self.timeout: float = math.inf if timeout is None else timeout
         self._slow_after = math.inf if slow_after is None else slow_after
         # An item in flight is seen one look late at most, and its expiry again: so with four looks
         # in the time by which a timeout may be late, there is room for a busy machine.
-        limit = min(self._timeout, self._slow_after)
+        limit = min(self.timeout, self._slow_after)
         self._tick = max(_MAX_LATE_SECONDS, limit * _MAX_LATE_FRACTION) / 4
         self._rest_tick = min(self._tick, poll_interval)
 
     def overdue_at(self, assignment: Assignment) -> float:
         """Return when the item in flight will have run for `timeout`, as far as was seen."""
-        return _since(assignment) + self._timeout
+        return _since(assignment) + self.timeout
 
     def is_slow(self, assignment: Assignment, now: float) -> bool:
         """Return whether the item in flight has become slow, and that was not reported yet."""
