@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import queue
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -41,6 +44,24 @@ def test_with_the_patches_of_gevent(method: str | None, start: Callable[..., Chi
     assert (out, err, code) == ("[1, 2]\n[1, 2]\nTaskTimeoutError 0\n", "", 0)
 
 
+def test_a_script_with_gevent_whose_imports_start_threads(start: Callable[..., Child]) -> None:
+    """As NumPy's do. The fork server waits for their end, or lets workers import the script."""
+    pytest.importorskip("gevent", exc_type=ImportError)
+    child = start(
+        """
+        from gevent import monkey
+        monkey.patch_all()
+        import faulthandler
+        faulthandler.dump_traceback_later(1000)  # a thread that Python does not know
+        from metainformant.core import parallel
+
+        if __name__ == "__main__":
+            print(parallel.process_map(abs, [-1, 2], 1))
+        """
+    )
+    assert child.end() == ("[1, 2]\n", "", 0)
+
+
 @pytest.mark.parametrize("patched", ["select", "socket", "thread"])
 def test_eventlet_is_refused(patched: str, monkeypatch: pytest.MonkeyPatch) -> None:
     patcher = ModuleType("eventlet.patcher")
@@ -50,3 +71,15 @@ def test_eventlet_is_refused(patched: str, monkeypatch: pytest.MonkeyPatch) -> N
         parallel.process_map(abs, [-1])
     vars(patcher)["is_monkey_patched"] = lambda module: module == "time"
     assert parallel.process_map(abs, [-1]) == [1]
+
+
+@pytest.mark.parametrize("workers", ["thread", "serial", "executor"])
+def test_threads_can_wait_with_the_patches_of_eventlet(
+    workers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """These put a queue in Python in the place of that in C, which lets more pass."""
+    pure: Any = vars(queue)["_PySimpleQueue"]
+    monkeypatch.setattr(queue, "SimpleQueue", pure)
+    with ThreadPoolExecutor(1) as executor:
+        backend: Any = executor if workers == "executor" else workers
+        assert list(parallel.imap(abs, [-1, 2], backend=backend, timeout=60)) == [1, 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -76,6 +77,25 @@ def test_a_thread_that_blocks_the_signal_of_ended_children(tmp_path: Path) -> No
     assert run(tmp_path, code) == "[1, 2]\nTrue\nTrue\n"
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="needs SIGCHLD")
+@pytest.mark.parametrize("method", [None, "spawn"])
+def test_a_process_that_ignores_the_signal_of_ended_children(
+    method: str | None, tmp_path: Path
+) -> None:
+    code = f"""
+        import signal, time
+        from metainformant.core import parallel
+
+        if __name__ == "__main__":
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            late, fine = parallel.process_map(
+                time.sleep, [1000, 0], 2, timeout=0.5, start_method={method!r}
+            )
+            print(type(late).__name__, fine)
+        """
+    assert run(tmp_path, code) == "TaskTimeoutError None\n"
+
+
 def test_a_folder_for_temporary_files_with_a_long_name(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 100)
     folder.mkdir()
@@ -111,6 +131,42 @@ def test_a_warm_pool_in_a_forked_child(tmp_path: Path) -> None:
                     print(pool.map(pid, [0]) == [before])
         """
     assert run(tmp_path, code) == "0\nTrue\n" * 3
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_workers_that_are_left_in_a_process_of_multiprocessing(how: str, tmp_path: Path) -> None:
+    """It ends all the same, and they with it."""
+    code = f"""
+        import itertools, multiprocessing, os, time
+        from metainformant.core import parallel
+
+        def pid(_):
+            return os.getpid()
+
+        def leave():
+            global left
+            pool = parallel.Pool("process", 1)
+            stream = parallel.imap(pid, itertools.count(), backend="process", max_workers=1)
+            left = [pool, stream]
+            pids.put([pool.map(pid, [0])[0], next(stream)])
+
+        def forget(queue):
+            global pids
+            pids = queue
+            leave()
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context({how!r})
+            queue = context.Queue()
+            process = context.Process(target=forget, args=(queue,))
+            process.start()
+            for worker in queue.get():
+                while os.path.exists(f"/proc/{{worker}}"):
+                    time.sleep(0.01)
+            process.join()
+            print(process.exitcode)
+        """
+    assert run(tmp_path, code) == "0\n"
 
 
 MAIN = """

@@ -108,7 +108,7 @@ class SerialBackend:
         longest = MAX_WAIT_SECONDS if timeout is None else min(MAX_WAIT_SECONDS, timeout)
         try:
             while True:
-                self._wakes.get(longest > 0, longest)
+                self._wakes.get(longest > 0, longest or None)
                 longest = 0
         except queue.Empty:
             return []

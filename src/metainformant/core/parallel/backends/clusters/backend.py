@@ -150,7 +150,7 @@ class ClusterBackend:
     def _take_events(self, longest: float) -> None:
         try:
             while True:
-                event = self._events.get(longest > 0, longest)
+                event = self._events.get(longest > 0, longest or None)
                 longest = 0
                 if event is not None:
                     self._take(event)

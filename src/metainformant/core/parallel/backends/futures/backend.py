@@ -102,7 +102,7 @@ class ExecutorBackend:
             longest = 0
         try:
             while True:
-                event = self._events.get(longest > 0, longest)
+                event = self._events.get(longest > 0, longest or None)
                 longest = 0
                 if event is not None and event[0].future is event[1]:
                     self._settle(*event)

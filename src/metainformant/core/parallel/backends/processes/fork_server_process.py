@@ -37,6 +37,7 @@ def serve(control: int, record_fd: int, alive: int) -> NoReturn:
     """Serve until nobody can ask any more. What a new interpreter runs."""
     os.setsid()  # away from the terminal, whose Ctrl-C is for the caller
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGCHLD])
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # if it was ignored, no child could be waited for
     for fd in (control, record_fd, alive):
         os.set_inheritable(fd, False)
     util._close_stdin()  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ import sys
 import threading
 import warnings
 import weakref
-from multiprocessing import reduction
+from multiprocessing import reduction, util
 from time import monotonic
 from typing import Any
 
@@ -46,6 +46,8 @@ _CHECK_SECONDS = 1.0
 _lock = threading.RLock()
 _living: weakref.WeakSet[ProcessHandle] = weakref.WeakSet()
 _is_exiting = False
+# What has `multiprocessing` kill those workers when this process exits. Under the lock.
+_finalizer: util.Finalize | None = None
 # Whether this process is a fork. Then `multiprocessing` takes its parent's fork server for its own.
 _is_forked = False
 
@@ -112,6 +114,7 @@ class ProcessPool(WorkerPool):
 
     def start(self, name: str) -> ProcessHandle:
         with _lock, contextlib.ExitStack() as on_failure, contextlib.ExitStack() as always:
+            _kill_at_exit()
             if self._forks:
                 always.enter_context(no_fork())
             ours, theirs = channel()
@@ -193,6 +196,16 @@ def default_start_method() -> str:
     return "spawn" if _is_forked or not has_room_for_sockets() else "forkserver"
 
 
+def _kill_at_exit() -> None:
+    """Have workers that are left killed before `multiprocessing` waits for their end.
+
+    In a process that it has started itself that matters: `atexit` runs nothing there.
+    """
+    global _finalizer
+    if _finalizer is None:
+        _finalizer = util.Finalize(None, _kill_all, exitpriority=0)
+
+
 @atexit.register
 def _kill_all() -> None:
     """At exit, workers of maps that were never ended must not keep the interpreter waiting."""
@@ -206,8 +219,9 @@ def _kill_all() -> None:
 
 def _forget_all() -> None:
     """In the child of a fork: the workers are its parent's, and so is whoever holds the lock."""
-    global _lock, _living, _is_forked
+    global _lock, _living, _is_forked, _finalizer
     _lock, _living, _is_forked = threading.RLock(), weakref.WeakSet(), True
+    _finalizer = None
 
 
 if hasattr(os, "register_at_fork"):

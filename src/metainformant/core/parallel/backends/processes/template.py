@@ -15,6 +15,10 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing import process, spawn, util
+
+# As they were before the script may have had them patched: those of gevent wait for its hub.
+from os import fork, waitpid
+from time import sleep
 from typing import Any
 
 from .seeds import Seeds
@@ -95,15 +99,15 @@ def _check_threads() -> None:
     if _count_threads() == 1:
         return
     # Libraries that know of forks end their threads before one, and start others when needed.
-    pid = os.fork()
+    pid = fork()
     if not pid:
         os._exit(0)
-    os.waitpid(pid, 0)
+    waitpid(pid, 0)
     until = time.monotonic() + _THREAD_EXIT
     while _count_threads() > 1:
         if time.monotonic() > until:
             raise CannotBeCopiedError("it has started threads that do not end before a fork")
-        time.sleep(0.001)
+        sleep(0.001)
 
 
 def _count_threads() -> int:

@@ -121,7 +121,7 @@ class ThreadBackend:
         longest = MAX_WAIT_SECONDS if timeout is None else min(MAX_WAIT_SECONDS, timeout)
         try:
             while True:
-                self._tell(self._events.get(longest > 0, longest))
+                self._tell(self._events.get(longest > 0, longest or None))
                 longest = 0
         except queue.Empty:
             pass
