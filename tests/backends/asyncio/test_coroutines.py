@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.asyncio.backend import AsyncioBackend
+from metainformant.core.parallel.backends.asyncio.worker_loop import WorkerLoop
 from tests.support import run_python, wait_for_other_threads
 
 
@@ -136,6 +138,35 @@ def test_as_many_as_max_workers_are_in_flight() -> None:
 
     assert len(set(parallel.async_map(task, range(500), 20))) == 1
     assert most == 20
+
+
+def test_the_loop_is_woken_once_for_all_that_is_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And more is kept ready only when that has begun: both threads want the same lock."""
+    seen: list[str] = []
+    submit, wake = AsyncioBackend.submit, WorkerLoop.wake
+
+    def submit_and_tell(self: AsyncioBackend, *args: Any, **options: Any) -> Any:
+        seen.append("submit")
+        return submit(self, *args, **options)
+
+    def wake_and_tell(self: WorkerLoop) -> None:
+        seen.append("wake")
+        wake(self)
+
+    monkeypatch.setattr(AsyncioBackend, "submit", submit_and_tell)
+    monkeypatch.setattr(WorkerLoop, "wake", wake_and_tell)
+
+    async def task(item: int) -> int:
+        seen.append("start")
+        if item < 50:  # so that the first fifty are in flight together
+            while seen.count("start") < 50:
+                await asyncio.sleep(0.001)
+        return item
+
+    assert parallel.async_map(task, range(200), max_workers=50) == list(range(200))
+    assert seen[:51] == ["submit"] * 50 + ["wake"]
+    until = [place for place, what in enumerate(seen) if what == "start"][48]
+    assert seen[:until].count("submit") == 50
 
 
 def test_coroutines_that_never_wait_let_others_have_their_turn() -> None:

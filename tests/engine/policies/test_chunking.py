@@ -32,6 +32,13 @@ def test_so_many_workers_get_equal_shares_at_once() -> None:
     assert [few.next_size(left) for left in (64, 48, 16)] == [4, 3, 1]
 
 
+def test_tasks_of_one_thread_get_fewer_chunks() -> None:
+    """All of them wait while one is handed a chunk, so a hundred calls of 30 ms get 13 each."""
+    chunking = Chunking(workers=100, share_gil=True, share_thread=True)
+    chunking.measured(1, 0.03)
+    assert {chunking.next_size(4800 - 13 * number) for number in range(100)} == {13}
+
+
 def test_chunks_grow_with_what_was_measured() -> None:
     chunking = Chunking(workers=8, is_stream=True)
     assert chunking.next_size(None) == 1

@@ -158,7 +158,7 @@ class SimBackend:
     can_watch = True
     share_gil = True
     truncates_late = False
-    starts_at_once = False
+    share_thread = False
     capacity: int | None = None
 
     def __init__(

@@ -192,10 +192,10 @@ def test_no_worker_idles_while_an_item_waits(
     assert max(result.simulation.ends.values()) <= greedy + 0.002 * (len(seconds) + 2)
 
 
-@pytest.mark.parametrize("starts_at_once", [True, False])
-def test_nor_do_hundreds_of_them(starts_at_once: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("share_thread", [True, False])
+def test_nor_do_hundreds_of_them(share_thread: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are too many for the largest rest of all to be looked for."""
-    monkeypatch.setattr(SimBackend, "starts_at_once", starts_at_once)
+    monkeypatch.setattr(SimBackend, "share_thread", share_thread)
     chance = random.Random(1)
     seconds = [chance.choice([0.001, 0.03, 0.1]) for _ in range(3000)]
     result = run(call_of(max_workers=300), [Behaviour(task) for task in seconds])

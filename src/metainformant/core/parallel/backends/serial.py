@@ -56,7 +56,7 @@ class SerialBackend:
     can_watch = False
     share_gil = HAS_GIL
     truncates_late = False
-    starts_at_once = False
+    share_thread = False
     capacity: int | None = None
 
     def __init__(self, call: MapCall, *, keep_times: bool = False) -> None:

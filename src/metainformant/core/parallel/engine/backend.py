@@ -150,7 +150,9 @@ class Backend(Protocol):
     # is cut just when one is free, by what is known of the speed then.
     has_queue: bool
     share_gil: bool  # whether workers take turns, as threads do that share the GIL
-    starts_at_once: bool  # whether `spawn` takes hardly longer than `submit`
+    # Whether workers are tasks of one thread: they start at once, and the thread hands jobs to them
+    # while all others wait.
+    share_thread: bool
     # Whether what `truncate` could not take back may be had a little later, since a worker far
     # away has to be asked for it: then stealing from a job is tried again.
     truncates_late: bool

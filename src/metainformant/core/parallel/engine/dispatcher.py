@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # may be in flight before others are given a part of that worker's items.
 _ONE_LOOK_SECONDS = 0.01
 _STANDING_SECONDS = 0.005
+# Seconds that workers get to begin what they were handed first, before more is kept ready for them.
+_START_SECONDS = 0.005
 # The largest rest is looked for among so many assignments at a time: with a thousand workers,
 # looking at all of them for each item that is stolen would take longer than the items.
 _MAX_VICTIMS = 64
@@ -116,9 +118,10 @@ class Dispatcher:
         while True:
             owed = self._pace is not None and self._pace.is_owed(self.assignments)
             wanted = self._wanted_workers(now, owed)
-            if self._backend.workers() < wanted:
+            while self._backend.workers() < wanted:
                 self._start_worker()
-                if self._backend.starts_at_once:
+                if self._backend.share_thread:
+                    wanted = min(wanted, self._limit)  # there may be no more than we have
                     continue
                 # That took as long as thousands of tiny tasks: see first who is free by now.
                 is_more = self._backend.workers() < wanted or not self._is_last_wave()
@@ -126,8 +129,7 @@ class Dispatcher:
             if owed and self._pace is not None:
                 return self._pace.next_wakeup(now)
             if len(self.assignments) >= self._limit:
-                self._fill_queue(now)
-                return math.inf
+                return self._fill_queue(now)
             if self._one_is_enough(now):
                 return now + _ONE_LOOK_SECONDS
             chunk = self._next_chunk() or self._steal(now)
@@ -245,24 +247,27 @@ class Dispatcher:
 
     # Work
 
-    def _fill_queue(self, now: float) -> None:
-        """Keep jobs ready, so that workers go on without waiting for us.
+    def _fill_queue(self, now: float) -> float:
+        """Keep jobs ready, so that workers go on without waiting for us; return when to try again.
 
         That matters where all threads share one lock: each time we wake up, we are in their way.
         """
         if self._pace is not None or not self._backend.has_queue:
-            return
+            return math.inf
         if self._concurrency is not None:  # workers that should have nothing to do would take them
-            return
-        limit = self._limit
-        if self._backend.queued() >= limit:
-            return
+            return math.inf
+        limit, queued = self._limit, self._backend.queued()
+        if queued and self._backend.share_thread and not self._chunking.has_measured:
+            return now + _START_SECONDS  # let them begin first
+        if queued >= limit:
+            return math.inf
         self._backend.remind()
         for _ in range(limit):
             chunk = self._next_chunk()
             if chunk is None:
-                return
+                return math.inf
             self._submit(chunk, now)
+        return math.inf
 
     def _next_chunk(self) -> Chunk | None:
         if self.due:

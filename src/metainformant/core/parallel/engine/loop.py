@@ -88,6 +88,7 @@ class Engine:
             max_chunk=max_chunk,
             is_stream=is_stream or auto is not None,  # what a number of workers brings is seen soon
             share_gil=backend.share_gil,
+            share_thread=backend.share_thread,
         )
         timeouts = Timeouts(
             options.timeout if backend.can_watch else None,

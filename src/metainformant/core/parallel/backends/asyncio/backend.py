@@ -13,8 +13,10 @@ from time import monotonic
 
 from ...worker.frames import own_frame
 from ..threads.backend import ThreadBackend
+from .callers_loop import CallersLoop
 from .job import CoroutineJob
-from .worker_loop import CallersLoop, LoopThread, Worker
+from .loop_thread import LoopThread
+from .worker_loop import Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class AsyncioBackend(ThreadBackend):
     """
 
     share_gil = True  # there is one thread for all of them
-    starts_at_once = True
+    share_thread = True
     _job_class: type[ThreadJob] = CoroutineJob
 
     def __init__(self, call: MapCall, **options: Any) -> None:
@@ -45,6 +47,9 @@ class AsyncioBackend(ThreadBackend):
         self._call = call
         # The last one is in use. Owned by the engine's thread.
         self._loops: list[WorkerLoop] = []
+        # Whether the loop has to look. It is woken when the engine begins to wait, for all that
+        # was handed out until then: both need the GIL, and each wake is a call of the system.
+        self._has_news = False
 
     def spawn(self) -> None:
         if not self._loops or self._loops[-1].is_given_up:
@@ -53,6 +58,7 @@ class AsyncioBackend(ThreadBackend):
         worker = Worker(f"{self._label}-{next(self._numbers)}", loop)
         self._group.threads.add(worker)
         loop.add(worker)
+        self._has_news = True
 
     def _start_loop(self) -> None:
         work = (self._call, self._context, self._work_in_loop, self._ready.qsize, self._report)
@@ -62,21 +68,23 @@ class AsyncioBackend(ThreadBackend):
         self._loops.append(loop)
 
     def submit(self, chunk: Chunk, *, keep_times: bool = False) -> ThreadJob:
-        job = super().submit(chunk, keep_times=keep_times)
-        self._wake_loop()
-        return job
+        self._has_news = True
+        return super().submit(chunk, keep_times=keep_times)
 
     def remind(self) -> None:
         super().remind()
-        self._wake_loop()
+        self._has_news = True
 
     def dismiss(self) -> None:
         super().dismiss()
-        self._wake_loop()
+        self._has_news = True
 
-    def _wake_loop(self) -> None:
-        if self._loops:
-            self._loops[-1].wake()
+    def wait(self, timeout: float | None) -> list[ThreadJob]:
+        if self._has_news:
+            self._has_news = False
+            if self._loops:
+                self._loops[-1].wake()
+        return super().wait(timeout)
 
     def _close(self, is_over: Callable[[], bool] | None) -> None:
         self._group.closed = True

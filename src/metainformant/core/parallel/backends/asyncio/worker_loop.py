@@ -1,4 +1,7 @@
-"""An event loop in which workers of one map run, and the way to it from the engine's thread."""
+"""An event loop in which workers of one map run, and the way to it from the engine's thread.
+
+What differs between the caller's loop and one of our own is in files of their own.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,16 @@ import threading
 from collections import deque
 from time import monotonic
 
-from ...errors import FATAL, ParallelError
-from ...host.threads import DAEMON, launch
 from ...worker.loop_setup import PreparedLoop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextvars import Context
-    from typing import Any, TypeVar
+    from typing import Any
 
     from ...calls import MapCall
     from .job import CoroutineJob
-
-    T = TypeVar("T")
 
 # Seconds for which workers that never have to wait may keep the loop from everything else.
 _TURN_SECONDS = 0.005
@@ -29,8 +28,6 @@ _TURN_SECONDS = 0.005
 # of the timeout, is taken for blocked.
 _BEAT_SECONDS = 0.05
 _MIN_SILENCE_SECONDS = 0.2
-# Seconds that calls which were cancelled have to end before their loop is closed under them.
-_GRACE_SECONDS = 1.0
 
 
 class Worker:
@@ -65,10 +62,11 @@ class WorkerLoop:
     """An event loop in which workers of one map run.
 
     What is not marked otherwise is owned by the loop's thread. The engine adds workers and jobs,
-    and wakes the loop if it has not done so since the loop looked last. The loop first notes that
-    it looks, and then takes from queues that have a lock each; the engine first adds, and then
+    and then wakes the loop if it has not done so since the loop looked last. The loop first notes
+    that it looks, and then takes from queues that have a lock each; the engine first adds, and then
     reads that note. So nothing that was added is left lying: if the loop came too early to see it,
-    its note had been made before the lock was free for the engine.
+    its note had been made before the lock was free for the engine. A loop that is not prepared yet
+    leaves the note as it is, and looks once it is prepared.
 
     Args:
         call: what to do.
@@ -120,8 +118,8 @@ class WorkerLoop:
         raise NotImplementedError
 
     def add(self, worker: Worker) -> None:
+        """Let the loop begin a worker when it is woken next."""
         self._new.append(worker)
-        self.wake()
 
     def wake(self) -> None:
         """Let the loop look soon at what there is to do. Any thread may call this."""
@@ -157,7 +155,7 @@ class WorkerLoop:
         """Let workers end; those that run something at once if `cancel` is set."""
         self._is_cancelling = self._is_cancelling or cancel
         self.is_closing = True
-        self.wake()
+        self._call_soon(self._look)  # whether it was woken or not: it may not be prepared yet
 
     def has_ended(self) -> bool:
         """Return whether all has ended that anybody waits for."""
@@ -195,7 +193,8 @@ class WorkerLoop:
                 self._beat()
             self.func = bind(self._call.func)
             self._is_prepared = True
-            self._look()
+            if self._is_woken:
+                self._look()
             await self._may_end.wait()
         except asyncio.CancelledError:
             pass  # by us, before all was prepared, or by the end of the caller's loop
@@ -217,12 +216,12 @@ class WorkerLoop:
 
     def _look(self) -> None:
         """Begin new workers, and let those that have nothing to do look for jobs."""
-        self._is_woken = False
         if self.is_closing:
             self._end_workers()
             return
         if not self._is_prepared:
             return
+        self._is_woken = False
         while True:
             try:
                 worker = self._new.popleft()
@@ -266,113 +265,3 @@ class WorkerLoop:
                 self._main.cancel()
         elif self._may_end is not None and all(worker.is_abandoned for worker in self._workers):
             self._may_end.set()
-
-
-class CallersLoop(WorkerLoop):
-    """The event loop of the caller, for as long as a map takes."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.loop = loop
-
-    def start(self) -> None:
-        self._call_soon(self._start)
-
-    def _start(self) -> None:
-        if self.is_closing:
-            self._is_clean.set()
-            return
-        name = f"{self._call.caller} workers"
-        self._keep(self.loop.create_task(self.live(), name=name, context=self._context))
-
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        tasks = self._call.workers.tasks
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
-    def _begin(self, worker: Worker) -> None:
-        super()._begin(worker)
-        if worker.task is not None:
-            self._keep(worker.task)
-
-    def has_ended(self) -> bool:
-        return super().has_ended() or self.loop.is_closed()
-
-
-class LoopThread(WorkerLoop):
-    """An event loop of the map's own, in a thread of its own.
-
-    It is a daemon thread, so what blocks it delays neither the map nor the interpreter's exit.
-    """
-
-    def start(self) -> None:
-        self.loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
-        name = f"{self._call.caller} loop"
-        self._thread = threading.Thread(target=self._run, name=name, daemon=DAEMON)
-        try:
-            launch(self._thread, self._call.caller)
-        except ParallelError:
-            self.loop.close()
-            raise
-
-    def give_up(self, group: set[Worker]) -> None:
-        """Let another thread go on, which begins with a loop and a state of its own."""
-        if self.is_given_up:
-            return
-        self.is_given_up = True
-        self.close(cancel=False)
-        for worker in tuple(group):
-            if worker.loop is self and worker.job is None:
-                group.discard(worker)
-
-    def has_ended(self) -> bool:
-        if self.is_given_up:
-            return True  # it ends once it can
-        if self._is_clean.is_set() and any(worker.is_abandoned for worker in self._workers.copy()):
-            return True  # it ends soon
-        return not self._thread.is_alive()
-
-    def wait(self, seconds: float) -> None:
-        if self._is_clean.wait(seconds):
-            self._thread.join(seconds)
-
-    def _run(self) -> None:
-        loop = self.loop
-        try:
-            asyncio.set_event_loop(loop)
-            self._complete(self.live())
-            left = self._complete(self._cancel_all())
-            self._complete(loop.shutdown_asyncgens())
-            # What such calls have put into threads runs on, and `close` does not wait for it.
-            if not (left or self._is_cancelling or self._has_abandoned):
-                self._complete(loop.shutdown_default_executor())
-            for task in left:  # they never get on, which is what was wanted
-                task._log_destroy_pending = False
-        except BaseException as error:
-            self._report(error)
-        finally:
-            asyncio.set_event_loop(None)
-            loop.close()
-            for worker in self._workers:
-                worker.job = None
-            self._is_clean.set()
-
-    def _complete(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end; report exits that tasks of tasks raise."""
-        task = self.loop.create_task(coroutine, context=self._context)
-        while not task.done():
-            try:
-                self.loop.run_until_complete(task)
-            except FATAL as error:
-                self._report(error)
-        return task.result()
-
-    async def _cancel_all(self) -> set[Any]:
-        """Cancel what is left, and give it a moment to end; return what does not."""
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        if not left:
-            return left
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=_GRACE_SECONDS)
-        return left

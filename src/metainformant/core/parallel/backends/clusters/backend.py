@@ -44,7 +44,7 @@ class ClusterBackend:
     can_watch = False  # the engine of the seat does
     share_gil = False
     truncates_late = True
-    starts_at_once = False
+    share_thread = False
 
     def __init__(self, call: MapCall, cluster: Cluster, *, keep_times: bool = False) -> None:
         self._call = call

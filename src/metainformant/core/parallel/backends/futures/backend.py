@@ -39,7 +39,7 @@ class ExecutorBackend:
     can_watch = False
     share_gil = False
     truncates_late = False
-    starts_at_once = False
+    share_thread = False
     capacity: int | None = None
 
     def __init__(

@@ -49,7 +49,7 @@ class IsolatedBackend:
     can_watch = True
     share_gil = False
     truncates_late = False
-    starts_at_once = False
+    share_thread = False
     capacity: int | None = None
 
     def __init__(

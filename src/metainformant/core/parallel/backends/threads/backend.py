@@ -48,7 +48,7 @@ class ThreadBackend:
     has_queue = True
     can_watch = True
     share_gil = HAS_GIL
-    starts_at_once = False
+    share_thread = False
     truncates_late = False
     capacity: int | None = None
     _job_class: type[ThreadJob] = ThreadJob

@@ -49,6 +49,7 @@ class Chunking:
         max_chunk: the most items that a chunk may have; None for any number.
         is_stream: whether items are read, and results dropped, as the map goes on.
         share_gil: whether the workers are threads that share the GIL.
+        share_thread: whether the workers are tasks of one thread.
     """
 
     def __init__(
@@ -59,10 +60,12 @@ class Chunking:
         max_chunk: int | None = None,
         is_stream: bool = False,
         share_gil: bool = False,
+        share_thread: bool = False,
     ) -> None:
         self._share_gil = share_gil
         self._workers = workers
-        least = workers / _MAX_LIST_CHUNKS_PER_SECOND
+        most = _MAX_CHUNKS_PER_SECOND if share_thread else _MAX_LIST_CHUNKS_PER_SECOND
+        least = workers / most
         self._chunk_seconds = max(_CHUNK_SECONDS, least)
         self._last_chunk_seconds = max(_LAST_CHUNK_SECONDS, least)
         # Chunks of one wave, one for each worker, may have equal shares of what was left before it.
@@ -97,6 +100,11 @@ class Chunking:
         return self._seconds / self._items if self._items else math.inf
 
     @property
+    def has_measured(self) -> bool:
+        """Whether any chunk has ended."""
+        return self._largest > 0
+
+    @property
     def items_are_quick(self) -> bool:
         """Whether noting the time of each item would take long, compared with the item itself."""
         return self.seconds_per_item < _QUICK_SECONDS
@@ -119,6 +127,8 @@ class Chunking:
         """Choose the size of the next chunk, if `left` items are to come (None: unknown)."""
         if self._fixed_size is not None:
             return self._fixed_size
+        if not self._largest:
+            return 1  # nothing was measured yet
         speed = 1 / self.seconds_per_item
         size = self._chunk_seconds * speed
         if left is not None and not self.one_is_enough:
