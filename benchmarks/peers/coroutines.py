@@ -9,7 +9,7 @@ from typing import Any
 
 from .table import Table, library
 
-AsyncFunction = Callable[[Any], Awaitable[Any]]
+AsyncFunction = Callable[..., Awaitable[Any]]
 
 
 def bare_tasks(func: AsyncFunction, items: Sequence[Any], workers: int) -> list[Any]:
@@ -28,6 +28,44 @@ def bare_tasks(func: AsyncFunction, items: Sequence[Any], workers: int) -> list[
 
     asyncio.run(main())
     return results
+
+
+def fixed_tasks(
+    func: AsyncFunction, items: Sequence[Any], workers: int, client: Callable[[], Any]
+) -> list[Any]:
+    """The same for a function that shares a client, as its last argument."""
+    results: list[Any] = [None] * len(items)
+    numbered = iter(enumerate(items))
+
+    async def work(shared: Any) -> None:
+        for index, item in numbered:
+            results[index] = await func(item, shared)
+
+    async def main() -> None:
+        async with client() as shared, asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(work(shared))
+
+    asyncio.run(main())
+    return results
+
+
+def gathered(
+    func: AsyncFunction, items: Sequence[Any], workers: int, client: Callable[[], Any]
+) -> list[Any]:
+    """A task for each item that shares a client, and a semaphore that lets so many of them run."""
+
+    async def main() -> list[Any]:
+        permits = asyncio.Semaphore(workers)
+
+        async def one(item: Any, shared: Any) -> Any:
+            async with permits:
+                return await func(item, shared)
+
+        async with client() as shared:
+            return await asyncio.gather(*(one(item, shared) for item in items))
+
+    return asyncio.run(main())
 
 
 def _semaphore(func: AsyncFunction, items: Sequence[Any], workers: int) -> list[Any]:

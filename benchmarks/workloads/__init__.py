@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..harness.workload import Entry, Group
 from . import (
     checkpoints,
+    clients,
     clusters,
     command_line,
     coroutines,
@@ -34,6 +35,7 @@ GROUPS: list[Group] = [
     streams.MEMORY,
     services.GROUP,
     coroutines.GROUP,
+    clients.GROUP,
     processes.GROUP,
     checkpoints.GROUP,
     reports.GROUP,
