@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import pickle
+import tempfile
+import time
 from bisect import bisect_left
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +136,14 @@ def test_a_burst_is_there_at_the_beginning_and_after_a_pause() -> None:
     assert [limit.try_acquire() for _ in range(4)] == [0, 0, 0, pytest.approx(1)]
 
 
+def test_a_burst_is_there_on_a_machine_that_was_started_just_now() -> None:
+    clock = Clock()
+    clock.now = 1.0
+    limit = parallel.RateLimit(10, per=60, burst=10, clock=clock)
+    assert [limit.try_acquire() for _ in range(10)] == [0] * 10
+    assert limit.try_acquire() == pytest.approx(6)
+
+
 def test_what_costs_more_than_the_burst_waits_until_the_limit_is_full() -> None:
     clock = Clock()
     limit = parallel.RateLimit(10, burst=5, clock=clock)
@@ -192,6 +206,97 @@ def test_a_wrong_limit_is_refused(
         parallel.RateLimit(1, **options)
 
 
-def test_a_limit_stays_in_its_process() -> None:
-    with pytest.raises(TypeError, match="a RateLimit can't be pickled"):
-        pickle.dumps(parallel.RateLimit(1))
+def take_some(times: int, limit: parallel.RateLimit) -> int:
+    return sum(limit.try_acquire() == 0 for _ in range(times))
+
+
+def give_one_back(_: int, limit: parallel.RateLimit) -> None:
+    limit.settle(0, guessed=1)
+
+
+def never_again(amount: int) -> parallel.RateLimit:
+    """Return a limit of so many starts, and none after them."""
+    return parallel.RateLimit(1, per=1e4, burst=amount)
+
+
+class TestProcesses:
+    @pytest.mark.parametrize("start_method", ["fork", "spawn"])
+    def test_all_that_know_a_limit_keep_within_it_together(self, start_method: Any) -> None:
+        if start_method not in multiprocessing.get_all_start_methods():
+            pytest.skip(f"there is no {start_method} here")
+        limit = never_again(1000)
+        assert take_some(100, limit) == 100
+        task = partial(take_some, limit=limit)
+        counts = parallel.process_map(task, [500] * 4, 2, start_method=start_method)
+        assert sum(counts) == 900
+        assert take_some(1, limit) == 0
+
+    def test_what_they_settle_is_there_for_all(self) -> None:
+        limit = never_again(5)
+        assert take_some(5, limit) == 5
+        parallel.process_map(partial(give_one_back, limit=limit), range(3), 2, on_error="raise")
+        assert take_some(5, limit) == 3
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+    def test_a_process_that_only_inherits_it_does_too(self) -> None:
+        processes = multiprocessing.get_context("fork")
+        taken = processes.SimpleQueue()
+
+        def work() -> None:
+            taken.put(take_some(300, limit))
+
+        limit = never_again(700)
+        children = [processes.Process(target=work) for _ in range(4)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+        assert sum(taken.get() for _ in children) == 700
+
+    def test_a_copy_is_the_same_limit(self) -> None:
+        limit = parallel.RateLimit(10, per=60, burst=20, cost=len)
+        copy: parallel.RateLimit = pickle.loads(pickle.dumps(limit))
+        assert copy.shares_with(limit)
+        assert (copy.amount, copy.per, copy.burst) == (10, 60, 20)
+        assert copy.cost_of("ATG") == 3
+        assert copy.try_acquire(cost=20) == 0
+        assert limit.try_acquire(cost=1) > 0
+        copy.pause(1000)
+        assert limit.try_acquire() > 900
+
+    def test_nothing_is_taken_from_a_shared_one_for_a_start_that_another_holds_back(self) -> None:
+        shared, own = never_again(5), never_again(3)
+        copy: parallel.RateLimit = pickle.loads(pickle.dumps(shared))
+        taken = [take([(copy, 1.0), (own, 1.0)], time.monotonic()) == 0 for _ in range(5)]
+        assert sum(taken) == 3
+        assert take_some(5, shared) == 2
+
+    def test_the_file_goes_with_the_limit(self, tmp_path: Path, monkeypatch: Any) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        limit = parallel.RateLimit(10)
+        assert not list(tmp_path.iterdir())
+        sent = pickle.dumps(limit)
+        (file,) = tmp_path.iterdir()
+        assert file.stat().st_size == 16
+        del limit
+        assert not list(tmp_path.iterdir())
+        with pytest.raises(parallel.ParallelError, match="shared by processes of one machine"):
+            pickle.loads(sent)
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+    def test_where_it_can_not_be_shared_that_is_told(self, monkeypatch: Any) -> None:
+        limit = parallel.RateLimit(10)
+        monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+        results = multiprocessing.get_context("fork").SimpleQueue()
+
+        def work() -> None:
+            try:
+                limit.acquire()
+            except parallel.ParallelError as error:
+                results.put(str(error))
+
+        child = multiprocessing.get_context("fork").Process(target=work)
+        child.start()
+        child.join()
+        assert "this process is a fork, with which the limit could not be shared" in results.get()
+        assert limit.try_acquire() == 0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .auto import Auto
-    from .rate import Spending
+    from .spending import Spending
     from .validate import BackendName
 
 

@@ -2,52 +2,50 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from contextvars import ContextVar
 
 from .errors import ParallelError
 from .functions import is_async
 from .public import public
+from .rate_state import State, held
 from .validate import positive
 
 TYPE_CHECKING = False
+if not TYPE_CHECKING:
+    Protocol = object  # what is described here is for type checkers
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import Any, NoReturn
+    from collections.abc import Callable, Sequence
+    from typing import Any, Protocol
 
     # The units that a start takes from a limit.
     Charge = tuple["RateLimit", float]
 
-# Over the state of all limits of the program, and what maps have spent: a start takes its units
-# from several limits at once, or from none. It is held for about a microsecond per start.
-_lock = threading.Lock()
+
+class Charged(Protocol):
+    """A call that knows what it was charged."""
+
+    def settle(self, limit: RateLimit, actual: float) -> None:
+        """Correct what it took from the limit."""
+        ...
 
 
-class _State:
-    """The use made of a limit. Under `_lock`; shared by a limit and its copies.
-
-    Attributes:
-        empty_at: when the limit had no units left, which then come back at its rate; in the future
-            if more was taken than there was. None before the first start.
-        paused_until: the time before which nothing is started.
-    """
-
-    __slots__ = ("empty_at", "paused_until")
-
-    def __init__(self) -> None:
-        self.empty_at: float | None = None
-        self.paused_until = 0.0
+# The call that this thread, or this task of asyncio, is in; set by `spending.py`.
+charged: ContextVar[Charged | None] = ContextVar("charged", default=None)
 
 
 @public
 class RateLimit:
-    """At most so many starts in a given time, evenly spaced; shared between maps and threads.
+    """At most so many starts in a given time, evenly spaced; shared by maps, threads and processes.
 
     Pass it as `rate` to several maps, or call `acquire` in threads of your own: all of them
     together keep within the limit. Processes and other workers far away are counted too, since the
     process that calls their map hands out their tasks.
+
+    Tasks in other processes of this machine can use it too: pass it to them, in `functools.partial`
+    or `initargs`, or to a `multiprocessing.Process`. All share it from then on, for as long as the
+    process that made it has it, by a temporary file of 16 bytes; each start then costs ten
+    microseconds. A limit that a module makes is another one in each process that imports it.
 
     It is a token bucket, or in other words the generic cell rate algorithm of ITU-T I.371. After a
     pause one start may come early, never more, unless there is a `burst`.
@@ -101,8 +99,7 @@ class RateLimit:
         self._cost = _checked_cost(cost)
         self._interval = self.per / self.amount  # seconds in which one unit comes back
         self._clock = clock
-        self._process = os.getpid()
-        self._state = _State()
+        self._state = State()
 
     @property
     def per_second(self) -> float:
@@ -122,7 +119,7 @@ class RateLimit:
         copy = RateLimit(
             self.amount, self.per, burst=self.burst, cost=_checked_cost(cost), clock=self._clock
         )
-        copy._state, copy._process = self._state, self._process
+        copy._state = self._state
         return copy
 
     def cost_of(self, item: Any) -> float:
@@ -153,7 +150,7 @@ class RateLimit:
         """Take `cost` units, and wait until they are there. For threads of your own.
 
         Raises:
-            ParallelError: in another process than the one that made the limit.
+            ParallelError: in a fork with which the limit could not be shared.
         """
         self.check_process("acquire")
         while (seconds := self.try_acquire(cost=cost)) > 0:
@@ -166,7 +163,8 @@ class RateLimit:
         """
         fix = f"RateLimit.pause: seconds={seconds!r} must be a finite number of seconds, 0 or more"
         until = self._clock() + positive(seconds, fix, or_zero=True)
-        with _lock:
+        self.check_process("pause")
+        with held([self._state]):
             self._state.paused_until = max(self._state.paused_until, until)
 
     def settle(self, actual: float, guessed: float | None = None) -> None:
@@ -174,7 +172,8 @@ class RateLimit:
 
         Call it in the task, or in `on_complete` where workers are processes: it knows the item for
         which it is called. What was taken too much is there again at once; what was too little is
-        taken from later starts. It also counts for `max_cost`.
+        taken from later starts. It also counts for `max_cost`, unless `guessed` is passed: with
+        that it can be called anywhere.
 
         Args:
             actual: the units that were taken in the end.
@@ -182,15 +181,15 @@ class RateLimit:
 
         Raises:
             TypeError, ValueError: for a wrong argument.
-            ParallelError: outside of a task, or in another process than the one that made the
-                limit.
+            ParallelError: outside of a task, or in one that runs in another process, without
+                `guessed`.
         """
         fix = f"RateLimit.settle: actual={actual!r} must be a number of units, 0 or more"
         actual = positive(actual, fix, or_zero=True)
         self.check_process("settle")
-        call = _running.get() if guessed is None else None
+        call = charged.get() if guessed is None else None
         if call is None:
-            self._give_back(self._guess(guessed) - actual)
+            self.give_back(self._guess(guessed) - actual)
             return
         call.settle(self, actual)
 
@@ -200,36 +199,36 @@ class RateLimit:
             return positive(guessed, fix, or_zero=True)
         if self.has_cost:
             raise ParallelError(
-                "RateLimit.settle: there is no task whose cost could be corrected; call it in the "
-                "task or in on_complete of a map that has this limit, or pass guessed=..."
+                "RateLimit.settle: there is no task whose cost could be corrected; of a map that "
+                "has this limit, call it in on_complete, or in the task unless that runs in "
+                "another process; or pass guessed=..."
             )
         return 1.0
 
-    def _give_back(self, units: float) -> None:
-        with _lock:
+    def give_back(self, units: float) -> None:
+        """Add units that were taken and not used; take them if there are less than none."""
+        with held([self._state]):
             if self._state.empty_at is not None:
                 self._state.empty_at -= units * self._interval
 
     def check_process(self, what: str) -> None:
         """Raise ParallelError if this is a copy in another process, where nobody would see it."""
-        if os.getpid() != self._process:
+        if self._state.is_foreign:
             raise ParallelError(
-                f"RateLimit.{what}: the limit belongs to the process that made it. There the tasks "
-                "of all workers are counted as they are handed out; call settle in on_complete"
+                f"RateLimit.{what}: this process is a fork, with which the limit could not be "
+                "shared, since there was no room for a temporary file: free some, or set TMPDIR"
             )
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a RateLimit can't be pickled: it belongs to the process that made it, where the tasks "
-            "of all workers are counted; leave it out of what workers are sent, and call settle in "
-            "on_complete"
-        )
+    def __reduce__(self) -> tuple[Any, ...]:
+        self.check_process("pickling")
+        settings = (self.amount, self.per, self.burst, self._cost, self._clock)
+        return _shared, (self._state.share(), *settings)
 
     def __repr__(self) -> str:
         per = "" if self.per == 1 else f", per={self.per:g}"
         return f"RateLimit({self.amount:g}{per})"
 
-    # Under the lock
+    # While the state is held
 
     def _room(self, units: float) -> float:
         """Return for how many seconds units are saved up while nothing is started."""
@@ -258,12 +257,26 @@ class RateLimit:
             state.empty_at = max(state.empty_at, at - self._room(units) + taken)
 
 
+def _shared(
+    path: str,
+    amount: float,
+    per: float,
+    burst: float | None,
+    cost: Callable[[Any], float] | None,
+    clock: Callable[[], float],
+) -> RateLimit:
+    """Return a limit that another process shares."""
+    limit = RateLimit(amount, per, burst=burst, cost=cost, clock=clock)
+    limit._state = State.at(path)
+    return limit
+
+
 def take(charges: Sequence[Charge], now: float) -> float:
     """Take what all charges ask for, and return 0; or take nothing, and return how long to wait.
 
     So nothing is taken from one limit for a start that another one holds back.
     """
-    with _lock:
+    with held([limit._state for limit, _ in charges]):
         wait = max(limit._wait(units, now) for limit, units in charges)
         if wait > 0:
             return wait
@@ -272,83 +285,14 @@ def take(charges: Sequence[Charge], now: float) -> float:
         return 0.0
 
 
-def came_late(charges: Iterable[Charge], at: float) -> None:
+def came_late(charges: Sequence[Charge], at: float) -> None:
     """Learn that a start whose units were taken happened later, at the time `at`.
 
     For those who take a start before they can be sure that nothing will hold it up.
     """
-    with _lock:
+    with held([limit._state for limit, _ in charges]):
         for limit, units in charges:
             limit._came_late(units, at)
-
-
-class Spending:
-    """The cost of the tasks of one map, retries included, against `max_cost`.
-
-    Attributes:
-        limit: the one whose units are counted.
-        most: how many of them may be spent.
-    """
-
-    def __init__(self, limit: RateLimit, most: float) -> None:
-        self.limit = limit
-        self.most = most
-        self._spent = 0.0  # under the lock: tasks correct it
-
-    @property
-    def spent(self) -> float:
-        with _lock:
-            return self._spent
-
-    def add(self, units: float) -> None:
-        with _lock:
-            self._spent += units
-
-
-class Call:
-    """A call of a task, or of `on_complete`, whose cost can be corrected while it runs."""
-
-    def __init__(
-        self, limits: Sequence[RateLimit], item: Any, spending: Spending | None = None
-    ) -> None:
-        self._limits = limits
-        self._item = item
-        self._spending = spending
-        self._settled: list[Charge] = []  # by the thread of the call alone
-
-    def settle(self, limit: RateLimit, actual: float) -> None:
-        """Correct what the call took from `limit`."""
-        own = next((own for own in self._limits if own.shares_with(limit)), None)
-        if own is None:
-            raise ParallelError(f"RateLimit.settle: the map has no limit {limit!r} as its rate")
-        before = [units for settled, units in self._settled if settled is own]
-        less = (before[-1] if before else own.cost_of(self._item)) - actual
-        self._settled.append((own, actual))
-        own._give_back(less)
-        if self._spending is not None and self._spending.limit is own:
-            self._spending.add(-less)
-
-
-# The call that this thread, or this task of asyncio, is in.
-_running: ContextVar[Call | None] = ContextVar("call", default=None)
-
-
-def enter(call: Call) -> None:
-    """Let `settle` know which call it is in, until the next one is entered.
-
-    A worker has a context of its own, which ends with it. A coroutine is called here and run later,
-    so the end of the call can't be what ends this.
-    """
-    _running.set(call)
-
-
-def run_in(call: Call, func: Callable[..., Any], *arguments: Any) -> None:
-    """Call `func`, for which `settle` is to know which call it is in."""
-    token = _running.set(call)
-    try:
-        func(*arguments)
-    finally:
-        _running.reset(token)
 
 
 def _checked_cost(cost: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..rate import Call, Spending, enter, run_in
+from ..spending import Call, Spending, enter, run_in
 from ..worker.frames import own_frame
 
 TYPE_CHECKING = False

@@ -13,7 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...rate import Charge, RateLimit, Spending
+    from ...rate import Charge, RateLimit
+    from ...spending import Spending
     from ..assignment import Assignment
     from ..backend import Job
     from ..source import Chunk
