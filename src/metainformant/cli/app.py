@@ -72,7 +72,7 @@ class Failures(click.ParamType[float]):
 def _report(path: str | None) -> parallel.Report:
     """Return what is recorded of the run; without a path, for the summary alone."""
     try:
-        return parallel.Report(path)
+        return parallel.Report(path, keep_trace=False)
     except ValueError as error:
         raise click.UsageError(f"--report {str(error).removeprefix('path=')}") from None
 

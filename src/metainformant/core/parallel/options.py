@@ -231,7 +231,7 @@ def _report(caller: str, name: str, value: Any) -> Report:
     if isinstance(value, Report):
         return value
     try:
-        return Report(value)
+        return Report(value, keep_trace=False)  # nobody has it to ask it for one
     except (TypeError, ValueError) as error:
         text = str(error).removeprefix("path=")
         raise type(error)(f"{caller}: {name}={text}, or a Report") from None

@@ -10,12 +10,12 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, BinaryIO, Literal, TextIO, get_args
 
+from ..whole_file import whole_file
 from .config import Checkpoint
 from .entries import Entries, Entry
 from .errors import CheckpointWarning
 from .plain import encodable, plain, to_json
 from .rows import COLUMNS, COLUMNS_OF_FAILURES, rows
-from .whole_file import whole_file
 
 Format = Literal["jsonl", "csv", "parquet"]
 

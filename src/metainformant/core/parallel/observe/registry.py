@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..calls import MapCall
@@ -39,9 +41,15 @@ def make_observers(call: MapCall, total: int | None) -> list[Observer]:
 
         observers.append(RunRecorder(call, total, recording, _make_live(call)))
     if options.trace is not None:
+        from ..report.trace import TraceWriter
         from .tracer import Tracer
 
-        observers.append(Tracer(call, options.trace))
+        observers.append(Tracer(call, TraceWriter(options.trace), monotonic()))
+    if options.report is not None and options.report.keep_trace:
+        from .tracer import Tracer
+
+        began = monotonic()
+        observers.append(Tracer(call, options.report.new_track(began), began))
     if call.workers.auto is not None:
         from .workers_log import WorkersLog
 

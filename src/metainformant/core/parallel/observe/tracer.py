@@ -1,4 +1,4 @@
-"""The tracing of a run: what the engine tells goes to a `TraceWriter`."""
+"""The tracing of a run: what the engine tells goes to a file, or is kept for a report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from ..describe import describe
 from ..engine.events import ChunkRun, Counts, Observer
 from ..errors import TaskTimeoutError, WorkerDiedError
 from ..host.memory import used_memory
-from ..report.trace import TraceWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,31 +19,30 @@ if TYPE_CHECKING:
     from ..calls import MapCall
     from ..engine.ending import Ending
     from ..engine.outcome_batch import OutcomeBatch
+    from ..report.trace import TraceWriter
+    from ..report.track import Track
 
 # Seconds between two values of the counters.
 _COUNT_EVERY = 0.1
 
 
 class Tracer(Observer):
-    """The observer that writes a trace. Owned by the engine's thread.
+    """The observer that traces. Owned by the engine's thread, and so is what it writes to.
 
     A file that can't be written is logged as an error, and costs no result.
-
-    Raises:
-        OSError: if the file can't be made.
     """
 
     interval = _COUNT_EVERY
     wants_chunks = True
 
-    def __init__(self, call: MapCall, path: str) -> None:
+    def __init__(self, call: MapCall, writer: TraceWriter | Track, began: float) -> None:
         self._call = call
         report = call.options.report
         self._shows_items = report is None or report.items
-        self._began = monotonic()
-        kind = call.workers.kind
+        self._began = began
         # None once it is closed, or can't be written.
-        self._writer: TraceWriter | None = TraceWriter(path, f"{call.caller} ({kind})")
+        self._writer: TraceWriter | Track | None = writer
+        self._write(lambda writer: writer.begin(f"{call.caller} ({call.workers.kind})"))
 
     def on_chunk(self, run: ChunkRun) -> None:
         self._write(lambda writer: self._write_chunk(writer, run))
@@ -77,7 +75,7 @@ class Tracer(Observer):
         self._write(lambda writer: writer.close(about))
         self._writer = None
 
-    def _write_chunk(self, writer: TraceWriter, run: ChunkRun) -> None:
+    def _write_chunk(self, writer: TraceWriter | Track, run: ChunkRun) -> None:
         began, finished, chunk = self._began, run.finished, run.chunk
         count = len(finished.values)
         times = [] if run.is_sampled else [at - began for at in finished.times]
@@ -102,7 +100,7 @@ class Tracer(Observer):
     def _instant(self, name: str, at: float, worker: str | None) -> None:
         self._write(lambda writer: writer.instant(name, at, worker))
 
-    def _write(self, write: Callable[[TraceWriter], None]) -> None:
+    def _write(self, write: Callable[[TraceWriter | Track], None]) -> None:
         writer = self._writer
         if writer is None:
             return

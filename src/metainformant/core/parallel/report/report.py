@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING, Any
 
 from ..public import public
+from ..whole_file import whole_file
 from .limit import Limit, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from .track import Track
 
 _NOTHING = Limit("unknown", "Can't tell what limited a run: none has ended.")
 
@@ -26,6 +28,7 @@ class Report:
         path: where to write the report whenever a run has ended: a name that ends in `.html` or
             `.json`; None to write nothing.
         items: False to leave out the text of items, which may be confidential.
+        keep_trace: False to keep nothing for `trace`, which saves up to 10 MB per run.
 
     It costs the workers about 0.1 us per item, and nothing for items in threads that are shorter
     than 10 us, whose durations are known as the mean of their chunk. On Linux a map in threads
@@ -41,13 +44,23 @@ class Report:
     'unknown'
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None, *, items: bool = True) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        items: bool = True,
+        keep_trace: bool = True,
+    ) -> None:
         self._path = None if path is None else checked_path(path, "path", WRITERS)
-        if not isinstance(items, bool):
-            raise TypeError(f"Report: items={items!r} must be True or False")
+        for name, value in {"items": items, "keep_trace": keep_trace}.items():
+            if not isinstance(value, bool):
+                raise TypeError(f"Report: {name}={value!r} must be True or False")
         self.items = items
+        self.keep_trace = keep_trace
         self._lock = threading.Lock()
-        self._runs: list[dict[str, Any]] = []  # under the lock
+        # Under the lock:
+        self._runs: list[dict[str, Any]] = []
+        self._tracks: list[Track] = []
 
     @property
     def path(self) -> str | None:
@@ -78,20 +91,72 @@ class Report:
         """
         name = path_ending(path, "path", WRITERS)
         text = WRITERS[_ending(name)](self.data)
-        replace_file(name, text.encode("utf-8", "backslashreplace"))
+        with whole_file(name) as file:
+            file.write(text.encode("utf-8", "backslashreplace"))
+
+    def trace(self, path: str | os.PathLike[str]) -> None:
+        """Write a trace of the runs that have ended, for Perfetto or Chrome's `about:tracing`.
+
+        It has what was kept of each run: a slice per chunk and item as long as these are no more
+        than 40,000, and of more than that a sample which is spread over the whole run. Chunks with
+        failed and with slow items are sampled apart, so that most of these are there. How many
+        items have no slice is said in `otherData`. The option `trace` of a map has up to 1,000,000.
+
+        Args:
+            path: a file that ends in `.json.gz` or `.json`. It is complete or as it was before.
+
+        Raises:
+            ValueError: for another ending, or if the report was made with `keep_trace=False`.
+            OSError: if it can't be written.
+
+        >>> import os, tempfile
+        >>> from metainformant.core import parallel
+        >>> report = parallel.Report()
+        >>> parallel.thread_map(len, ["ATG", "GATTACA"], report=report)
+        [3, 7]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     report.trace(os.path.join(folder, "run.json.gz"))
+        """
+        from .trace import ENDINGS, TraceWriter  # needed only where one is written
+
+        name = path_ending(path, "path", ENDINGS)
+        if not self.keep_trace:
+            raise ValueError(
+                "Report: keep_trace=False keeps nothing to trace; leave it out, or pass "
+                f"trace={name!r} to the map"
+            )
+        with self._lock:
+            tracks = [track for track in self._tracks if track.about is not None]
+        began = min((track.began for track in tracks), default=0.0)
+        writer = TraceWriter(name)
+        try:
+            for track in tracks:
+                track.write(writer, track.began - began)
+        except BaseException:
+            writer.discard()
+            raise
+        writer.close({"runs": [track.about for track in tracks]})
+
+    def new_track(self, began: float) -> Track:
+        """Return what keeps the trace of a run that begins then. For this package."""
+        from .track import Track
+
+        track = Track(began)
+        with self._lock:
+            self._tracks.append(track)
+        return track
 
     def complete(self, run: dict[str, Any]) -> None:
-        """Add the verdict to the data of a run, and leave out what is confidential.
+        """Add the limit to the data of a run, and leave out what is confidential.
 
         For this package.
         """
         if not self.items:
             _leave_out_items(run)
-        verdict = judge(run)
-        run["limit"] = {"kind": verdict.kind, "sentence": verdict.sentence}
+        run["limit"] = judge(run)._asdict()
 
     def add(self, run: dict[str, Any]) -> None:
-        """Add the data of a run, with the verdict on it, and write the file. For this package.
+        """Add the data of a run, with its limit, and write the file. For this package.
 
         Raises:
             OSError: if the file can't be written.
@@ -152,16 +217,3 @@ def checked_path(value: object, what: str, endings: Iterable[str]) -> str:
     if not os.path.isdir(folder):
         raise ValueError(f"{what}={path!r}: there is no folder {folder!r}; make it first")
     return path
-
-
-def replace_file(path: str, content: bytes) -> None:
-    """Write a file beside it and rename it, so that nobody sees half of it."""
-    part = f"{path}.{os.getpid()}.{threading.get_ident()}.part"
-    try:
-        with open(part, "wb") as file:
-            file.write(content)
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-        raise

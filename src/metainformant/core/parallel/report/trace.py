@@ -8,55 +8,55 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import threading
 
+from ..whole_file import WholeFile
 from .histogram import Histogram
+from .trace_places import TracePlaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from typing import IO, Any
+    from typing import Any, BinaryIO
+
+    from .trace_places import Place
 
 ENDINGS = (".json.gz", ".json")
 # As many items have a slice each; of those after them, the slow, the failed and some others have.
 MAX_SLICES = 1_000_000
 _SLOW_PERCENT = 99.0
 _ONE_IN = 1000
-_PROCESS = 1
-# The thread of events that concern no single worker.
-_ENGINE = 0
 
 
 class TraceWriter:
-    """The file of a trace, written beside its place and renamed at the end. Times are in seconds.
+    """The file of a trace, which takes its name at the end. Times are in seconds.
+
+    `begin` comes first; it may be called again, for another run.
 
     Args:
         path: the file, which ends in `.json.gz` or `.json`.
-        process: what the group of all threads is called.
         max_slices: how many items have a slice each before only some have.
 
     Raises:
         OSError: whenever it can't be written.
     """
 
-    def __init__(self, path: str, process: str, *, max_slices: int = MAX_SLICES) -> None:
-        self._path = path
-        self._part = f"{path}.{os.getpid()}.{threading.get_ident()}.part"
-        self._file: IO[bytes]
+    def __init__(self, path: str, *, max_slices: int = MAX_SLICES) -> None:
+        self._whole = WholeFile(path)
+        self._gzip: gzip.GzipFile | None = None
         if path.lower().endswith(".gz"):
-            self._file = gzip.open(self._part, "wb", compresslevel=3)  # type: ignore[assignment]  # noqa: SIM115
-        else:
-            self._file = open(self._part, "wb")  # noqa: SIM115  # closed by `close`
-        self._threads: dict[str, int] = {}
+            self._gzip = gzip.GzipFile("", "wb", 3, self._whole.file)
+        self._file: BinaryIO | gzip.GzipFile = self._gzip or self._whole.file
+        self._places = TracePlaces(self._name)
         self._durations = Histogram()
         self._max_slices = max_slices
         self._slices = 0
         self._left_out = 0  # items without a slice
         self._is_first = True
         self._file.write(b'{"displayTimeUnit": "ms", "traceEvents": [\n')
-        self._name("process_name", _ENGINE, process)
-        self._name("thread_name", _ENGINE, "engine")
+
+    def begin(self, process: str) -> None:
+        """Begin a group of threads of that name; what is written from now on is in it."""
+        self._places.begin(process)
 
     def chunk(
         self,
@@ -67,15 +67,15 @@ class TraceWriter:
         count: int,
         name: Callable[[int], str],
         times: Sequence[float],
-        failed: Mapping[int, BaseException] | Collection[int],
+        failed: Collection[int],
         attempt: int,
     ) -> None:
         """Write the slice of a chunk, and one for each of its items whose times are known."""
-        thread = self._thread(worker)
+        place = self._places.of_chunk(worker, started, ended)
         last = f" to {first + count - 1}" if count > 1 else ""
         many = f"{count} items" if count != 1 else "1 item"
         args = {"items": count, "failed": len(failed), "attempt": attempt}
-        self._slice(f"{many}: {first}{last}", "chunk", started, ended, thread, args)
+        self._slice(f"{many}: {first}{last}", "chunk", started, ended, place, args)
         if len(times) <= count:
             self._left_out += count
             return
@@ -90,17 +90,23 @@ class TraceWriter:
                 continue
             self._slices += 1
             kind = "failed" if is_failed else "item"
-            self._slice(name(index), kind, begin, end, thread, {"index": index})
+            self._slice(name(index), kind, begin, end, place, {"index": index})
 
     def instant(self, name: str, at: float, worker: str | None = None) -> None:
         """Write something that happened at one moment, to a worker or to the run."""
-        thread = _ENGINE if worker is None else self._thread(worker)
+        place = self._places.engine if worker is None else self._places.of_worker(worker)
         scope = "p" if worker is None else "t"
-        self._event({"name": name, "ph": "i", "s": scope, "ts": _us(at), "tid": thread})
+        self._event({"name": name, "ph": "i", "s": scope, "ts": _us(at)}, place)
 
     def counters(self, at: float, values: Mapping[str, float]) -> None:
+        """Write what some numbers of the run were at one moment."""
         for name, value in values.items():
-            self._event({"name": name, "ph": "C", "ts": _us(at), "args": {name: value}})
+            event = {"name": name, "ph": "C", "ts": _us(at), "args": {name: value}}
+            self._event(event, self._places.engine)
+
+    def leave_out(self, count: int) -> None:
+        """Count items that have no slice, nor one of their chunk."""
+        self._left_out += count
 
     def close(self, about: Mapping[str, Any]) -> None:
         """Write the end, with what is said about the run, and put the file into its place."""
@@ -111,34 +117,22 @@ class TraceWriter:
         }
         try:
             self._file.write(f'\n],\n"otherData": {json.dumps(other)}}}\n'.encode())
-            self._file.close()
-            os.replace(self._part, self._path)
+            if self._gzip is not None:
+                self._gzip.close()
         except BaseException:
             self.discard()
             raise
+        self._whole.commit()
 
     def discard(self) -> None:
         """Give the file up."""
-        try:
-            self._file.close()
-        except OSError:  # it is full, which is why
-            pass
-        finally:
-            if os.path.exists(self._part):
-                os.unlink(self._part)
+        self._whole.discard()
 
-    def _thread(self, worker: str) -> int:
-        number = self._threads.get(worker)
-        if number is None:
-            number = self._threads[worker] = len(self._threads) + 1
-            self._name("thread_name", number, worker)
-        return number
-
-    def _name(self, what: str, thread: int, name: str) -> None:
-        self._event({"name": what, "ph": "M", "tid": thread, "args": {"name": name}})
+    def _name(self, what: str, place: Place, name: str) -> None:
+        self._event({"name": what, "ph": "M", "args": {"name": name}}, place)
 
     def _slice(
-        self, name: str, kind: str, start: float, end: float, thread: int, args: dict[str, Any]
+        self, name: str, kind: str, start: float, end: float, place: Place, args: dict[str, Any]
     ) -> None:
         event: dict[str, Any] = {
             "name": name,
@@ -146,15 +140,14 @@ class TraceWriter:
             "ph": "X",
             "ts": _us(start),
             "dur": max(0.0, _us(end) - _us(start)),
-            "tid": thread,
             "args": args,
         }
         if kind == "failed":
             event["cname"] = "terrible"  # which is red
-        self._event(event)
+        self._event(event, place)
 
-    def _event(self, event: dict[str, Any]) -> None:
-        event["pid"] = _PROCESS
+    def _event(self, event: dict[str, Any], place: Place) -> None:
+        event["pid"], event["tid"] = place
         text = json.dumps(event)
         self._file.write((text if self._is_first else f",\n{text}").encode())
         self._is_first = False
