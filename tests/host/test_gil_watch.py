@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from metainformant.core.parallel.host import gil_watch
 from metainformant.core.parallel.host.gil_watch import GilWatch, watch_gil
 from tests.support import wait_until
 
@@ -85,3 +86,14 @@ def test_threads_that_have_ended_are_not_counted(watch: GilWatch) -> None:
     files = len(os.listdir("/proc/self/fd"))
     watch.close()
     assert len(os.listdir("/proc/self/fd")) == files - 1
+
+
+def test_the_address_is_learnt_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = watch_gil()
+    if first is None:
+        pytest.skip("needs Linux, and a GIL")
+    first.close()
+    monkeypatch.setattr(gil_watch, "_learn_address", None)
+    second = watch_gil()
+    assert second is not None
+    second.close()

@@ -20,9 +20,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.observe import live_server
+from metainformant.core.parallel.observe import live_feed, live_server
 from metainformant.core.parallel.observe.live_feed import LiveFeed
 from metainformant.core.parallel.observe.recorder import RunRecorder
+from metainformant.core.parallel.report.live_page import live_sections
+from metainformant.core.parallel.report.markup import Markup
+from metainformant.core.parallel.report.record import Record
+from tests.report.test_page import run_of
 from tests.support import wait_until
 
 COUNT = re.compile(r"<dt>items</dt><dd>(\d+)(?: of 10)?</dd>")
@@ -184,7 +188,7 @@ def test_a_map_that_fails_says_so_and_leaves_nothing(addresses: Addresses) -> No
 
 
 def test_browsers_that_stall_never_hold_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_server, "live_sections", lambda _: "x" * 30_000_000)
+    monkeypatch.setattr(live_feed, "live_sections", lambda *_: "x" * 30_000_000)
     monkeypatch.setattr(live_server, "_GRACE", 0.05)
     before = left_behind()
     feed = LiveFeed({})
@@ -247,12 +251,68 @@ def test_nothing_is_made_while_nobody_looks(
         return make(self, ending, reason)
 
     monkeypatch.setattr(RunRecorder, "_data", noted)
-    monkeypatch.setattr(live_server, "live_sections", None)
+    monkeypatch.setattr(live_feed, "live_sections", None)
     progress: list[object] = []
     run = Held(addresses, progress=progress.append)
     wait_until(lambda: len(progress) > 5)
     run.end()
     assert made == ["not yet", "completed"]
+
+
+def test_a_state_is_made_once_for_all_who_look(
+    addresses: Addresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    pauses: list[float] = []
+    make = live_sections
+
+    def noted(run: dict[str, Any], let_others_run: Callable[[], object]) -> Markup:
+        made.append(run["counts"]["finished"])
+        return make(run, let_others_run)
+
+    monkeypatch.setattr(live_feed, "live_sections", noted)
+    monkeypatch.setattr(live_feed, "sleep", pauses.append)
+    feed = LiveFeed(live_run(0))
+    server = live_server.LiveServer(feed)
+    try:
+        page = ask(server.address).read().decode()
+        query = urlsplit(server.address).query
+        windows = [
+            ask(server.address, f"/events?{query}{more}") for more in ("&version=1", "&version=1")
+        ]
+        feed.put(live_run(7))
+        # What the page has is not sent again: the first event is the second state.
+        for window in windows:
+            assert window.readline() == b"event: run\n"
+            assert count_in(window.readline().decode()) == 7
+        assert made == [0, 7]
+        assert len(pauses) >= 2 * 10  # between any two parts, others may run
+        assert all(pauses)
+        feed.put(live_run(10), is_last=True)
+        assert [window.read().count(b"event: end") for window in windows] == [1, 1]
+        assert made == [0, 7, 10]
+    finally:
+        server.close()
+    assert 'data-version="1"' in page
+    assert "&version=${run_.dataset.version}" in page
+
+
+@pytest.mark.parametrize("version", ["", "x", "1&version=1", "%ff"])
+def test_a_version_that_is_none_gets_the_newest_state(version: str) -> None:
+    server = live_server.LiveServer(LiveFeed(live_run(3)))
+    try:
+        query = urlsplit(server.address).query
+        answer = ask(server.address, f"/events?{query}&version={version}")
+        assert answer.readline() == b"event: run\n"
+    finally:
+        server.close()
+
+
+def live_run(finished: int) -> dict[str, Any]:
+    """Return the data of a run that goes on."""
+    record = Record(2)
+    record.outcomes(finished, {}, str)
+    return run_of(record)
 
 
 def test_it_leaves_out_items_as_the_report_does(addresses: Addresses) -> None:
@@ -287,9 +347,9 @@ def test_a_browser_shows_what_the_run_sends(
     asked = threading.Event()
     send = live_server._Handler._send_events
 
-    def noted(handler: live_server._Handler) -> None:
+    def noted(handler: live_server._Handler, version: int) -> None:
         asked.set()
-        send(handler)
+        send(handler, version)
 
     monkeypatch.setattr(live_server._Handler, "_send_events", noted)
     run = Held(addresses)

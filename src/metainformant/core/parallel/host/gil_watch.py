@@ -77,14 +77,29 @@ class GilWatch:
             os.close(self._files.popitem()[1])
 
 
+# The address that was learnt: the GIL of a process stays where it is, also in a fork. Written
+# without a lock, since whoever learns it learns the same.
+_known_address: int | None = None
+
+
 def watch_gil() -> GilWatch | None:
-    """Return a view of threads; None where that is impossible. It takes some milliseconds."""
+    """Return a view of threads; None where that is impossible.
+
+    The first time in a process takes some milliseconds.
+    """
+    global _known_address
     if not HAS_GIL or sys.platform != "linux" or sys.maxsize < 2**32:
         return None
     futex = _FUTEX.get(os.uname().machine)
     if futex is None:
         return None
     read = _reader()
+    if _known_address is None:
+        _known_address = _learn_address(read, futex)
+    return None if _known_address is None else GilWatch(read, futex, _known_address)
+
+
+def _learn_address(read: Callable[[int], bytes], futex: str) -> int | None:
     stop = threading.Event()
 
     def want() -> None:
@@ -97,16 +112,15 @@ def watch_gil() -> GilWatch | None:
     except RuntimeError:  # there are too many
         return None
     try:
-        address = _learn(thread.native_id or 0, read, futex)
+        return _wanted_address(thread.native_id or 0, read, futex)
     except OSError:  # this kernel does not tell
-        address = None
+        return None
     finally:
         stop.set()
         thread.join()
-    return None if address is None else GilWatch(read, futex, address)
 
 
-def _learn(thread: int, read: Callable[[int], bytes], futex: str) -> int | None:
+def _wanted_address(thread: int, read: Callable[[int], bytes], futex: str) -> int | None:
     """Return an address at which a thread waits that wants what we keep; seen twice."""
     file = _open(thread)
     seen: list[int] = []

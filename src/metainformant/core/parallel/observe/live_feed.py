@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import threading
+from time import sleep
+
+from ..report.live_page import live_sections
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ..report.markup import Markup
+
+# Seconds between two parts of a page that is made: about as long as one of them takes.
+_PAUSE_SECONDS = 0.001
+
 
 class Shown:
     """The data of a run, a number that grows with each, and whether the run has ended."""
 
-    __slots__ = ("is_last", "run", "version")
+    __slots__ = ("_lock", "_sections", "is_last", "run", "version")
 
     def __init__(self, run: dict[str, Any], version: int, *, is_last: bool) -> None:
         self.run: dict[str, Any] = run
         self.version: int = version
         self.is_last: bool = is_last
+        self._lock = threading.Lock()
+        self._sections: Markup | None = None  # under the lock; None until somebody wants them
+
+    def sections(self) -> Markup:
+        """Return the data as sections of the page, made once for all browsers."""
+        with self._lock:
+            if self._sections is None:
+                pause = 0.0 if self.is_last else _PAUSE_SECONDS  # at the end nobody else runs
+                # Others may have the GIL then; without that they would wait 5 ms for it.
+                self._sections = live_sections(self.run, lambda: sleep(pause))
+            return self._sections
 
 
 class LiveFeed:

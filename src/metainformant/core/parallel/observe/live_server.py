@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from ..report.live_page import live_page, live_policy, live_sections
+from ..report.live_page import live_page, live_policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif address.path == "/":
             self._send_page()
         elif address.path == "/events":
-            self._send_events()
+            self._send_events(_version(address.query))
         else:
             self._answer(404, "text/plain", b"There is nothing here.\n")
 
@@ -192,19 +192,21 @@ class _Handler(BaseHTTPRequestHandler):
         feed = self.server.feed
         newest = feed.newest()  # from when somebody looked last
         shown = feed.wait_newer(newest.version, _FRESH_WITHIN) or newest
-        text = live_page(shown.run).encode("utf-8", "backslashreplace")
-        self._answer(200, "text/html; charset=utf-8", text)
+        text = live_page(shown.run, shown.sections(), shown.version)
+        content = text.encode("utf-8", "backslashreplace")
+        self._answer(200, "text/html; charset=utf-8", content)
 
-    def _send_events(self) -> None:
+    def _send_events(self, version: int) -> None:
+        """Send what is newer than that version, which the browser has, until the end."""
         self._head(200, "text/event-stream")
-        feed, version = self.server.feed, 0
+        feed = self.server.feed
         while True:
             shown = feed.wait_newer(version, _EVENT_EVERY)
             if shown is None:  # it tells whether the browser is still there
                 self.wfile.write(b": the run goes on\n\n")
                 continue
             version = shown.version
-            self.wfile.write(_event("end" if shown.is_last else "run", live_sections(shown.run)))
+            self.wfile.write(_event("end" if shown.is_last else "run", shown.sections()))
             if shown.is_last:
                 return
             feed.pause(_EVENT_EVERY)
@@ -230,6 +232,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # as it is called there
         """Log nothing: the address of a request has the token."""
+
+
+def _version(query: str) -> int:
+    """Return the version that a browser has; 0 if it has none."""
+    given = parse_qs(query).get("version", [])
+    return int(given[0]) if len(given) == 1 and given[0].isdecimal() else 0
 
 
 def _event(name: str, text: str) -> bytes:

@@ -67,6 +67,7 @@ class RunRecorder(Observer):
         self._clock_started = datetime.now().astimezone()
         self._throttled = throttled_seconds()
         self._retried = 0
+        self._host = _host()
         self._has_ended = False
 
     def on_progress(self, counts: Counts, elapsed: float) -> None:
@@ -148,7 +149,7 @@ class RunRecorder(Observer):
                 for name, option in OPTIONS.items()
                 if name not in _NOT_SHOWN and getattr(call.options, name) is not option.default
             },
-            "host": _host(),
+            "host": self._host,
         }
 
 

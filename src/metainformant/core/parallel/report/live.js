@@ -22,7 +22,7 @@ const show = (sections) => {
   makeSortable();
 };
 
-const source = new EventSource("events" + location.search);
+const source = new EventSource(`events${location.search}&version=${run_.dataset.version}`);
 source.addEventListener("run", (event) => {
   show(event.data);
   status_.textContent = "The run goes on.";

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
+from functools import cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+# What nothing has to be done for: most of what is written, so this decides what a page costs.
+_is_plain = re.compile(r"[ !#-%(-;=?-~]*").fullmatch
 # Control characters, halves of surrogate pairs, and what is no character.
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Cn"})
 # Elements that have no content and no end.
@@ -31,9 +35,11 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
     '<b class="x">1 &lt; 2</b>'
     """
     head = "".join(
-        f' {key.removesuffix("_").replace("_", "-")}="{html.escape(_printable(str(value)))}"'
-        for key, value in attributes.items()
-        if value is not None
+        [
+            f' {_attribute(key)}="{_escaped(value)}"'
+            for key, value in attributes.items()
+            if value is not None
+        ]
     )
     if name in _VOID and not children:
         return Markup(f"<{name}{head}{'/' if name not in ('meta', 'br') else ''}>")
@@ -51,8 +57,18 @@ def join(children: Iterable[object]) -> Markup:
         elif isinstance(child, (list, tuple)):
             parts.append(join(child))
         else:
-            parts.append(html.escape(_printable(str(child))))
+            parts.append(_escaped(child))
     return Markup("".join(parts))
+
+
+@cache  # there are a dozen of them
+def _attribute(key: str) -> str:
+    return key.removesuffix("_").replace("_", "-")
+
+
+def _escaped(value: object) -> str:
+    text = str(value)
+    return text if _is_plain(text) else html.escape(_printable(text))
 
 
 def _printable(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 from pathlib import Path
 
 from .markup import Markup, join, tag
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 300_000
 # Of these, so many are for style, script and title.
 _FRAME_BYTES = 16_000
+MAX_SECTION_BYTES = MAX_BYTES - _FRAME_BYTES
 
 _HERE = Path(__file__).parent
 
@@ -42,11 +44,13 @@ def title_of(runs: list[dict[str, Any]]) -> str:
     return f"Report: {runs[0]['caller'] if len(runs) == 1 else f'{len(runs)} runs'}"
 
 
+@cache
 def asset(name: str) -> str:
     """Return the text of a file that belongs to the page."""
     return (_HERE / name).read_text("utf-8")
 
 
+@cache
 def policy(script: str, *more: str) -> str:
     """Return the policy by which a browser refuses everything that is not ours."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -94,7 +98,7 @@ def sections(runs: list[dict[str, Any]]) -> Markup:
         longest = sorted(range(len(runs)), key=lambda at: -runs[at]["elapsed"])[: detail.runs]
         shown = [runs[at] for at in sorted(longest)]
         main = join([_overview(runs, shown), [run_section(run, detail) for run in shown]])
-        if len(main.encode("utf-8", "backslashreplace")) <= MAX_BYTES - _FRAME_BYTES:
+        if len(main.encode("utf-8", "backslashreplace")) <= MAX_SECTION_BYTES:
             break
     return main
 

@@ -31,8 +31,8 @@ class Report:
         keep_trace: False to keep nothing for `trace`, which saves up to 10 MB per run.
 
     It costs the workers about 0.1 us per item, and nothing for items in threads that are shorter
-    than 10 us, whose durations are known as the mean of their chunk. On Linux a map in threads
-    begins some milliseconds later. The size of a report does not grow with the number of items.
+    than 10 us, whose durations are known as the mean of their chunk. On Linux the first map in
+    threads begins some milliseconds later. The size of a report does not grow with the number of items.
 
     >>> from metainformant.core import parallel
     >>> report = parallel.Report()

@@ -21,7 +21,7 @@ from .time_parts import PARTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
 # How a run has ended that still goes on.
@@ -50,21 +50,22 @@ _COLOURS = {
 
 def run_section(run: Mapping[str, Any], detail: Detail) -> Markup:
     """Return all about one run."""
-    return tag(
-        "section",
-        tag("h1", f"{run['caller']}({run['function']})"),
-        tag("p", run["limit"]["sentence"], class_="verdict"),
-        _counts(run),
-        _time(run),
-        _running(run, detail),
-        _occupancy(run, detail),
-        _durations(run),
-        _throughput(run, detail),
-        _failures(run, detail),
-        _memory(run, detail),
-        _surroundings(run),
-        class_="run",
-    )
+    return tag("section", list(run_parts(run, detail)), class_="run")
+
+
+def run_parts(run: Mapping[str, Any], detail: Detail) -> Iterator[Markup]:
+    """Yield all about one run, each part as soon as it is made: the largest takes some ms."""
+    yield tag("h1", f"{run['caller']}({run['function']})")
+    yield tag("p", run["limit"]["sentence"], class_="limit")
+    yield _counts(run)
+    yield _time(run)
+    yield _running(run, detail)
+    yield _occupancy(run, detail)
+    yield _durations(run)
+    yield _throughput(run, detail)
+    yield _failures(run, detail)
+    yield _memory(run, detail)
+    yield _surroundings(run)
 
 
 def _counts(run: Mapping[str, Any]) -> Markup:
@@ -144,8 +145,8 @@ def _occupancy(run: Mapping[str, Any], detail: Detail) -> Markup:
     workers = run["workers"]
     each = -(-len(workers) // _MAX_ROWS) or 1
     grouped = [
-        [sum(column) / each for column in zip(*(row["occupancy"] for row in part), strict=True)]
-        for part in (workers[at : at + each] for at in range(0, len(workers), each))
+        _mean([row["occupancy"] for row in workers[at : at + each]])
+        for at in range(0, len(workers), each)
     ]
     elapsed = run["elapsed"] or 1.0
     rest = len(workers) - detail.workers
@@ -175,11 +176,17 @@ def _occupancy(run: Mapping[str, Any], detail: Detail) -> Markup:
     )
 
 
-def _durations(run: Mapping[str, Any]) -> Markup | None:
+def _mean(series: Sequence[Sequence[float]]) -> Sequence[float]:
+    if len(series) == 1:
+        return series[0]
+    return [sum(column) / len(series) for column in zip(*series, strict=True)]
+
+
+def _durations(run: Mapping[str, Any]) -> Markup:
     spent = run["durations"]
     bins = spent["bins"]
     if not bins:
-        return None
+        return Markup("")
     low, high = max(bins[0][0], 1e-8), bins[-1][1]
     axis = svg.Axis(low, high, duration, is_log=True)
     most = max(count for _, _, count in bins)
@@ -237,10 +244,10 @@ def _throughput(run: Mapping[str, Any], detail: Detail) -> Markup:
     )
 
 
-def _failures(run: Mapping[str, Any], detail: Detail) -> Markup | None:
+def _failures(run: Mapping[str, Any], detail: Detail) -> Markup:
     groups, other = run["failures"]["groups"], run["failures"]["other"]
     if not groups:
-        return None
+        return Markup("")
     shown = groups[: detail.groups]
     rest = sum(group["count"] for group in groups[detail.groups :]) + other
     parts = []
@@ -269,11 +276,11 @@ def _failures(run: Mapping[str, Any], detail: Detail) -> Markup | None:
     )
 
 
-def _memory(run: Mapping[str, Any], detail: Detail) -> Markup | None:
+def _memory(run: Mapping[str, Any], detail: Detail) -> Markup:
     values = run["timeline"]["memory"]
     highest = max(values, default=0.0)
     if not highest:
-        return None
+        return Markup("")
     filled: list[float] = []
     for value in values:  # where nobody looked, it is what was seen before
         filled.append(value or (filled[-1] if filled else 0.0))

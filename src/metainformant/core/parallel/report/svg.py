@@ -7,6 +7,7 @@ HTML beside it, so that they have the size of other text on a telephone and on p
 from __future__ import annotations
 
 import math
+from itertools import groupby
 
 from .markup import Markup, tag
 
@@ -101,14 +102,12 @@ def rows(occupancy: Sequence[Sequence[float]]) -> Markup:
         cells = shorten(values, max(1, MAX_MARKS // count))
         step = _WIDTH / max(1, len(cells))
         start = 0
-        for at in range(1, len(cells) + 1):
-            if at < len(cells) and _shade(cells[at]) == _shade(cells[start]):
-                continue
-            shade = _shade(cells[start])
+        for shade, same in groupby(map(_shade, cells)):
+            end = start + len(list(same))
             if shade:
-                left, wide = start * step, (at - start) * step
+                left, wide = start * step, (end - start) * step
                 marks.append(_rect(left, number * tall, wide, tall * 0.85, f"s{shade}"))
-            start = at
+            start = end
     return _box(marks)
 
 
@@ -126,6 +125,8 @@ def stack(parts: Sequence[tuple[str, float]]) -> Markup:
 def shorten(values: Sequence[float], most: int) -> list[float]:
     """Return at most so many values: the means of neighbours, of as many each as are needed."""
     each = math.ceil(len(values) / max(1, most)) or 1
+    if each == 1:
+        return list(values)
     parts = [values[at : at + each] for at in range(0, len(values), each)]
     return [sum(part) / len(part) for part in parts]
 
