@@ -59,12 +59,14 @@ checks: .venv/dev.stamp dist
 	$(TOGETHER) $(UNIT) $(WHEELS) types wheel-types layers
 	@$(MAKE) --no-print-directory coverage
 
-# What all kinds of workers have in common, what is special about each, and the command.
-PARTS := behaviour workers command rest
+# What all kinds of workers have in common, what is special about each, the command, and what is shown in a
+# browser, where one is installed (sh tools/install_browser.sh).
+PARTS := behaviour workers command browser rest
 TESTS_behaviour := tests/backends/test_*.py
 TESTS_workers := tests/backends --ignore-glob='tests/backends/test_*.py'
 TESTS_command := tests/cli tests/checkpoint
-TESTS_rest := tests --ignore tests/backends --ignore tests/cli --ignore tests/checkpoint
+TESTS_browser := tests/browser
+TESTS_rest := tests --ignore tests/backends --ignore tests/cli --ignore tests/checkpoint --ignore tests/browser
 UNIT := $(addprefix unit-,$(PARTS))
 
 PYTEST := -m pytest --quiet -p no:cacheprovider

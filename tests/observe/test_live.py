@@ -7,9 +7,7 @@ import http.client
 import logging
 import os
 import re
-import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -335,43 +333,3 @@ def test_results_survive_a_page_that_cannot_be_served(
     monkeypatch.setattr(socket, "create_server", refuse)
     assert parallel.thread_map(double, range(3), live=True) == [0, 2, 4]
     assert "thread_map: there is no live page: no descriptors" in caplog.text
-
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-
-
-@pytest.mark.skipif(BROWSER is None, reason="needs a browser")
-def test_a_browser_shows_what_the_run_sends(
-    addresses: Addresses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = threading.Event()
-    send = live_server._Handler._send_events
-
-    def noted(handler: live_server._Handler, version: int) -> None:
-        asked.set()
-        send(handler, version)
-
-    monkeypatch.setattr(live_server._Handler, "_send_events", noted)
-    run = Held(addresses)
-    command = (
-        f"{BROWSER} --headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-        "--disable-background-networking --disable-component-update --disable-sync "
-        f"--user-data-dir={tmp_path} --virtual-time-budget=10000 --dump-dom"
-    )
-    with subprocess.Popen(
-        [*command.split(), run.address],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as browser:
-        try:
-            assert asked.wait(60)
-            run.end()
-            shown, _ = browser.communicate(timeout=60)
-        finally:
-            browser.kill()
-            run.end()
-    assert "The run has ended" in shown
-    assert count_in(shown) == 10
-    assert "the fourth is &lt;b&gt;bad&lt;/b&gt;" in shown
-    assert '<button title="sort">' in shown

@@ -32,7 +32,8 @@ class Report:
 
     It costs the workers about 0.1 us per item, and nothing for items in threads that are shorter
     than 10 us, whose durations are known as the mean of their chunk. On Linux the first map in
-    threads begins some milliseconds later. The size of a report does not grow with the number of items.
+    threads begins some milliseconds later. The size of a report does not grow with the number of
+    items.
 
     >>> from metainformant.core import parallel
     >>> report = parallel.Report()

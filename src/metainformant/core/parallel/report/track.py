@@ -32,8 +32,8 @@ class Sample(Generic[_T]):
     of those that come are kept.
 
     >>> sample = Sample(4)
-    >>> for number in range(10):
-    ...     sample.add(number)
+    >>> [number for number in range(10) if sample.add(number)]
+    [4, 8]
     >>> sample.things()
     [0, 4, 8]
     """

@@ -1,0 +1,1 @@
+"""Tests in a real browser: Chromium without a window, where it and its driver are installed."""
