@@ -127,7 +127,7 @@ def test_every_plot_has_a_table_and_sections_are_in_order() -> None:
             "Durations",
             "Throughput",
             "Failures",
-            "Memory of this process",
+            "Memory",
             "Versions, host, options",
         )
     ]

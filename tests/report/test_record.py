@@ -110,7 +110,7 @@ def test_outcomes_are_counted_by_how_they_ended() -> None:
 def test_more_kinds_of_failures_and_workers_than_are_kept_are_counted() -> None:
     record = Record(1)
     for index in range(1000):
-        record.outcomes(1, {index: ValueError(f"{index} is bad")}, str)
+        record.outcomes(1, {index: ValueError("x" * (index % 75) + "y" * (index // 75))}, str)
         record.chunk(f"w{index}", index, index, index + 1, index, 1, str)
     data = record.data(1000.0, None)
     groups = data["failures"]["groups"]
@@ -128,3 +128,26 @@ def test_failures_whose_text_fails_are_kept() -> None:
     record = Record(1)
     record.outcomes(1, {0: OddError()}, str)
     assert record.failures.data()["groups"][0]["count"] == 1
+
+
+def test_messages_that_differ_in_numbers_are_one_group() -> None:
+    record = Record(1)
+    for index in range(30):
+        record.outcomes(1, {index: ValueError(f"bad record {index * 7}: no sequence")}, str)
+    record.outcomes(1, {30: ValueError("bad record: no name")}, str)
+    groups = record.failures.data()["groups"]
+    assert [(group["count"], group["message"]) for group in groups] == [
+        (30, "bad record 0: no sequence"),
+        (1, "bad record: no name"),
+    ]
+
+
+def test_memory_of_workers_over_time_is_the_sum_of_what_each_has_used() -> None:
+    record = Record(2)
+    for worker, ended, peak in [("a", 1.0, 100), ("b", 2.0, 50), ("a", 3.0, 300), ("b", 4.0, 50)]:
+        usage = Usage(0.1, peak_memory=peak)
+        record.chunk(worker, 0, ended - 1, ended, 0, 1, str, usage=usage)
+    line = record.data(4.0, None)["timeline"]
+    seen = [line["worker_memory"][int(at / line["width"])] for at in (0.5, 1.5, 2.5, 3.5, 4.0)]
+    assert seen == [0, 100, 150, 350, 350]
+    assert Record(2).data(4.0, None)["timeline"]["worker_memory"] == []

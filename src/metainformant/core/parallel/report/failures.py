@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 
 from ..describe import describe
@@ -15,6 +16,7 @@ _MAX_GROUPS = 100
 _MAX_MESSAGE = 300  # characters
 _MAX_TRACEBACK = 4000
 _SAME_MESSAGE = 80  # messages of a class that begin with the same characters are one group
+_NUMBER = re.compile(r"\d+")  # ... whatever numbers they have
 
 
 class FailureGroups:
@@ -31,7 +33,7 @@ class FailureGroups:
     def add(self, error: BaseException, index: int, item: object, *, names_items: bool) -> None:
         name, message = type(error).__qualname__, _message(error)
         # The engine's own failures have a text that names the item.
-        key = (name, "" if names_items else message[:_SAME_MESSAGE])
+        key = (name, "" if names_items else _NUMBER.sub("#", message[:_SAME_MESSAGE]))
         group = self._groups.get(key)
         if group is not None:
             group["count"] += 1

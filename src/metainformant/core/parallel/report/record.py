@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import operator
+from itertools import accumulate
 
 from ..describe import describe
 from ..errors import TaskCancelledError, TaskTimeoutError
@@ -143,6 +144,8 @@ class Record:
         if usage is not None:
             row.cpu += usage.cpu_seconds
             row.peak_memory = max(row.peak_memory, usage.peak_memory)
+            if row.peak_memory:
+                self.timeline.peak(f"memory {worker}", ended, row.peak_memory)
             row.main_cpu += usage.cpu_seconds if usage.main_seconds is None else usage.main_seconds
         self.attempts += count
         self.failed_attempts += failed
@@ -257,6 +260,15 @@ class Record:
             "abandoned": self.abandoned,
         }
 
+    def _worker_memory(self, elapsed: float) -> list[float]:
+        """Return the sum of the most bytes that each worker has used until each bucket."""
+        rows = [
+            accumulate(self.timeline.peaks(f"memory {name}", elapsed), max)
+            for name, row in self.workers.items()
+            if row.peak_memory
+        ]
+        return [sum(column) for column in zip(*rows, strict=True)]
+
     def data(self, elapsed: float, total: int | None) -> dict[str, Any]:
         """Return everything as plain values, for a run that took `elapsed` seconds."""
         line, spent = self.timeline, self.durations
@@ -286,6 +298,7 @@ class Record:
                 "failed": line.sums("failed", elapsed),
                 "running": [seconds / line.width for seconds in line.sums("running", elapsed)],
                 "memory": line.peaks("memory", elapsed),
+                "worker_memory": self._worker_memory(elapsed),
             },
             "workers": [
                 {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from . import svg
 from .markup import Markup, join, tag
 from .page_parts import (
@@ -277,18 +279,27 @@ def _failures(run: Mapping[str, Any], detail: Detail) -> Markup:
 
 
 def _memory(run: Mapping[str, Any], detail: Detail) -> Markup:
-    values = run["timeline"]["memory"]
-    highest = max(values, default=0.0)
+    line = run["timeline"]
+    # Where nobody looked, it is what was seen before.
+    here: list[float] = list(accumulate(line["memory"], lambda before, value: value or before))
+    workers = line["worker_memory"]
+    highest = max([*here, *workers], default=0.0)
     if not highest:
         return Markup("")
-    filled: list[float] = []
-    for value in values:  # where nobody looked, it is what was seen before
-        filled.append(value or (filled[-1] if filled else 0.0))
+    series, columns = [("", here)], {"this process": (here, size)}
+    text = "Of this process, looked at four times a second."
+    if workers:
+        series.append(("more", workers))
+        columns["workers"] = (workers, size)
+        text += (
+            " The line: the most that each worker has used until then, added up; what they share "
+            "counts for each. That of each is in the table of workers."
+        )
     return section(
-        "Memory of this process",
-        "Looked at four times a second. That of other processes is in the table of workers.",
-        figure(svg.lines([("", filled)], highest), f"up to {size(highest)}", over_time(run)),
-        steps(run, detail, {"memory": (filled, size)}),
+        "Memory",
+        text,
+        figure(svg.lines(series, highest), f"up to {size(highest)}", over_time(run)),
+        steps(run, detail, columns),
     )
 
 
