@@ -10,7 +10,9 @@ import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.host.usage import Usage
-from metainformant.core.parallel.report.limit import Limit, judge
+from metainformant.core.parallel.report.judging import judge
+from metainformant.core.parallel.report.limit import Limit
+from metainformant.core.parallel.report.quantities import duration
 from metainformant.core.parallel.report.record import Record
 from metainformant.core.parallel.report.time_parts import PARTS, TimeParts
 
@@ -118,11 +120,15 @@ BUILT: dict[str, tuple[Callable[[], Built], str, str]] = {
         "not_scheduled",
         "not scheduled for 6.% of the time",
     ),
-    "waiting for others": (lambda: Built("thread", 8).runs(9.9, 0.1), "calls", "98% of the time"),
+    "waiting for others": (
+        lambda: Built("thread", 8).runs(9.9, 0.1),
+        "calls",
+        r"98% of the time; more than 8 workers would help, 16 .* 5 s",
+    ),
     "too few processes": (
         lambda: Built("process", 2, cpus=8).runs(9.9, 9.8),
         "workers",
-        "2 workers computed for 98% of the time on 8 processors; more workers",
+        r"2 workers computed for 98% of the time on 8 processors; .* 8 would take about 2\.5 s",
     ),
     "all processors": (lambda: Built("process", 2).runs(9.9, 9.8), "computing", "only faster code"),
     "reader": (
@@ -184,7 +190,11 @@ BUILT: dict[str, tuple[Callable[[], Built], str, str]] = {
         "small_items",
         r"Items of 3 us are too small for processes: the calls took 600 ms in all",
     ),
-    "straggler": (_straggler, "tail", r"70% .* the longest item \('long'\) ran 8 s of 10 s"),
+    "straggler": (
+        _straggler,
+        "tail",
+        r"70% .* the longest item \('long'\) ran 8 s of 10 s.* would take about 8 s",
+    ),
     "BLAS": (
         lambda: Built("process", 8).runs(9.9, 2.4, delayed=7, threads=2),
         "oversubscribed",
@@ -295,3 +305,21 @@ def test_refusals_are_no_failures() -> None:
     assert counts["throttled"] == 30
     assert (counts["failed_attempts"], counts["failed"]) == (1, 1)
     assert counts["attempts"] == 90
+
+
+def test_what_waited_for_a_processor_is_told() -> None:
+    built = Built("process", 2).runs(9.9, 2.4, delayed=7.4)
+    built.record.time.pressure = 8.3
+    assert "something waited for one 83% of the time" in str(built.verdict())
+    built.record.time.pressure = 83.0  # of another clock
+    assert "100% of the time" in str(built.verdict())
+
+
+def test_seconds_are_those_of_the_sentence() -> None:
+    for build, kind, _ in BUILT.values():
+        limit = build().verdict()
+        assert (limit.seconds is not None) == (
+            "would take about" in str(limit) or "plain loop" in str(limit)
+        ), kind
+        if limit.seconds is not None:
+            assert duration(limit.seconds) in limit.sentence

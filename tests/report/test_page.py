@@ -10,7 +10,7 @@ import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.host.usage import Usage
-from metainformant.core.parallel.report.limit import judge
+from metainformant.core.parallel.report.judging import judge
 from metainformant.core.parallel.report.page import MAX_BYTES, page
 from metainformant.core.parallel.report.record import Record
 
@@ -163,3 +163,13 @@ def test_items_can_be_left_out(tmp_path: Any) -> None:
     assert "confidential" not in (tmp_path / "run.html").read_text()
     assert "confidential" not in repr(report.data)
     assert "ValueError" in repr(report.data)
+
+
+def test_what_the_system_says_about_processors_is_shown() -> None:
+    record = Record(2)
+    record.time.pressure, record.time.involuntary_switches, record.time.throttled = 4.0, 1234, 2.5
+    text = page({"runs": [run_of(record)]})
+    assert "waited for a processor 40% of the time" in text
+    assert "taken from this process 1,234 times" in text
+    assert "a control group stopped this process for 2.5 s" in text
+    assert "The system says" not in page({"runs": [run_of(Record(2))]})

@@ -1,11 +1,19 @@
-"""The verdict on real runs whose limit is known, with nothing else beside them on the machine."""
+"""The limits that are found of real runs, with nothing else beside them on the machine.
+
+Each of these runs is built so that one thing limits it. Where the change that a report proposes can
+be made, it is made, and takes about as long as the report has predicted.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +45,22 @@ def judged(kinds: str | set[str], run: Callable[..., object]) -> dict[str, Any]:
             return found
         sentences.append(data["limit"])
     raise AssertionError(f"not {kinds}: {sentences}")
+
+
+def predicted(kind: str, run: Callable[..., object], change: Callable[[], object]) -> None:
+    """Check that the change which a report of the run proposes takes as long as it predicts.
+
+    To 25 %, in one of some attempts.
+    """
+    found = []
+    for _ in range(_ATTEMPTS):
+        seconds = judged(kind, run)["limit"]["seconds"]
+        began = time.monotonic()
+        change()
+        found.append((seconds, time.monotonic() - began))
+        if found[-1][1] == pytest.approx(seconds, rel=0.25):
+            return
+    raise AssertionError(f"predicted and real seconds: {found}")
 
 
 def _pause(_: object) -> None:
@@ -152,3 +176,141 @@ def test_failing_fast() -> None:
         raise ConnectionRefusedError
 
     judged("failures", lambda report: parallel.thread_map(refuse, range(120), 2, report=report))
+
+
+def test_more_workers_for_calls_that_wait_take_as_long_as_predicted() -> None:
+    predicted(
+        "calls",
+        lambda report: parallel.thread_map(_pause, range(200), 8, report=report),
+        lambda: parallel.thread_map(_pause, range(200), 16),
+    )
+
+
+def _wait(seconds: float) -> None:
+    threading.Event().wait(seconds)
+
+
+def test_long_items_first_take_as_long_as_predicted() -> None:
+    items = [0.02] * 60 + [1.0]
+    predicted(
+        "tail",
+        lambda report: parallel.thread_map(_wait, items, 4, report=report),
+        lambda: parallel.thread_map(_wait, sorted(items, reverse=True), 4),
+    )
+
+
+@pytest.mark.skipif(parallel.cpu_count() < 2, reason="on one processor nothing is predicted")
+@pytest.mark.skipif(not HAS_GIL, reason="threads compute at the same time")
+def test_processes_instead_of_threads_take_as_long_as_predicted() -> None:
+    workers = parallel.cpu_count()
+    predicted(
+        "gil",
+        lambda report: parallel.thread_map(_compute_here, range(200), 4, report=report),
+        lambda: parallel.process_map(_compute_here, range(200), workers),
+    )
+
+
+@pytest.mark.skipif(parallel.cpu_count() < 2, reason="there can't be too few workers")
+def test_more_processes_take_as_long_as_predicted() -> None:
+    workers = parallel.cpu_count()
+    predicted(
+        "workers",
+        lambda report: parallel.process_map(_compute, range(200), 1, report=report),
+        lambda: parallel.process_map(_compute, range(200), workers),
+    )
+
+
+def _compute_here(_: int) -> None:
+    until = time.thread_time() + 0.01
+    while time.thread_time() < until:
+        pass
+
+
+def _tiny(_: int) -> int:
+    return sum(range(150))
+
+
+def test_threads_for_small_items_take_as_long_as_predicted() -> None:
+    items = list(range(400_000))
+    predicted(
+        "small_items",
+        lambda report: parallel.process_map(_tiny, items, 1, chunk_size=50, report=report),
+        lambda: parallel.thread_map(_tiny, items),
+    )
+
+
+def _multiply(_: int) -> None:
+    import numpy as np
+
+    matrix = np.ones((400, 400))
+    for _time in range(4):
+        matrix = matrix @ matrix * 1e-3
+
+
+def test_blas_in_too_many_processes() -> None:
+    pytest.importorskip("numpy")
+    workers = 2 * parallel.cpu_count()
+    run = judged(
+        "oversubscribed",
+        lambda report: parallel.process_map(
+            _multiply, range(100), workers, inner_threads=2, report=report
+        ),
+    )
+    assert "inner_threads=1 would help" in run["limit"]["sentence"]
+
+
+@contextlib.contextmanager
+def _group_with_a_quota(percent: int) -> Iterator[Path]:
+    """Make a control group whose processes get that share of a processor; skip if forbidden."""
+    root = Path("/sys/fs/cgroup")
+    is_v2 = (root / "cgroup.controllers").exists()
+    group = (root if is_v2 else root / "cpu") / "test-of-a-quota"
+    period = 20_000  # us
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"control groups can't be made here: {error}")
+    try:
+        quota = period * percent // 100
+        try:
+            if is_v2:
+                (group / "cpu.max").write_text(f"{quota} {period}")
+            else:
+                (group / "cpu.cfs_period_us").write_text(f"{period}")
+                (group / "cpu.cfs_quota_us").write_text(f"{quota}")
+        except OSError as error:
+            pytest.skip(f"quotas can't be set here: {error}")
+        yield group / "cgroup.procs"
+    finally:
+        group.rmdir()
+
+
+_UNDER_A_QUOTA = """
+import os, sys, time
+from metainformant.core import parallel
+
+def compute(_):
+    until = time.thread_time() + 0.001
+    while time.thread_time() < until:
+        pass
+
+parallel.thread_map(compute, range(4), 2, report=parallel.Report())
+with open(sys.argv[1], "w") as group:
+    group.write(str(os.getpid()))
+report = parallel.Report()
+parallel.thread_map(compute, range(60), 2, report=report)
+print(report.limit.kind, report.limit)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="control groups are Linux's")
+def test_a_quota_of_the_control_group() -> None:
+    with _group_with_a_quota(5) as processes:
+        ended = subprocess.run(
+            [sys.executable, "-c", _UNDER_A_QUOTA, str(processes)],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+    assert ended.stdout.startswith("quota The quota of the control group"), ended.stdout

@@ -65,3 +65,26 @@ def throttled_seconds(root: str = cgroups.ROOT) -> float:
             if key == name and value.isdecimal():
                 most = max(most, int(value) / unit)
     return most
+
+
+def pressure_seconds(root: str = cgroups.ROOT) -> float | None:
+    """Return for how many seconds something on this machine has waited for a processor.
+
+    None where the kernel does not tell ("pressure stall information").
+    """
+    for line in cgroups.read(root, "proc/pressure/cpu").splitlines():
+        kind, *fields = line.split()
+        for field in fields:
+            name, _, value = field.partition("=")
+            if kind == "some" and name == "total" and value.isdecimal():
+                return int(value) / 1e6
+    return None
+
+
+def involuntary_switches() -> int | None:
+    """Return how often a processor was taken from this process; None where that is unknown."""
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw

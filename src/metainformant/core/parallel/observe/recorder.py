@@ -16,7 +16,7 @@ from ..host.cpus import cpu_count
 from ..host.gil import HAS_GIL
 from ..host.gil_watch import watch_gil
 from ..host.memory import used_memory
-from ..host.usage import throttled_seconds
+from ..host.usage import involuntary_switches, pressure_seconds, throttled_seconds
 from ..options import OPTIONS
 from ..report.report import Report
 from ..report.sections import NOT_YET
@@ -24,12 +24,14 @@ from ..report.sections import NOT_YET
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, TypeVar
 
     from ..calls import MapCall
     from ..engine.ending import Ending
     from .live import LivePage
     from .recording import Recording
+
+    _Number = TypeVar("_Number", int, float)
 
 # Seconds between two looks at the memory of this process.
 _LOOK_EVERY = 0.25
@@ -66,6 +68,8 @@ class RunRecorder(Observer):
         self._next_memory = 0.0
         self._clock_started = datetime.now().astimezone()
         self._throttled = throttled_seconds()
+        self._pressure = pressure_seconds()
+        self._switches = involuntary_switches()
         self._retried = 0
         self._host = _host()
         self._has_ended = False
@@ -126,7 +130,10 @@ class RunRecorder(Observer):
     def _data(self, ending: str, reason: str) -> dict[str, Any]:
         """Return all that is known of the run until now."""
         elapsed = monotonic() - self._began
-        self._record.time.throttled = throttled_seconds() - self._throttled
+        time = self._record.time
+        time.throttled = throttled_seconds() - self._throttled
+        time.pressure = _growth(pressure_seconds(), self._pressure)
+        time.involuntary_switches = _growth(involuntary_switches(), self._switches)
         run = {**self._about(ending, reason), **self._record.data(elapsed, self._total)}
         run["counts"]["retried"] = self._retried
         return run
@@ -157,6 +164,10 @@ def _starts_per_second(call: MapCall) -> float | None:
     """Return how many starts per second all limits allow; None if nothing is known of that."""
     limits = call.options.rate or ()
     return min((limit.per_second for limit in limits if not limit.has_cost), default=None)
+
+
+def _growth(now: _Number | None, before: _Number | None) -> _Number | None:
+    return None if now is None or before is None else now - before
 
 
 def _host() -> dict[str, Any]:

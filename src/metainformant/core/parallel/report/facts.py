@@ -1,4 +1,4 @@
-"""The numbers of a run that the verdict rests on."""
+"""The numbers of a run from which its limit is found."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Facts:
-    """The numbers of a run that the verdict rests on."""
+    """The numbers of a run from which its limit is found. Times are in seconds."""
 
     def __init__(self, run: Mapping[str, Any]) -> None:
         time, counts = run["time"], run["counts"]
@@ -26,6 +26,13 @@ class Facts:
         self.largest: str = max(parts, key=parts.get, default="unknown")
         self.workers: int = time["workers"]
         self.worker_seconds: float = time["worker_seconds"]
+        self.busy: float = time["busy"]
+        self.longest: float = run["durations"]["max"]
+        # The share of the elapsed time in which something waited for a processor, says Linux.
+        pressure = time["pressure"]
+        self.pressure: float | None = (
+            None if pressure is None else min(1.0, pressure / (self.elapsed or 1.0))
+        )
         self.cpu: float = time["cpu"] or 0.0
         self.throttled: float = time["throttled"]
         self.cpus: int = run["host"]["cpus"]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..public import public
 from ..whole_file import whole_file
-from .limit import Limit, judge
+from .judging import judge
+from .limit import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

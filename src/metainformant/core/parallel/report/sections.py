@@ -122,7 +122,22 @@ def _time(run: Mapping[str, Any]) -> Markup:
                 for name, took in parts
             ],
         ),
+        _shortage(run),
     )
+
+
+def _shortage(run: Mapping[str, Any]) -> Markup | None:
+    """Return what the system says about a lack of processors; None if it says nothing."""
+    time, elapsed = run["time"], run["elapsed"] or 1.0
+    facts = []
+    if time["pressure"] is not None:
+        share = min(1.0, time["pressure"] / elapsed)
+        facts.append(f"something on this machine waited for a processor {share:.0%} of the time")
+    if time["involuntary_switches"] is not None:
+        facts.append(f"one was taken from this process {time['involuntary_switches']:,} times")
+    if time["throttled"]:
+        facts.append(f"a control group stopped this process for {duration(time['throttled'])}")
+    return tag("p", f"The system says: {'; '.join(facts)}.", class_="soft") if facts else None
 
 
 def _key(name: str) -> Markup:

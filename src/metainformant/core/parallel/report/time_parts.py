@@ -62,6 +62,9 @@ class TimeParts:
         # How often threads that were busy were seen to do that.
         self._seen_in_calls = self._seen_gil = self._seen_ready = 0
         self.throttled: float = 0.0  # seconds for which a control group stopped the process
+        # Seconds in which something on this machine waited for a processor; None
+        self.pressure: float | None = None  # ... where the system does not tell
+        self.involuntary_switches: int | None = None  # of this process; the same
 
     def add_busy(
         self,
@@ -111,6 +114,8 @@ class TimeParts:
             "busy": self._busy,
             "cpu": self._cpu if self._measured else None,
             "throttled": self.throttled,
+            "pressure": self.pressure,
+            "involuntary_switches": self.involuntary_switches,
             "parts": {name: parts[name] for name in PARTS if parts.get(name, 0.0) > 0},
         }
 
