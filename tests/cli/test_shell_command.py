@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -115,10 +116,37 @@ def test_a_status_that_is_not_0_is_a_failure(run: Runner) -> None:
     result = run("--command", "echo broken >&2; exit {}", input="0\n3\n")
     first, second = rows(result)
     assert first["value"]["stderr"] == "broken\n"
-    assert second["error"] == "CalledProcessError"
+    assert second["error"] == "CommandError"
+    assert second["value"] == {"status": 3, "stdout": "", "stderr": "broken\n"}
     assert "status 3" in second["message"]
     assert "broken" in second["message"]
     assert result.exit_code == 1
+
+
+def test_the_columns_are_those_of_a_command_if_the_first_one_fails(run: Runner) -> None:
+    script = "printf {}; test {} = 1"
+    table = run("--command", script, "--output-format", "csv", input="0\n1\n").stdout
+    header, failure, success = table.splitlines()
+    assert header == "index,name,status,stdout,stderr,error,message"
+    assert failure.startswith("0,-:1,1,0,,CommandError,Command ")
+    assert success == "1,-:2,0,1,,,"
+
+
+def test_a_column_that_is_not_there_costs_the_value_only(run: Runner) -> None:
+    Path("n.jsonl").write_text('{"n": 1}\n{"m": 1}\n')
+    arguments = ("--format", "jsonl", "--output-format", "tsv", "n.jsonl")
+    lines = run("--command", "printf {n}", *arguments).stdout.splitlines()
+    assert lines[1].split("\t") == ["0", "n.jsonl:1", "0", "1", "", "", ""]
+    assert lines[2].split("\t")[:6] == ["1", "n.jsonl:2", "", "", "", "LookupError"]
+
+
+def test_failures_in_a_checkpoint_have_their_status(run: Runner) -> None:
+    arguments = ["--checkpoint", "c.ckpt", "--keep-failures", "--command", "echo {}; exit 4"]
+    first = run(*arguments, input="a\n")
+    again = run(*arguments, input="a\n")
+    assert "1 from the checkpoint" in again.stderr
+    assert rows(again) == rows(first)
+    assert rows(again)[0]["value"] == {"status": 4, "stdout": "a\n", "stderr": ""}
 
 
 def test_it_has_an_empty_input_and_a_group_of_its_own(run: Runner) -> None:
@@ -153,8 +181,26 @@ def test_wrong_usage(run: Runner, arguments: list[str], message: str) -> None:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="ends programs by /proc")
-def test_a_timeout_ends_all_that_it_has_started(run: Runner) -> None:
+@pytest.mark.parametrize(
+    "script",
+    [
+        "NAP & NAP; wait",
+        "NAP & echo",  # the shell has ended, and a pipe is open
+        "(NAP &); NAP",  # the parent of one has ended
+        "(NAP > /dev/null 2>&1 &); NAP",  # which has closed the pipes
+        "exec >&- 2>&-; NAP",
+    ],
+)
+@pytest.mark.parametrize("limit", ["--timeout", "--deadline"])
+def test_a_limit_ends_all_that_a_command_has_started(run: Runner, script: str, limit: str) -> None:
     nap = f"sleep 9{os.getpid()}"  # other runs of this test have other ones
-    result = run("--command", f"{nap} & {nap}; wait", "--timeout", "0.5", input="a\n")
-    assert rows(result)[0]["error"] == "TaskTimeoutError"
+    result = run("--command", f"{script.replace('NAP', nap)}; : {{}}", limit, "0.4", input="a\n")
+    error = "TaskTimeoutError" if limit == "--timeout" else "TaskCancelledError"
+    assert rows(result)[0]["error"] == error
     wait_until(lambda: subprocess.run(["pgrep", "-f", f"^{nap}$"]).returncode == 1)
+
+
+def test_what_a_command_leaves_behind_that_has_ended_goes_on(run: Runner) -> None:
+    """It has closed the pipes, as servers do."""
+    (row,) = rows(run("--command", "sleep 60 > /dev/null 2>&1 & echo $! # {}", input="a\n"))
+    os.kill(int(row["value"]["stdout"]), signal.SIGKILL)  # or it has ended

@@ -323,7 +323,8 @@ def map_command(
             option = "--batch-size" if batch_size is not None else f"--backend {backend}"
             raise click.UsageError(f"--command runs a program for each record; leave {option} out")
         inputs = inputs if function is None else (function, *inputs)
-        called, format_ = shell_command(command), format_for_command(inputs, format_)
+        called = shell_command(command, timeout)
+        format_ = format_for_command(inputs, format_)
     elif function is None:
         raise click.UsageError("name a FUNCTION, or a command of the shell with --command")
     else:

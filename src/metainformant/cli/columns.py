@@ -59,13 +59,15 @@ class Columns:
         if not isinstance(value, (bytes, bytearray, memoryview)):  # which some cells can hold
             value = plain(value)
         if not self._settled:
-            self._settle(list(value) if isinstance(value, dict) and value else None)
+            self._settle(value)
         cell, blank = self._cell, self._blank
         cells = [*map(cell, kept), *self._cells(value)]
         self._rows.append([index, cell(name), *cells, blank, blank])
         return self._take()
 
     def failure(self, index: int, failure: Failure, kept: Sequence[Any] = ()) -> list[Row]:
+        if failure.value is not None and not self._settled:
+            self._settle(plain(failure.value))
         self._held.append((index, failure, kept))
         if self._settled:
             self._release()
@@ -78,7 +80,9 @@ class Columns:
             self._settle(None)
         return self._take()
 
-    def _settle(self, keys: list[Any] | None) -> None:
+    def _settle(self, value: Any) -> None:
+        """Settle the columns by the first value; None if there is none."""
+        keys = list(value) if isinstance(value, dict) and value else None
         self._settled, self._keys = True, keys
         names = ["value"] if keys is None else map(str, keys)
         taken = (*FIXED, *self._keep)
@@ -90,8 +94,10 @@ class Columns:
         cell = self._cell
         blanks = [self._blank] * (1 if self._keys is None else len(self._keys))
         for index, failure, kept in self._held:
+            value = failure.value
+            cells = blanks if value is None else self._cells(plain(value))
             told = [cell(failure.error), cell(failure.message)]
-            self._rows.append([index, cell(failure.name), *map(cell, kept), *blanks, *told])
+            self._rows.append([index, cell(failure.name), *map(cell, kept), *cells, *told])
         self._held.clear()
 
     def _cells(self, value: Any) -> list[Any]:

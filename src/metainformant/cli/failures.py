@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from metainformant.core import parallel
 
@@ -31,13 +31,18 @@ _REASONS = {
 
 
 class Failure(NamedTuple):
-    """A record without a result."""
+    """A record without a result.
+
+    Attributes:
+        value: what its row has in the place of a result all the same; None for nothing.
+    """
 
     name: str
     error: str
     message: str
     traceback: str
     is_cancelled: bool
+    value: Any = None
 
 
 def failure_of(name: str, error: BaseException, *, with_traceback: bool) -> Failure:
@@ -48,6 +53,7 @@ def failure_of(name: str, error: BaseException, *, with_traceback: bool) -> Fail
         _message(error),
         _traceback(error) if with_traceback else "",
         isinstance(error, parallel.TaskCancelledError),
+        getattr(error, "partial_value", None),
     )
 
 

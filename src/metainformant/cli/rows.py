@@ -50,12 +50,13 @@ class JsonLines:
         )
 
     def failure(self, index: int, failure: Failure, kept: Sequence[Any] = ()) -> str:
-        name, error, message, traceback, _ = failure
-        fields: dict[str, Any] = {"index": index, "name": name}
+        fields: dict[str, Any] = {"index": index, "name": failure.name}
         fields |= zip(self._keep, kept, strict=False)
-        fields |= {"error": error, "message": message}
-        if traceback:
-            fields["traceback"] = traceback
+        if failure.value is not None:
+            fields["value"] = failure.value
+        fields |= {"error": failure.error, "message": failure.message}
+        if failure.traceback:
+            fields["traceback"] = failure.traceback
         return to_json(fields) + "\n"
 
     def end(self) -> str:

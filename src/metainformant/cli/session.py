@@ -241,6 +241,8 @@ class Session:
 
     def _end_child_programs(self) -> None:
         """End the programs that abandoned calls in threads still wait for."""
+        if isinstance(self._arguments.function, ShellCommand):
+            self._arguments.function.groups.terminate()
         if self._in_flight:
             terminate_child_programs()
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import click
 
+from metainformant.core import parallel
+
+from .process_groups import ProcessGroups
 from .record import Record
 from .values import to_json
 
@@ -23,11 +26,20 @@ _PLACEHOLDER = re.compile(r"\{\{(?P<text>[^{}]*)\}\}|(?<!\$)\{(?P<field>|\.|/|//
 
 @dataclass(frozen=True)
 class CommandResult:
-    """The output of a command that has succeeded."""
+    """The status and the output of a command that has ended."""
 
     status: int
     stdout: str
     stderr: str
+
+
+class CommandError(subprocess.CalledProcessError):
+    """A command whose status is not 0."""
+
+    @property
+    def partial_value(self) -> CommandResult:
+        """What the row has beside the message."""
+        return CommandResult(self.returncode, self.stdout, self.stderr)
 
 
 @dataclass(frozen=True)
@@ -39,9 +51,15 @@ class ShellCommand:
             the record's name if there is no such column, and of a path {.} without its suffix, {/}
             its last part, {/.} that without the suffix, {//} its folder. Doubled braces are
             braces. Without a placeholder the record comes last.
+        timeout: the seconds after which the map gives a command up; None for never.
+
+    Attributes:
+        groups: the process groups of the commands that are running.
     """
 
     template: str
+    timeout: float | None = field(default=None, repr=False, compare=False)
+    groups: ProcessGroups = field(default_factory=ProcessGroups, repr=False, compare=False)
 
     @cached_property
     def _compiled(self) -> tuple[str, list[str]]:
@@ -59,14 +77,15 @@ class ShellCommand:
             stderr=subprocess.PIPE,
             process_group=0,
         ) as process:
-            stdout, stderr = (_text(data) for data in process.communicate())
+            written = self.groups.output_of(process, self.timeout, _is_given_up)
+        stdout, stderr = map(_text, written)
         if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, self.template, stdout, stderr)
+            raise CommandError(process.returncode, self.template, stdout, stderr)
         return CommandResult(process.returncode, stdout, stderr)
 
 
-def shell_command(template: str) -> ShellCommand:
-    """Return what runs a command.
+def shell_command(template: str, timeout: float | None) -> ShellCommand:
+    """Return what runs a command; `timeout` is that of the map.
 
     Raises:
         click.UsageError: if there is nothing to run, or no shell.
@@ -75,7 +94,7 @@ def shell_command(template: str) -> ShellCommand:
         raise click.UsageError("--command is empty; say what to run, for example 'wc -l {}'")
     if os.name != "posix":
         raise click.UsageError("--command needs a POSIX shell, which this platform has not")
-    return ShellCommand(template)
+    return ShellCommand(template, timeout)
 
 
 def compile_template(template: str) -> tuple[str, list[str]]:
@@ -150,6 +169,12 @@ def _of_path(field: str, path: str) -> str:
         case "//":
             return os.path.dirname(path) or "."
     return path
+
+
+def _is_given_up() -> bool:
+    """Return whether nobody waits for the command any more that this thread runs."""
+    task = parallel.current_task()
+    return task is not None and task.cancelled()
 
 
 def _text(data: bytes) -> str:

@@ -58,7 +58,7 @@ else:
 
 
 class State:
-    """How far a limit is used up; shared by a limit and its copies. To be used under `held`.
+    """The use made of a limit; shared by a limit and its copies. To be used under `held`.
 
     Attributes:
         empty_at: when the limit had no units left, which then come back at its rate; in the future
