@@ -227,7 +227,9 @@ class TestProcesses:
         limit = never_again(1000)
         assert take_some(100, limit) == 100
         task = partial(take_some, limit=limit)
-        counts = parallel.process_map(task, [500] * 4, 2, start_method=start_method)
+        counts = parallel.process_map(
+            task, [500] * 4, 2, start_method=start_method, on_error="raise"
+        )
         assert sum(counts) == 900
         assert take_some(1, limit) == 0
 

@@ -38,7 +38,7 @@ class CommandError(subprocess.CalledProcessError):
 
     @property
     def partial_value(self) -> CommandResult:
-        """What the row has beside the message."""
+        """The cells of the row beside the message."""
         return CommandResult(self.returncode, self.stdout, self.stderr)
 
 

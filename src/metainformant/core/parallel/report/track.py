@@ -77,7 +77,7 @@ class _Chunk(NamedTuple):
 
 
 class Track:
-    """What was traced of a run. Takes what a `TraceWriter` takes, and writes it later.
+    """The trace of a run, kept to be written later; it takes what a `TraceWriter` takes.
 
     Args:
         began: when the run began, by the clock of all runs.
