@@ -183,7 +183,9 @@ def make_call(
     for name in options:
         known = OPTIONS.get(name)
         if known is None or name in arguments:
-            raise TypeError(validate.unknown(caller, name, _names(kind, name)))
+            from .other_names import unknown_option  # needed only to word this error
+
+            raise TypeError(unknown_option(caller, name, _names(kind, name)))
         if known.for_processes and kind != "process":
             raise TypeError(f"{caller}: {name} is an option for processes; the backend is {kind!r}")
     given = {**arguments, **options}

@@ -312,39 +312,3 @@ def progress(caller: str, name: str, value: object) -> Any:
         f"{caller}: {name}={value!r} must be True for a bar, a string for its label, "
         "or a function that takes a Progress"
     )
-
-
-# Names that other libraries have for these options.
-_ALIASES = {
-    "processes": "max_workers",
-    "n_jobs": "max_workers",
-    "num_workers": "max_workers",
-    "threads": "max_workers",
-    "chunksize": "chunk_size",
-    "retry": "retries",
-    "max_retries": "retries",
-    "callback": "on_complete",
-    "return_exceptions": "on_error",
-    "desc": "progress",
-    "kwds": "kwargs",
-}
-
-
-def unknown(caller: str, name: str, known: Iterable[str]) -> str:
-    """Word the error about an option that there is not."""
-    import difflib  # only needed to word this error
-
-    alias = _ALIASES.get(name)
-    close = [alias] if alias else difflib.get_close_matches(name, known, n=1)
-    if name == "args":
-        hint = (
-            "for constants pass kwargs={...}, or functools.partial(func, ...) as the function; if "
-            "each item holds several arguments, pass star=True"
-        )
-    elif name == "backend":
-        hint = "imap, outcomes, aimap and Pool take it; for lists, choose between the maps"
-    elif close:
-        hint = f"did you mean {close[0]!r}?"
-    else:
-        hint = f"the options are {', '.join(known)}"
-    return f"{caller}() got an unknown option {name!r}; {hint}"

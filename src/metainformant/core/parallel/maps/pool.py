@@ -35,22 +35,6 @@ if TYPE_CHECKING:
 # What belongs to the workers, and so to the pool.
 _OF_WORKERS = [name for name, option in OPTIONS.items() if option.of_workers]
 
-# What people try who know other pools.
-_HINTS = {
-    "submit": "use pool.imap(func, items): a pool runs maps, no single calls",
-    "apply": "use pool.map(func, [item]): a pool runs maps, no single calls",
-    "apply_async": "use pool.imap(func, items) for results as they come",
-    "map_async": "use pool.imap(func, items) for results as they come",
-    "starmap": "use pool.map(func, items, star=True)",
-    "starmap_async": "use pool.imap(func, items, star=True)",
-    "imap_unordered": "use pool.imap(func, items, ordered=False)",
-    "map_unordered": "use pool.map(func, items, ordered=False)",
-    "parallel_batch": "use pool.batch(func, items)",
-    "shutdown": "use pool.close(), or a with block",
-    "terminate": "use pool.close(), which ends workers at once that are idle",
-    "join": "close() waits for the workers already",
-}
-
 
 @public
 class Pool:
@@ -112,8 +96,10 @@ class Pool:
         for name in unknown:
             if name in OPTIONS:
                 raise TypeError(f"Pool() takes no {name}: pass it to the methods of the pool")
+            from ..other_names import unknown_option  # needed only to word this error
+
             known = ["backend", "max_workers", *_OF_WORKERS]
-            raise TypeError(validate.unknown("Pool", name, known))
+            raise TypeError(unknown_option("Pool", name, known))
         workers = choose_workers("Pool", max_workers, backend)
         call = make_call(
             "Pool",
@@ -436,8 +422,9 @@ class Pool:
 
         def __getattr__(self, name: str) -> Any:
             """Say what to use instead of a method that pools of other libraries have."""
-            hint = f"; {_HINTS[name]}" if name in _HINTS else ""
-            raise AttributeError(f"'Pool' object has no attribute {name!r}{hint}")
+            from ..other_names import unknown_pool_method  # needed only to word this error
+
+            raise AttributeError(unknown_pool_method(name))
 
     def _check(self, name: str, options: Mapping[str, object]) -> None:
         if self._is_closed:
