@@ -173,15 +173,15 @@ class TestTimeouts:
         told: list[parallel.Progress] = []
         with parallel.serial():
             first, second, third = parallel.thread_map(
-                time.sleep, [0, 0.05, 0], timeout=0.02, chunk_size=3, progress=told.append
+                time.sleep, [0, 0.35, 0], timeout=0.3, chunk_size=3, progress=told.append
             )
         assert (first, third) == (None, None)
         assert isinstance(second, parallel.TaskTimeoutError)
-        assert (second.index, second.seconds, second.running) == (1, 0.02, False)
+        assert (second.index, second.seconds, second.running) == (1, 0.3, False)
         assert second.returned_after is not None
-        assert second.returned_after >= 0.05
+        assert second.returned_after >= 0.35
         assert str(second) == (
-            "item 1 (0.05) ran longer than timeout=0.02 s. The call returned after "
+            "item 1 (0.35) ran longer than timeout=0.3 s. The call returned after "
             f"{second.returned_after:.3g} s: in serial mode, that is when a timeout is noted."
         )
         assert told[-1].timed_out == 1
@@ -212,16 +212,16 @@ class TestTimeouts:
 
         def first_is_slow(_: object) -> str:
             attempts.append(1)
-            time.sleep(0.05 if len(attempts) == 1 else 0)
+            time.sleep(0.35 if len(attempts) == 1 else 0)
             return "done"
 
         with parallel.serial():
-            assert parallel.thread_map(first_is_slow, [1], timeout=0.03, retries=1) == ["done"]
+            assert parallel.thread_map(first_is_slow, [1], timeout=0.3, retries=1) == ["done"]
 
 
 def test_a_deadline_keeps_what_was_finished() -> None:
     with parallel.serial():
-        results = parallel.thread_map(time.sleep, [0, 0.05, 0], deadline=0.02, chunk_size=1)
+        results = parallel.thread_map(time.sleep, [0, 0.5, 0], deadline=0.5, chunk_size=1)
     assert results[:2] == [None, None]
     assert isinstance(results[2], parallel.TaskCancelledError)
 

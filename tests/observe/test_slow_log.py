@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import logging
-import time
 
 import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.host.gil import HAS_GIL
-from tests.support import run_python
+from tests.support import run_python, wait_until
 
 
 class TestSlowItems:
     def test_each_slow_item_is_logged_once_with_its_stack(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
+        rounds: list[parallel.Progress] = []  # of the engine, in which it looks too
+
         def dawdle(number: int) -> int:
-            time.sleep(0.6 if number in (2, 5) else 0)
+            if number in (2, 5):
+                wait_until(lambda: f"item {number} ({number}) has been running" in caplog.text)
+                until = len(rounds) + 3
+                wait_until(lambda: len(rounds) >= until)
             return number
 
-        results = parallel.thread_map(dawdle, range(8), max_workers=2, slow_after=0.25)
+        results = parallel.thread_map(
+            dawdle, range(8), max_workers=2, slow_after=0.25, progress=rounds.append
+        )
         assert results == list(range(8))
         records = [r for r in caplog.records if r.name == "metainformant.parallel"]
         told = [record.getMessage().split(" has been")[0] for record in records]
