@@ -162,3 +162,12 @@ def test_the_layers_are_those_that_are_checked() -> None:
     rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     documented = [{Path(name).stem for name in re.findall(r"`(.+?)`", row)} for row in rows]
     assert documented == [set(layer.split(" | ")) for layer in checked]
+
+
+def test_the_words_can_be_learnt() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    section = text[text.index("## Words") : text.index("## The life of an item")]
+    heads = re.findall(r"^\| (?!---|word )(.+?) \|", section, re.MULTILINE)
+    words = [word for head in heads for word in head.split(", ")]
+    assert 20 <= len(words) <= 40
+    assert len(words) == len(set(words))

@@ -123,7 +123,7 @@ def stack(parts: Sequence[tuple[str, float]]) -> Markup:
 
 
 def shorten(values: Sequence[float], most: int) -> list[float]:
-    """Return at most so many values: the means of neighbours, of as many each as are needed."""
+    """Return at most so many values: the means of consecutive ones, of as many as are needed."""
     each = math.ceil(len(values) / max(1, most)) or 1
     if each == 1:
         return list(values)

@@ -31,7 +31,7 @@ class Generators:
         if self._random is None:
             from random import Random
 
-            # Texts are hashed by SHA-512, so that those of neighbours have nothing in common.
+            # Texts are hashed by SHA-512, so those of consecutive items have nothing in common.
             self._random = Random(f"{self._seed} {index}")  # noqa: S311  # not for secrets
         return self._random
 
