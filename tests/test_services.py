@@ -120,7 +120,9 @@ def test_a_real_knee_is_found(service: LocalService) -> None:
     assert service.most <= 2.5 * 16
 
 
-def test_each_change_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_change_is_in_the_log_and_the_report_with_its_reason(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     caplog.set_level("INFO", logger="metainformant.parallel")
     turn = threading.Lock()
 
@@ -128,8 +130,16 @@ def test_each_change_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture)
         with turn:
             time.sleep(0.005)
 
-    parallel.thread_map(task, range(500), max_workers="auto")
+    report = parallel.Report(tmp_path / "report.html")
+    parallel.thread_map(task, range(500), max_workers="auto", report=report)
     changes = re.findall(r"(\d+) workers instead of (\d+): \w+", caplog.text)
     assert changes, "no change was logged"
     assert all(now != before for now, before in changes)
     assert [before for _, before in changes[1:]] == [now for now, _ in changes[:-1]]
+    (run,) = report.data["runs"]
+    kept = run["worker_changes"]["list"]
+    assert [(str(change["to"]), str(change["from"])) for change in kept] == changes
+    assert all(0 <= change["at"] <= run["elapsed"] and change["why"] for change in kept)
+    page = (tmp_path / "report.html").read_text()
+    assert f"from {changes[0][1]} to {changes[-1][0]} in the end" in page
+    assert kept[0]["why"] in page

@@ -67,6 +67,10 @@ class Built:
         self.about.update(about)
         return self
 
+    def changed(self, before: int, after: int) -> Built:
+        self.record.changes.add(1.0, before, after, "more brought too little")
+        return self
+
     def sees(self, in_calls: int, gil: int, ready: int) -> Built:
         self.record.time.add_seen(in_calls, gil, ready)
         return self
@@ -148,6 +152,11 @@ BUILT: dict[str, tuple[Callable[[], Built], str, str]] = {
         lambda: Built("thread", 40).refused(0, auto=True).runs(9.9, 0.1),
         "calls",
         r"came up to 40 workers, and Auto\(start=40\)",
+    ),
+    "auto, and the GIL": (
+        lambda: Built("thread", 16).refused(0, auto=True).changed(16, 2).runs(0.6, 0.6),
+        "gil",
+        r'GIL, and waited 94% of the time; max_workers="auto" ended at 2 of them; process_map on 2',
     ),
     "rate, and workers in calls": (
         lambda: Built("thread", 2).runs(9.9, 0.1).refused(0, rate=21.0),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from metainformant.core.parallel.errors import TaskTimeoutError
 from metainformant.core.parallel.host.usage import Usage
+from metainformant.core.parallel.report.changes import WorkerChanges
 from metainformant.core.parallel.report.record import Record
 
 CHUNKS = st.lists(
@@ -151,3 +152,12 @@ def test_memory_of_workers_over_time_is_the_sum_of_what_each_has_used() -> None:
     seen = [line["worker_memory"][int(at / line["width"])] for at in (0.5, 1.5, 2.5, 3.5, 4.0)]
     assert seen == [0, 100, 150, 350, 350]
     assert Record(2).data(4.0, None)["timeline"]["worker_memory"] == []
+
+
+def test_changes_of_the_number_of_workers_are_kept_in_bounded_memory() -> None:
+    changes = WorkerChanges()
+    for number in range(1000):
+        changes.add(float(number), number, number + 1, "a round was clean")
+    kept = changes.data()
+    assert [change["from"] for change in kept["list"]] == [*range(100), *range(900, 1000)]
+    assert kept["left_out"] == 800

@@ -58,6 +58,19 @@ async def length_later(sequence: str) -> int:
 
 
 assert_type(parallel.async_map(length_later, names), list[int | BaseException])
+assert_type(parallel.async_map(length_later, names, "auto", on_error="raise"), list[int])
+few = parallel.Auto(most=9)
+assert_type(
+    parallel.aimap(length_later, names, max_workers=few, on_error="skip"), AsyncGenerator[int, None]
+)
+assert_type(
+    parallel.imap(length_later, names, backend="asyncio", max_workers="auto", on_error="raise"),
+    parallel.Results[int],
+)
+assert_type(
+    parallel.outcomes(length_later, names, backend="asyncio", max_workers="auto"),
+    parallel.Results[parallel.Outcome[str, int]],
+)
 assert_type(parallel.async_map(length_later, names, 10, on_error="raise"), list[int])
 assert_type(parallel.async_map(length_later, names, default=0.5), list[int | float])
 assert_type(

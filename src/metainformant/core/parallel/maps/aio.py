@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal, TypeVar, Unpack
 
     from ..engine.outcome_batch import OutcomeBatch
-    from ..options import AsyncTask, ProcessOptions, Task
+    from ..options import AsyncTask, MaxWorkers, ProcessOptions, Task
     from ..runner.stream_map import Stream
     from ..validate import BackendOption, OnError
 
@@ -39,7 +39,7 @@ def aimap(
     items: Iterable[T],
     *,
     backend: Literal["asyncio"] = "asyncio",
-    max_workers: int | None = None,
+    max_workers: MaxWorkers = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -53,7 +53,7 @@ def aimap(
     items: Iterable[T],
     *,
     backend: Literal["asyncio"] = "asyncio",
-    max_workers: int | None = None,
+    max_workers: MaxWorkers = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -67,7 +67,7 @@ def aimap(
     items: Iterable[T],
     *,
     backend: Literal["asyncio"] = "asyncio",
-    max_workers: int | None = None,
+    max_workers: MaxWorkers = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -82,7 +82,7 @@ def aimap(
     items: Iterable[T],
     *,
     backend: BackendOption = "thread",
-    max_workers: int | None = None,
+    max_workers: MaxWorkers = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -96,7 +96,7 @@ def aimap(
     items: Iterable[T],
     *,
     backend: BackendOption = "thread",
-    max_workers: int | None = None,
+    max_workers: MaxWorkers = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -110,7 +110,7 @@ def aimap(
     items: Iterable[T],
     *,
     backend: BackendOption = "thread",
-    max_workers: int | None = None,
+    max_workers: MaxWorkers = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -125,7 +125,7 @@ def aimap(
     items: Iterable[Iterable[Any]],
     *,
     backend: BackendOption = "thread",
-    max_workers: int | None = None,
+    max_workers: MaxWorkers = None,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,

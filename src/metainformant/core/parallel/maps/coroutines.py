@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from typing import Any, Literal, TypeVar, Unpack
 
-    from ..options import AsyncTask, MapOptions
+    from ..options import AsyncTask, MapOptions, MaxWorkers
     from ..validate import OnError
 
     D = TypeVar("D")
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def async_map(
     func: AsyncTask[T, R],
     items: Iterable[T],
-    max_workers: int | None = 100,
+    max_workers: MaxWorkers = 100,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -36,7 +36,7 @@ def async_map(
 def async_map(
     func: AsyncTask[T, R],
     items: Iterable[T],
-    max_workers: int | None = 100,
+    max_workers: MaxWorkers = 100,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -48,7 +48,7 @@ def async_map(
 def async_map(
     func: AsyncTask[T, R],
     items: Iterable[T],
-    max_workers: int | None = 100,
+    max_workers: MaxWorkers = 100,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -61,7 +61,7 @@ def async_map(
 def async_map(
     func: Callable[..., Awaitable[Any]],
     items: Iterable[Iterable[Any]],
-    max_workers: int | None = 100,
+    max_workers: MaxWorkers = 100,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -76,7 +76,7 @@ def async_map(
 def async_map(
     func: Callable[..., Awaitable[Any]],
     items: Iterable[Any],
-    max_workers: int | None = 100,
+    max_workers: MaxWorkers = 100,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -95,7 +95,8 @@ def async_map(
         func: an async function of one item, a `functools.partial` of one, or an object with an
             async `__call__`.
         items: any iterable, see `thread_map`; it is read in the caller's thread.
-        max_workers: how many calls are in flight at most.
+        max_workers: how many calls are in flight at most. Or "auto", for calls of services, or an
+            `Auto`: the map finds out how many at a time are best.
         timeout: seconds that one item may take. The call is then ended by cancellation: it gets an
             `asyncio.CancelledError`, and its place is free at once. One that catches that and goes
             on is abandoned. One that blocks (`time.sleep`, heavy computation) stops every other
@@ -137,7 +138,7 @@ def async_map(
 async def aiomap(
     func: AsyncTask[T, R],
     items: Iterable[T],
-    max_workers: int | None = 100,
+    max_workers: MaxWorkers = 100,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -149,7 +150,7 @@ async def aiomap(
 async def aiomap(
     func: AsyncTask[T, R],
     items: Iterable[T],
-    max_workers: int | None = 100,
+    max_workers: MaxWorkers = 100,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -161,7 +162,7 @@ async def aiomap(
 async def aiomap(
     func: AsyncTask[T, R],
     items: Iterable[T],
-    max_workers: int | None = 100,
+    max_workers: MaxWorkers = 100,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -174,7 +175,7 @@ async def aiomap(
 async def aiomap(
     func: Callable[..., Awaitable[Any]],
     items: Iterable[Iterable[Any]],
-    max_workers: int | None = 100,
+    max_workers: MaxWorkers = 100,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,
@@ -189,7 +190,7 @@ async def aiomap(
 async def aiomap(
     func: Callable[..., Awaitable[Any]],
     items: Iterable[Any],
-    max_workers: int | None = 100,
+    max_workers: MaxWorkers = 100,
     chunk_size: int | None = None,
     timeout: float | None = None,
     ordered: bool = True,

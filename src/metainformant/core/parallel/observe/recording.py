@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..engine.ending import Ending
     from ..engine.events import IdleReason
     from ..engine.outcome_batch import OutcomeBatch
+    from ..engine.policies.concurrency import WorkersChanged
 
 
 class Recording(Observer):
@@ -68,6 +69,10 @@ class Recording(Observer):
         self, began: float, ended: float, busy: int, idle: int, reason: IdleReason | None
     ) -> None:
         self.record.time.add_wait(ended - began, busy, idle, reason)
+
+    def on_workers_changed(self, change: WorkersChanged) -> None:
+        at = change.at - self.began
+        self.record.changes.add(at, change.before, change.after, change.why)
 
     def on_progress(self, counts: Counts, elapsed: float) -> None:
         self.record.throttled = counts.throttled

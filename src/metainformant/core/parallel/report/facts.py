@@ -22,6 +22,9 @@ class Facts:
         self.refused: int = counts["throttled"]
         self.rate: float | None = run["rate"]
         self.is_auto: bool = run["auto"]
+        changes = run["worker_changes"]["list"]
+        # With how many workers a map that finds out their number has ended, if it changed that.
+        self.ended_at: int | None = changes[-1]["to"] if changes else None
         parts = time["parts"]
         self.largest: str = max(parts, key=parts.get, default="unknown")
         self.workers: int = time["workers"]

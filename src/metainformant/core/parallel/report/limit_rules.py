@@ -103,11 +103,15 @@ def _small(facts: Facts) -> Limit | None:
 
 def _gil(facts: Facts) -> Limit | None:
     share = facts.share("gil", "waiting")
+    if facts.is_auto:  # the few that it leaves wait for the engine, which waits for the GIL
+        share += facts.share("transport", "callbacks", "startup")
     if not facts.share_gil or facts.workers < 2 or facts.cpu < _ONE_AT_A_TIME * facts.elapsed:
         return None
     if share < _SOME:
         return None
     waited = f"Threads took turns for the GIL, and waited {share:.0%} of the time"
+    if facts.ended_at is not None:
+        waited += f'; max_workers="auto" ended at {facts.ended_at} of them'
     if facts.cpus < 2:
         return Limit("gil", f"{waited}; on one processor nothing but faster code helps.")
     seconds = prediction.on_all_processors(facts)

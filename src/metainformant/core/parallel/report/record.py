@@ -11,6 +11,7 @@ from itertools import accumulate
 
 from ..describe import describe
 from ..errors import TaskCancelledError, TaskTimeoutError
+from .changes import WorkerChanges
 from .failures import FailureGroups
 from .histogram import Histogram
 from .time_parts import TimeParts
@@ -74,6 +75,7 @@ class Record:
         abandoned: items that were given up while they ran.
         untimed: attempts whose times are known by the mean of their chunk only.
         time: where the time of the workers went.
+        changes: of the number of workers, by a map that finds it out.
     """
 
     def __init__(self, max_workers: int, *, share_gil: bool = False, is_auto: bool = False) -> None:
@@ -92,6 +94,7 @@ class Record:
         self.failures: FailureGroups = FailureGroups()
         self.time: TimeParts = TimeParts(max_workers, share_gil=share_gil, is_auto=is_auto)
         self.workers: dict[str, WorkerRecord] = {}
+        self.changes: WorkerChanges = WorkerChanges()
         self._slowest: list[Slow] = []  # a heap
 
     # What the engine tells
@@ -314,4 +317,5 @@ class Record:
                 for name, row in self.workers.items()
             ],
             "time": self.time.data(elapsed),
+            "worker_changes": self.changes.data(),
         }

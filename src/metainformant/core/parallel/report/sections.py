@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 
 from . import svg
+from .changes import changes_section
 from .markup import Markup, join, tag
 from .page_parts import (
     Detail,
@@ -63,6 +64,7 @@ def run_parts(run: Mapping[str, Any], detail: Detail) -> Iterator[Markup]:
     yield _time(run)
     yield _running(run, detail)
     yield _occupancy(run, detail)
+    yield changes_section(run)
     yield _durations(run)
     yield _throughput(run, detail)
     yield _failures(run, detail)
