@@ -101,6 +101,24 @@ def test_it_doubles_until_it_is_refused_and_is_cut_once_for_all_that_were_under_
     assert all(change.why for change in controller.history)
 
 
+def test_after_the_doublings_it_is_not_far_behind_for_long() -> None:
+    """The limit is anywhere between the last doubling and the one before."""
+    controller = Concurrency(Auto(), 0.0)
+    now = 0.0
+    for _ in range(2):
+        now = _round(controller, now)
+    controller.refused(now + 0.1, now + 0.05, 32)
+    now += 0.2
+    grown = []
+    for _ in range(5):
+        now = _round(controller, now)
+        grown.append(controller.workers)
+    assert grown == [17, 19, 21, 23, 25]  # by a tenth each
+    result = Client(AtOnce(0, [(0, 25)]), ours(), 1500).run()
+    assert result.seconds <= 1.13 * 1500 * 0.2 / 25
+    assert result.refused <= 0.02
+
+
 def test_when_nothing_succeeds_it_pauses_and_then_tries_with_one() -> None:
     controller = Concurrency(Auto(), 0.0)
     _round(controller, 0.0)

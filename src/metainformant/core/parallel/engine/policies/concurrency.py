@@ -163,6 +163,7 @@ class Concurrency:
         limit *= _CUT
         if self._is_doubling and before is not None:
             limit = min(limit, before.workers)
+            self._clean = _CLEAN_ROUNDS  # from there on it may be far
         self._is_doubling = self._is_probing_down = False
         self._doubled = True
         self._before = None
