@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metainformant.core import parallel
+from metainformant.core.parallel import rate_state
 from metainformant.core.parallel.rate import take
 
 
@@ -286,9 +287,13 @@ class TestProcesses:
             pickle.loads(sent)
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-    def test_where_it_can_not_be_shared_that_is_told(self, monkeypatch: Any) -> None:
+    @pytest.mark.parametrize("lacks", ["room", "files"])
+    def test_where_it_can_not_be_shared_that_is_told(self, monkeypatch: Any, lacks: str) -> None:
         limit = parallel.RateLimit(10)
-        monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+        if lacks == "room":
+            monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+        else:
+            monkeypatch.setattr(rate_state, "_MOST_FILES", 0)
         results = multiprocessing.get_context("fork").SimpleQueue()
 
         def work() -> None:

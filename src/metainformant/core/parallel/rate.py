@@ -216,7 +216,8 @@ class RateLimit:
         if self._state.is_foreign:
             raise ParallelError(
                 f"RateLimit.{what}: this process is a fork, with which the limit could not be "
-                "shared, since there was no room for a temporary file: free some, or set TMPDIR"
+                "shared: there was no room for a temporary file (set TMPDIR), or the program had "
+                "more than 64 limits (pass this one to the process as an argument that is pickled)"
             )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _lock = threading.RLock()
 
 _FIELDS = struct.Struct("dd")
+# So many limits of a process have files after a fork: a program may have thousands of limits.
+_MOST_FILES = 64
 
 if sys.platform == "win32":
     import msvcrt
@@ -124,13 +126,17 @@ class State:
         self._close = weakref.finalize(self, os.close, descriptor)
         _opened[path] = self
 
+    def reopen(self) -> None:
+        """Open the file for this process, which is a fork; if it is gone, use what there is."""
+        if self.path is None or self._close is None:
+            return
+        close = self._close
+        with contextlib.suppress(OSError):
+            self._use(_open(self.path), self.path)
+            close()
+
     def lock(self) -> None:
         """Lock the file."""
-        if self._process != os.getpid() and self._close is not None and self.path is not None:
-            close = self._close
-            with contextlib.suppress(OSError):  # nobody else uses it any more
-                self._use(_open(self.path), self.path)
-                close()
         _lock_file(self._descriptor)
 
     def load(self) -> None:
@@ -187,11 +193,20 @@ def _before_fork() -> None:
     """Share all states with the child, which must not find them locked by a thread it has not."""
     _lock.acquire()
     for state in tuple(_states):
+        if len(_opened) >= _MOST_FILES:
+            break
         with contextlib.suppress(OSError):  # there is no room; the child's copy says so when used
             state.share()
 
 
+def _begin_fork() -> None:
+    """Open the files anew before anybody closes what this process has inherited."""
+    for state in tuple(_states):
+        state.reopen()
+    _lock.release()
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_before_fork, after_in_parent=_lock.release, after_in_child=_lock.release
+        before=_before_fork, after_in_parent=_lock.release, after_in_child=_begin_fork
     )
