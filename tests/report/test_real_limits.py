@@ -205,8 +205,8 @@ def test_processes_instead_of_threads_take_as_long_as_predicted() -> None:
     workers = parallel.cpu_count()
     predicted(
         "gil",
-        lambda report: parallel.thread_map(_compute_here, range(200), 4, report=report),
-        lambda: parallel.process_map(_compute_here, range(200), workers),
+        lambda report: parallel.thread_map(_compute_here, range(300), 4, report=report),
+        lambda: parallel.process_map(_compute_here, range(300), workers),
     )
 
 
