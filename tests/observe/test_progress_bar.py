@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -181,6 +182,18 @@ def test_a_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "20/20" in shown
     assert "failed=10" in shown
     assert shown.rstrip().endswith("failures: 10 x ValueError")
+
+
+def test_a_notebook_has_a_bar_though_its_stderr_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", written)
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    parallel.thread_map(int, ["1", "x"] * 10, progress="parsing")
+    # The bar of tqdm.auto; in a kernel with ipywidgets that is a widget.
+    assert "parsing: 100%|" in written.getvalue()
+    assert written.getvalue().rstrip().endswith("failures: 10 x ValueError")
 
 
 def test_the_failure_that_ends_a_map_is_named(capsys: pytest.CaptureFixture[str]) -> None:
