@@ -96,6 +96,7 @@ autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_custom_sections = [("Options", "params_style")]
 add_module_names = False
 
 html_theme = "furo"

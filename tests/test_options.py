@@ -6,7 +6,10 @@ import ast
 import asyncio
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import pytest
@@ -248,6 +251,35 @@ def test_docstrings_explain_each_option() -> None:
     threads = _arguments_of(parallel.thread_map)
     assert set(OPTIONS) - FOR_PROCESSES <= threads
     assert _arguments_of(parallel.process_map) >= FOR_PROCESSES  # which refers to thread_map
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_help_shows_and_explains_all_options(name: str) -> None:
+    function = attrgetter(name)(parallel)
+    parameters = inspect.signature(function).parameters
+    assert not [part for part in parameters.values() if part.kind is part.VAR_KEYWORD]
+    explained = re.findall(r"^    (\w[\w, ]*):", inspect.getdoc(function) or "", re.MULTILINE)
+    names = [name for head in explained for name in head.split(", ")]
+    assert set(parameters) - {"self"} <= set(names)
+    assert len(names) == len(set(names))
+
+
+def test_help_is_complete_where_nothing_was_asked_for_before() -> None:
+    code = "from metainformant.core import parallel; help(parallel.imap)"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert "**options" not in shown
+    assert "memory_limit=None" in shown
+    assert "memory_limit: bytes" in shown
+
+
+def test_docstrings_may_be_left_out() -> None:
+    code = (
+        "from metainformant.core import parallel as p; print(p.imap.__doc__, [*p.imap(abs, [-1])])"
+    )
+    run = [sys.executable, "-OO", "-c", code]
+    assert subprocess.run(run, capture_output=True, text=True).stdout.split() == ["None", "[1]"]
 
 
 def test_the_command_has_each_option_or_a_reason() -> None:

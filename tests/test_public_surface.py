@@ -139,10 +139,10 @@ _FIRST_CALL_OWN = """
     engine.assignment engine.backend engine.completion engine.dispatcher engine.ending engine.loop
     engine.outcome_batch engine.policies engine.policies.chunking engine.policies.stealing
     engine.policies.stopping engine.policies.timeouts engine.source engine.supervisor
-    engine.unfinished errors functions host host.gil host.threads maps maps.signatures maps.threads
-    observe observe.registry options public runner runner.delivery runner.ending runner.list_map
-    runner.recorder validate worker
-    worker.context worker.frames worker.interrupt worker.running worker.setup
+    engine.unfinished errors functions host host.gil host.threads maps maps.docstrings
+    maps.signatures maps.threads observe observe.registry options public runner runner.delivery
+    runner.ending runner.list_map runner.recorder validate worker worker.context worker.frames
+    worker.interrupt worker.running worker.setup
 """
 
 

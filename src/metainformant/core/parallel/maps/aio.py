@@ -11,9 +11,11 @@ from ..functions import is_async
 from ..public import overload, public
 from ..runner.awaited_map import let_end
 from ..runner.stream_map import End, make_stream
+from .processes import process_map
 from .results import values_of
 from .signatures import shows_options
-from .streams import pop_workers
+from .streams import imap, pop_workers
+from .threads import thread_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,7 +138,9 @@ def aimap(
     **options: Unpack[ProcessOptions],
 ) -> AsyncGenerator[Any, None]: ...
 @public
-@shows_options(processes=True, also={"backend": "thread", "max_workers": None})
+@shows_options(
+    imap, process_map, thread_map, processes=True, also={"backend": "thread", "max_workers": None}
+)
 def aimap(
     func: Callable[..., Any],
     items: Iterable[Any],

@@ -6,6 +6,7 @@ from ..calls import choose_workers
 from ..public import overload, public
 from ..runner.batches import run_batches
 from .signatures import shows_options
+from .threads import thread_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def parallel_batch(
 
 
 @public
-@shows_options(without=("star",))
+@shows_options(thread_map, without=("star",))
 def parallel_batch(
     func: Callable[..., Iterable[Any]],
     items: Iterable[Any],
@@ -91,10 +92,11 @@ def parallel_batch(
         strict: True to make it a failure of a batch, a ValueError, if `func` returns fewer or more
             results than it got items. By default they are joined as they are, and one warning is
             logged that names the first such batch.
+        timeout: seconds that one batch may take, counted from its own start; None for no limit.
+        ordered: False to join the batches in the order of completion.
+        chunk_size: how many batches are handed to a thread together.
 
-    The other options are those of `thread_map` except `star`, where one task is one batch:
-    `timeout` is seconds per batch, `ordered=False` joins the batches in the order of completion,
-    and `chunk_size` is how many batches are handed to a thread together.
+    The other options are those of `thread_map` except `star`, where one task is one batch.
 
     Raises:
         TypeError, ValueError: for a wrong argument, before anything is started.

@@ -7,6 +7,7 @@ from ..calls import choose_workers, make_call
 from ..public import overload, public
 from ..runner.list_map import run_map
 from .signatures import shows_options
+from .threads import thread_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def cluster_map(
     **options: Unpack[MapOptions],
 ) -> list[Any]: ...
 @public
-@shows_options()
+@shows_options(thread_map)
 def cluster_map(
     func: Callable[..., Any],
     items: Iterable[Any],

@@ -6,6 +6,7 @@ from ..calls import choose_workers, make_call
 from ..public import overload, public
 from ..runner.list_map import run_map
 from .signatures import shows_options
+from .threads import thread_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def async_map(
     **options: Unpack[MapOptions],
 ) -> list[Any]: ...
 @public
-@shows_options()
+@shows_options(thread_map)
 def async_map(
     func: Callable[..., Awaitable[Any]],
     items: Iterable[Any],
@@ -101,7 +102,7 @@ def async_map(
             `asyncio.CancelledError`, and its place is free at once. One that catches that and goes
             on is abandoned. One that blocks (`time.sleep`, heavy computation) stops every other
             call of its loop: the errors name its item, and the map goes on in another loop.
-        initializer, worker_state: called once, in the loop; they may be async functions too.
+        initializer, initargs, worker_state: called once, in the loop; they may be async functions.
             `func` gets the state, which all calls share, as its last positional argument. A state
             that is an async context manager is entered, and left at the end: an HTTP client with
             its connection pool, for example.
@@ -186,7 +187,7 @@ async def aiomap(
     **options: Unpack[MapOptions],
 ) -> list[Any]: ...
 @public
-@shows_options()
+@shows_options(async_map, thread_map)
 async def aiomap(
     func: Callable[..., Awaitable[Any]],
     items: Iterable[Any],

@@ -6,6 +6,7 @@ from ..calls import choose_workers, make_call
 from ..public import overload, public
 from ..runner.list_map import run_map
 from .signatures import shows_options
+from .threads import thread_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def interpreter_map(
 
 
 @public
-@shows_options()
+@shows_options(thread_map)
 def interpreter_map(
     func: Callable[..., Any],
     items: Iterable[Any],

@@ -13,8 +13,11 @@ from ..public import overload, public
 from ..runner.batches import run_batches
 from ..runner.list_map import run_map
 from ..runner.stream_map import make_stream
+from . import streams
+from .batches import parallel_batch
 from .results import outcomes_of, values_of
 from .signatures import hides_unknown, shows_options
+from .threads import thread_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -171,7 +174,7 @@ class Pool:
         default: Any = ...,
         **options: Unpack[PoolOptions],
     ) -> list[Any]: ...
-    @shows_options(pool=True)
+    @shows_options(thread_map, pool=True)
     def map(
         self,
         func: Callable[..., Any],
@@ -250,7 +253,7 @@ class Pool:
         buffer_size: int | None = None,
         **options: Unpack[PoolOptions],
     ) -> Results[Any]: ...
-    @shows_options(pool=True)
+    @shows_options(streams.imap, thread_map, pool=True)
     def imap(
         self,
         func: Callable[..., Any],
@@ -298,7 +301,7 @@ class Pool:
         star: Literal[True],
         **options: Unpack[PoolOptions],
     ) -> Results[Outcome[Any, Any]]: ...
-    @shows_options(pool=True, without=("on_error", "default"))
+    @shows_options(streams.imap, thread_map, pool=True, without=("on_error", "default"))
     def outcomes(
         self,
         func: Callable[..., Any],
@@ -367,7 +370,7 @@ class Pool:
         ordered: bool = True,
         **options: Unpack[PoolOptions],
     ) -> list[R | D]: ...
-    @shows_options(pool=True, without=("star",))
+    @shows_options(parallel_batch, thread_map, pool=True, without=("star",))
     def batch(
         self,
         func: Callable[..., Iterable[Any]],

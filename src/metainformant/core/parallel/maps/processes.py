@@ -6,6 +6,7 @@ from ..calls import choose_workers, make_call
 from ..public import overload, public
 from ..runner.list_map import run_map
 from .signatures import shows_options
+from .threads import thread_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def process_map(
     **options: Unpack[ProcessOptions],
 ) -> list[Any]: ...
 @public
-@shows_options(processes=True)
+@shows_options(thread_map, processes=True)
 def process_map(
     func: Callable[..., Any],
     items: Iterable[Any],
@@ -197,7 +198,7 @@ def process_map_unordered(
     **options: Unpack[ProcessOptions],
 ) -> list[Any]: ...
 @public
-@shows_options(processes=True, without=("ordered",))
+@shows_options(process_map, thread_map, processes=True, without=("ordered",))
 def process_map_unordered(
     func: Callable[..., Any],
     items: Iterable[Any],

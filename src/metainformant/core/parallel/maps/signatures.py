@@ -1,15 +1,13 @@
-"""The signatures that `help` and `inspect` show: all options by name instead of `**options`.
+"""What `help` and `inspect` show of maps: all options by name instead of `**options`.
 
-To make one takes `inspect`, whose import takes longer than a small map, so that is put off until
-somebody asks.
+To make a signature takes `inspect`, whose import takes longer than a small map, so that is put off
+until somebody asks.
 """
 
 from __future__ import annotations
 
-import sys
-from functools import partial
-
 from ..options import OPTIONS
+from .docstrings import add_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ _FOR_PROCESSES = {name for name, option in OPTIONS.items() if option.for_process
 
 
 def shows_options(
-    *,
+    *like: Callable[..., Any],
     processes: bool = False,
     pool: bool = False,
     without: Collection[str] = (),
@@ -34,6 +32,8 @@ def shows_options(
     """Return a decorator of functions that take their options as `**options`.
 
     Args:
+        like: functions whose docstrings explain what that of this one does not; the first one goes
+            before those that follow.
         processes: whether it takes those that only processes have.
         pool: whether its workers are a pool's, which has taken theirs already.
         without: those that it does not take.
@@ -45,45 +45,60 @@ def shows_options(
     elif not processes:
         left_out |= _FOR_PROCESSES
     taken = {name: option.default for name, option in OPTIONS.items() if name not in left_out}
-    return _with({**also, **taken})
 
-
-def hides_unknown(function: F) -> F:
-    """Let a function not show the `**unknown` that it takes only in order to say what is meant."""
-    return _with(_NOTHING)(function)
-
-
-def _with(defaults: Mapping[str, object]) -> Callable[[F], F]:
     def decorate(function: F) -> F:
-        make: Any = partial(_make, function, defaults)
-        # Before 3.12 it can't be put off, so those who do not ask for it must not pay for it.
-        if sys.version_info < (3, 12):
-            if "inspect" not in sys.modules and not hasattr(sys, "ps1"):
-                return function
-            make = make()
-        function.__signature__ = make  # type: ignore[attr-defined]
-        return function
+        code = function.__code__
+        own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        add_options(function, {*own, *also, *taken}, like)
+        return _with({**also, **taken}, function)
 
     return decorate
 
 
-def _make(function: Any, defaults: Mapping[str, object]) -> Signature:
-    from inspect import Parameter, Signature, signature
-    from types import FunctionType
+def hides_unknown(function: F) -> F:
+    """Let a function not show the `**unknown` that it takes only in order to say what is meant."""
+    return _with(_NOTHING, function)
 
-    # A copy, since the function's own signature is the one to be made.
-    copy = FunctionType(function.__code__, {}, argdefs=function.__defaults__)
-    copy.__kwdefaults__ = function.__kwdefaults__
-    copy.__annotations__ = function.__annotations__
-    plain = signature(copy)
-    rest = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    shown = [part for part in plain.parameters.values() if part.kind not in rest]
-    shown += [
-        Parameter(name, Parameter.KEYWORD_ONLY, default=_shown(default))
-        for name, default in defaults.items()
-        if name not in plain.parameters
-    ]
-    return Signature(shown, return_annotation=plain.return_annotation)
+
+def _with(defaults: Mapping[str, object], function: F) -> F:
+    function.__wrapped__ = _Shown(function, defaults)  # type: ignore[attr-defined]
+    return function
+
+
+class _Shown:
+    """The signature that a function shows: `inspect` follows its `__wrapped__` here.
+
+    A `__signature__` of the function itself would have to be made at once.
+    """
+
+    def __init__(self, function: Any, defaults: Mapping[str, object]) -> None:
+        self._function = function
+        self._defaults = defaults
+
+    @property
+    def __wrapped__(self) -> Any:
+        """The function as it is written, for those who look for its source."""
+        function = self._function
+        copy = type(function)(
+            function.__code__, function.__globals__, argdefs=function.__defaults__
+        )
+        copy.__kwdefaults__ = function.__kwdefaults__
+        copy.__annotations__ = function.__annotations__
+        return copy
+
+    @property
+    def __signature__(self) -> Signature:
+        from inspect import Parameter, Signature, signature
+
+        plain = signature(self.__wrapped__)
+        rest = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+        shown = [part for part in plain.parameters.values() if part.kind not in rest]
+        shown += [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=_shown(default))
+            for name, default in self._defaults.items()
+            if name not in plain.parameters
+        ]
+        return Signature(shown, return_annotation=plain.return_annotation)
 
 
 def _shown(default: object) -> object:

@@ -7,8 +7,10 @@ from ..calls import choose_workers
 from ..options import NO_DEFAULT
 from ..public import overload, public
 from ..runner.stream_map import make_stream
+from .processes import process_map
 from .results import outcomes_of, values_of
 from .signatures import shows_options
+from .threads import thread_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,7 +131,9 @@ def imap(
     **options: Unpack[ProcessOptions],
 ) -> Results[Any]: ...
 @public
-@shows_options(processes=True, also={"backend": "thread", "max_workers": None})
+@shows_options(
+    process_map, thread_map, processes=True, also={"backend": "thread", "max_workers": None}
+)
 def imap(
     func: Callable[..., Any],
     items: Iterable[Any],
@@ -232,6 +236,9 @@ def outcomes(
 ) -> Results[Outcome[Any, Any]]: ...
 @public
 @shows_options(
+    imap,
+    process_map,
+    thread_map,
     processes=True,
     without=("on_error", "default"),
     also={"backend": "thread", "max_workers": None},

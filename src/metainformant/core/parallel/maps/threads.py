@@ -110,9 +110,9 @@ def thread_map(
             `float("nan")`; only with `on_error="return"`.
         skip_none: True to leave out results that are None.
         deadline: seconds that the whole call may take. Items that are not finished by then get a
-            `TaskCancelledError`.
+            `TaskCancelledError`; a stream raises one.
         cancel: a `threading.Event` that stops the map when it is set, within about 0.05 s; items
-            that are not finished get a `TaskCancelledError`.
+            that are not finished get a `TaskCancelledError`, and a stream raises one.
         max_failures: how many items may fail, as a count or (a float below 1) as a fraction of
             the finished ones; past it the map stops. That raises `TooManyFailuresError`, unless
             `on_error` is "return": then unfinished items get a `TaskCancelledError`.
@@ -236,7 +236,7 @@ def thread_map_unordered(
     **options: Unpack[MapOptions],
 ) -> list[Any]: ...
 @public
-@shows_options(without=("ordered",))
+@shows_options(thread_map, without=("ordered",))
 def thread_map_unordered(
     func: Callable[..., Any],
     items: Iterable[Any],
