@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import Any
 
 import distributed
+from distributed.protocol.pickle import dumps
 
 from tests.support import wait_until
 
@@ -25,8 +27,8 @@ def make_cluster(**options: Any) -> distributed.LocalCluster:
     return cluster
 
 
-def await_all_workers(client: distributed.Client) -> None:
-    """Wait until a cluster has both its workers again.
+def await_all_workers(client: distributed.Client, count: int = 2) -> None:
+    """Wait until a cluster has all its workers again.
 
     A nanny that ends while it restarts its worker is not replaced until the cluster is scaled.
     """
@@ -34,11 +36,32 @@ def await_all_workers(client: distributed.Client) -> None:
 
     def are_there() -> bool:
         nonlocal asked
-        if len(client.scheduler_info()["workers"]) == 2:
+        if len(client.cluster.scheduler.workers) == count:  # asking would keep it busy
             return True
         if time.monotonic() > asked + _REPAIR_INTERVAL:
             asked = time.monotonic()
-            client.cluster.scale(2)
+            client.cluster.scale(count)
         return False
 
     wait_until(are_there)
+
+
+def leave(nanny: distributed.Nanny) -> None:
+    """Let a worker end as it does when its lifetime is over, and wait until it has."""
+    pid = nanny.pid
+    start_to_leave(nanny)
+    wait_until(lambda: nanny.pid != pid)
+
+
+def start_to_leave(nanny: distributed.Nanny) -> None:
+    """Let a worker end as it does when its lifetime is over; its nanny starts another."""
+    loop = nanny.loop.asyncio_loop
+    asyncio.run_coroutine_threadsafe(_close_gracefully(nanny), loop).result()
+
+
+async def _close_gracefully(nanny: distributed.Nanny) -> None:
+    await nanny.rpc(nanny.worker_address).run(function=dumps(_close_soon), wait=False)
+
+
+async def _close_soon(dask_worker: distributed.Worker) -> None:
+    await dask_worker.close_gracefully(restart=True)

@@ -43,6 +43,7 @@ def swallows(item: tuple[str, int]) -> int:
 def waits(item: tuple[str, str, int]) -> int:
     """Note that an item was started, and wait for the gate."""
     path, gate, number = item
+    note(f"{path}-pids", os.getpid())
     note(path, number)
     wait_for(gate)
     return number
@@ -59,3 +60,12 @@ def is_writeable(array: Any) -> tuple[bool, Any]:
 
 def process_id(_: object) -> int:
     return os.getpid()
+
+
+def runs_for(item: tuple[str, int, float]) -> int:
+    """Note that an item was started, and by which process; sleep; and note that it has ended."""
+    path, number, seconds = item
+    note(path, f"{number}:{os.getpid()}")
+    time.sleep(seconds)
+    note(f"{path}-ended", number)
+    return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -26,7 +27,7 @@ if not TYPE_CHECKING:
     pytest.importorskip("distributed", reason="not there for builds without the GIL")
 import distributed
 
-from .support import await_all_workers, make_cluster
+from .support import await_all_workers, make_cluster, start_to_leave
 
 
 @pytest.fixture
@@ -160,6 +161,77 @@ class TestWorkersThatComeAndGo:
         ):
             parallel.cluster_map(abs, [1], client, wait_for_workers=0.2)
         assert isinstance(caught.value.results[0], parallel.TaskCancelledError)  # type: ignore[index]
+
+
+class TestWorkersThatLeave:
+    def test_one_that_is_to_be_retired_stays_until_the_map_has_ended(
+        self, own_client: distributed.Client, tmp_path: Path, gate: str
+    ) -> None:
+        path = str(tmp_path / "runs")
+        items = [(path, gate, number) for number in range(20)]
+        retired: list[str] = []
+
+        def retire() -> None:
+            wait_until(lambda: len(common.notes(path)) == 2)  # both are in the middle of an item
+            retired.extend(own_client.retire_workers([next(iter(own_client.nthreads()))]))
+            common.open_gate(gate)
+
+        thread = threading.Thread(target=retire)
+        thread.start()
+        results = parallel.cluster_map(tasks.waits, items, own_client)
+        thread.join()
+        assert not retired
+        assert results == list(range(20))
+        assert sorted(map(int, common.notes(path))) == list(range(20))
+        wait_until(lambda: not scheduler_tasks(own_client))
+        assert len(own_client.retire_workers([next(iter(own_client.nthreads()))])) == 1
+
+    def test_one_whose_lifetime_is_over_gives_back_what_it_has_not_started(
+        self, own_client: distributed.Client, tmp_path: Path, gate: str
+    ) -> None:
+        path = str(tmp_path / "runs")
+        items = [(path, gate, number) for number in range(20)]
+
+        def end() -> None:
+            wait_until(lambda: len(common.notes(path)) == 2)
+            start_to_leave(next(iter(own_client.cluster.workers.values())))
+            common.open_gate(gate)
+
+        thread = threading.Thread(target=end)
+        thread.start()
+        results = parallel.cluster_map(tasks.waits, items, own_client)
+        thread.join()
+        assert results == list(range(20))
+        assert sorted(map(int, common.notes(path))) == list(range(20))
+
+
+def test_a_worker_that_is_stopped_and_goes_on(
+    own_client: distributed.Client, tmp_path: Path, gate: str
+) -> None:
+    """Others run what it has not started; the time that it was stopped counts for its item."""
+    path = str(tmp_path / "runs")
+    timeout = 2.0
+    items = [(path, gate, 0), *(("", "", number) for number in range(1, 400))]
+    finished = itertools.count(1)
+    pids = own_client.run(os.getpid).values()
+    stopped: list[int] = []
+
+    def stop(index: int, _item: object, _result: object) -> None:
+        if not stopped:
+            wait_until(lambda: common.notes(f"{path}-pids"))
+            stopped.append(int(common.notes(f"{path}-pids")[0]))
+            os.kill(stopped[0], signal.SIGSTOP)
+        if next(finished) == 399:  # all but the one that is stopped
+            time.sleep(timeout)
+            os.kill(stopped[0], signal.SIGCONT)
+
+    results = parallel.cluster_map(
+        tasks.waits_if, items, own_client, timeout=timeout, on_complete=stop
+    )
+    assert stopped[0] in pids
+    assert isinstance(results[0], parallel.TaskTimeoutError)
+    assert results[1:] == list(range(1, 400))
+    assert common.notes(path) == ["0"]
 
 
 @contextmanager

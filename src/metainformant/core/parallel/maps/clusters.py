@@ -103,9 +103,9 @@ def cluster_map(
     the same options, except those that only processes have. It needs the extra `[dask]` or `[ray]`.
 
     No item is started twice for one attempt, whatever the scheduler runs again. A worker that dies
-    or is shut down costs the item that it was running and, where items are shorter than 0.1 s,
-    those of about the last 0.1 s: their slots hold a `WorkerDiedError`, and `retries` runs them
-    again. Everything else is kept, or runs elsewhere.
+    costs the item that it was running and, where items are shorter than 0.1 s, those of about the
+    last 0.1 s: their slots hold a `WorkerDiedError`, and `retries` runs them again. Everything else
+    is kept, or runs elsewhere. A worker of Dask that closes finishes its items before.
 
     Args:
         func: called with one item at a time, in several processes. It has to be defined in a module

@@ -20,6 +20,7 @@ from ...worker import context
 from ..ipc.out_of_band import BufferedPickle
 from .messages import (
     EndProcess,
+    EndSeat,
     Finish,
     Forget,
     Hello,
@@ -68,6 +69,7 @@ class Agent:
         self.token: str = os.urandom(16).hex()
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
+        self._told = asyncio.Event()  # whether the map knows that all is over, or is gone itself
         self._setup: tuple[Setup, Any, Preparation] | None = None
         self._next_report = 0.0
         self._last_poll = monotonic()
@@ -76,9 +78,13 @@ class Agent:
         self._reports: list[BufferedPickle] = []
         self._is_urgent = False
         self._seats: dict[int, Seat | None] = {}  # None: it has ended, and is never run again
-        self._waiting: dict[int, list[Command]] = {}
         self._is_closed = False
         self._left: list[Callable[[], int]] = []  # tell of ended seats how many calls still run
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the map has been told that no seat is left, or is gone itself."""
+        return self._told.is_set()
 
     @property
     def is_idle(self) -> bool:
@@ -101,6 +107,7 @@ class Agent:
             self._watch_polls()
         except Exception as error:
             problem = str(error) or error_in_words(error)
+            self._told.set()
         return pickle.dumps(Hello(self.token, self._worker, os.getpid(), problem))
 
     def post(self, token: str, pickled: BufferedPickle) -> None:
@@ -135,6 +142,7 @@ class Agent:
             reports, self._reports = self._reports, []
             self._is_urgent = False
         if is_over and not reports:
+            self._told.set()
             return None
         if self._setup is not None:
             self._next_report = monotonic() + self._setup[0].interval
@@ -142,16 +150,17 @@ class Agent:
 
     def _watch_polls(self) -> None:
         """Give up when nobody has asked for long: the map is gone, and will not come back."""
-        if self._is_closed:
+        if self._told.is_set():
             return
         if monotonic() > self._last_poll + _ABANDONED_SECONDS:
-            self._close(Stop())
+            self._close(Seat.stop)
+            self._told.set()
         else:
             self._loop.call_later(_LONGEST_POLL, self._watch_polls)
 
     def _obey(self, command: Command, seats: set[Seat]) -> None:
         if isinstance(command, Finish | Stop):
-            self._close(command)
+            self._close(Seat.finish if isinstance(command, Finish) else Seat.stop)
             return
         if isinstance(command, EndProcess):
             os._exit(1)
@@ -169,18 +178,25 @@ class Agent:
                 seats.add(seat)
             case Recall():
                 seat.recall()
+            case EndSeat():
+                seat.leave()
 
-    def _close(self, command: Finish | Stop) -> None:
+    async def leave(self) -> None:
+        """Let seats finish what they are running, give back the rest, and wait until all is told.
+
+        The map has to go on asking for reports meanwhile; if it does not, its calls are given up.
+        """
+        self._close(Seat.leave)
+        await self._told.wait()
+
+    def _close(self, end: Callable[[Seat], None]) -> None:
+        """Open no more seats, and end those that there are."""
         with self._lock:
             self._is_closed = True
             seats = [seat for seat in self._seats.values() if seat is not None]
         _open.pop(self.token, None)
         for seat in seats:
-            if isinstance(command, Finish):
-                seat.source.finish()
-                seat.wake()
-            else:
-                seat.stop()
+            end(seat)
         self._news.set()
 
     # The threads of the seats

@@ -53,7 +53,7 @@ class ClusterBackend:
         # All state is owned by the engine's thread, except the queue of what has happened, which
         # the cluster's threads add to. None: somebody wants to wake us.
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._group = SeatGroup()
+        self._group = SeatGroup(call.workers.count)
         self._links: dict[str, Link] = {}  # by worker
         self._offsets: dict[Link, float] = {}  # what turns the time of a worker into ours
         self._threads: dict[str, int] = {}  # of the workers that there are
@@ -184,6 +184,7 @@ class ClusterBackend:
         self._threads.pop(link.worker, None)
         if self._links.get(link.worker) is link:
             del self._links[link.worker]
+        self._offsets.pop(link, None)
         self._group.lose(link, why)
 
     def _receive(self, link: Link, pickled: list[BufferedPickle]) -> None:
@@ -229,7 +230,8 @@ class ClusterBackend:
 
     def _open_seats(self) -> None:
         most = min(self._wanted, self._call.workers.count)
-        missing = most - len(self._group.seats)
+        asked = monotonic() - self._cluster.thread_seconds
+        missing = most - sum(seat.is_open or seat.asked > asked for seat in self._group.seats)
         if missing <= 0:
             return
         seats = min(most, sum(self._threads.values()))

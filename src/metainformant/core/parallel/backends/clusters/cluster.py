@@ -72,9 +72,12 @@ class Cluster(Protocol):
 
     Attributes:
         how_to_send: what users do to get a module to the workers, for messages.
+        thread_seconds: how long to wait for a thread of a worker before one of another is asked for
+            too, if that has any.
     """
 
     how_to_send: str
+    thread_seconds: float
 
     def start(self, tell: Callable[[Event], object], limit: int) -> None:
         """Look for workers, now and from time to time, and check those that the map may use.

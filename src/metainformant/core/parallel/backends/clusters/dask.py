@@ -11,7 +11,7 @@ import logging
 import pickle
 from typing import TYPE_CHECKING, Any
 
-from distributed import get_worker
+from distributed import WorkerPlugin, get_worker
 
 from ...describe import error_in_words
 from ...errors import ParallelError
@@ -25,6 +25,33 @@ if TYPE_CHECKING:
     from .messages import Hello
 
 
+class Farewell(WorkerPlugin):
+    """The agents of a worker process, which finish what they are running before it closes.
+
+    A worker closes when its lifetime is over, when its cluster is scaled down, and when its nanny
+    is told to end. How long that may take is up to whoever ends it.
+    """
+
+    name = "metainformant"
+
+    def __init__(self) -> None:
+        self._agents: list[Agent] = []
+
+    @classmethod
+    async def of(cls, worker: Any) -> Farewell:
+        """Return that of a worker, which is made for the first of its agents."""
+        if cls.name not in worker.plugins:
+            await worker.plugin_add(cls(), name=cls.name)
+        farewell: Farewell = worker.plugins[cls.name]
+        return farewell
+
+    def add(self, agent: Agent) -> None:
+        self._agents = [*(known for known in self._agents if not known.is_over), agent]
+
+    async def teardown(self, worker: Any) -> None:
+        await asyncio.gather(*(agent.leave() for agent in self._agents))
+
+
 class DaskAgent:
     """The agent of a map in a worker process: what an actor runs in the worker's event loop."""
 
@@ -35,6 +62,7 @@ class DaskAgent:
         worker = get_worker()
         alone = worker.state.nthreads == 1 and worker.nanny is not None
         self._agent = Agent(worker.address, can_end=alone)
+        (await Farewell.of(worker)).add(self._agent)
         return self._agent.open(setup, interval)
 
     # Messages are sent as bytes: what Dask does with buffers that are out of band has crashed.
@@ -55,6 +83,7 @@ class DaskCluster(LoopCluster):
     """The workers of a Dask client."""
 
     how_to_send = "client.upload_file('module.py') before the map"
+    thread_seconds = 0.5  # others may use the worker
 
     def __init__(self, client: Any, caller: str) -> None:
         super().__init__(caller, client.loop.asyncio_loop)

@@ -30,6 +30,7 @@ class LoopCluster(ABC):
     """
 
     how_to_send: str
+    thread_seconds: float
 
     def __init__(self, caller: str, loop: asyncio.AbstractEventLoop) -> None:
         self.caller = caller

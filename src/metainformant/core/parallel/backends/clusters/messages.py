@@ -75,6 +75,12 @@ class Forget(NamedTuple):
     number: int
 
 
+class EndSeat(NamedTuple):
+    """The seat is not needed: its thread is for others."""
+
+    seat: int
+
+
 class Finish(NamedTuple):
     """Nothing more will come: seats clean up and end."""
 
@@ -87,7 +93,7 @@ class EndProcess(NamedTuple):
     """The process has a call that can't be ended: it ends itself."""
 
 
-Command = RunChunk | Permit | Recall | Forget | Finish | Stop | EndProcess
+Command = RunChunk | Permit | Recall | Forget | EndSeat | Finish | Stop | EndProcess
 
 
 # Reports: from an agent to the map. Times are those of the worker's monotonic clock.

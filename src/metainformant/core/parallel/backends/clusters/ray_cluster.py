@@ -6,6 +6,7 @@ import asyncio
 import logging
 import pickle
 import re
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -32,6 +33,7 @@ class RayCluster(LoopCluster):
     """
 
     how_to_send = "ray.init(runtime_env={'working_dir': '.'}), or {'py_modules': [module]}"
+    thread_seconds = inf  # an actor that waits gets any processor
 
     def __init__(self, caller: str) -> None:
         super().__init__(caller, store().loop)

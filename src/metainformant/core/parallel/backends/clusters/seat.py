@@ -74,7 +74,7 @@ class SeatSource:
     def permit(self, number: int, stop: int) -> None:
         with self._lock:
             chunk = self._chunks.get(number)
-            if chunk is not None:
+            if chunk is not None and not self._is_closed:
                 chunk.permitted = max(chunk.permitted, stop)
 
     def withdraw(self) -> None:
@@ -233,6 +233,16 @@ class Seat:
     def recall(self) -> None:
         self.source.withdraw()
         self._engine.recall(self.source.give_back)
+
+    def finish(self) -> None:
+        """End when all that was permitted has been run."""
+        self.source.finish()
+        self._engine.wake()
+
+    def leave(self) -> None:
+        """End as soon as what is running has ended."""
+        self.source.finish()
+        self.recall()
 
     def stop(self) -> None:
         self._cancel.set()

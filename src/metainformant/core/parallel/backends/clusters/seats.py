@@ -15,6 +15,7 @@ from .job import ClusterJob
 from .messages import (
     Began,
     EndProcess,
+    EndSeat,
     Finished,
     Forget,
     Kept,
@@ -45,6 +46,7 @@ class SeatView:
         self.permits = permits
         self.jobs: list[ClusterJob] = []  # in the order in which it runs them
         self.is_open = False  # whether a thread is there
+        self.asked: float = monotonic()  # when a thread was asked for
         self.is_recalling = False  # whether it was asked for what it has not started
         self.last_report: float = 0.0
 
@@ -65,11 +67,13 @@ class SeatGroup:
         queue: the jobs that no seat has.
         ended: jobs that ended and that the engine has not been told of.
         commands: what is to be sent, by link.
+        most: how many seats may be open.
         broken: the error that stops the map; None if there is none.
         interval: seconds between two reports of a worker, for seats that are added from now on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most: int = most
         self.interval: float = 0.0
         self.seats: list[SeatView] = []
         self.queue: deque[ClusterJob] = deque()
@@ -162,7 +166,10 @@ class SeatGroup:
     def _receive_of_seat(self, seat: SeatView, report: SeatOpened | SeatEnded | Kept) -> None:
         match report:
             case SeatOpened():
-                seat.is_open = True
+                if sum(other.is_open for other in self.seats) < self.most:
+                    seat.is_open = True
+                else:  # others were asked for in its place, and had a thread sooner
+                    self._send(seat.link, EndSeat(seat.number))
             case Kept():
                 seat.is_recalling = False
                 for job in list(seat.jobs):
