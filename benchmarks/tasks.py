@@ -47,6 +47,25 @@ def nap_longer(item: Any) -> Any:
     return item
 
 
+def nap_20(item: Any) -> Any:
+    time.sleep(0.02)
+    return item
+
+
+def ended_at(item: int) -> float:
+    """When it ended, after 20 ms, by the clock that all processes of a machine share."""
+    time.sleep(0.02)
+    return time.monotonic()
+
+
+def note_start(path: str) -> None:
+    """Add to a file when this was started, and take 5 ms."""
+    file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    os.write(file, f"{time.monotonic()}\n".encode())
+    os.close(file)
+    time.sleep(0.005)
+
+
 def spin(seconds: float) -> None:
     """Occupy the interpreter for so long."""
     until = time.perf_counter() + seconds

@@ -26,6 +26,7 @@ _MODULES = {
     "joblib.Memory": "joblib",
     "joblib, Dask": "joblib",
     "client.map, Dask": "distributed",
+    "client.submit window": "distributed",
     "ray.util Pool.map": "ray.util.multiprocessing",
     "ray.wait window": "ray",
     "diskcache": "diskcache",

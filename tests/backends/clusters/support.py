@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pickle
 import time
 from typing import Any
 
 import distributed
-from distributed.protocol.pickle import dumps
 
 from tests.support import wait_until
 
@@ -60,7 +60,7 @@ def start_to_leave(nanny: distributed.Nanny) -> None:
 
 
 async def _close_gracefully(nanny: distributed.Nanny) -> None:
-    await nanny.rpc(nanny.worker_address).run(function=dumps(_close_soon), wait=False)
+    await nanny.rpc(nanny.worker_address).run(function=pickle.dumps(_close_soon), wait=False)
 
 
 async def _close_soon(dask_worker: distributed.Worker) -> None:

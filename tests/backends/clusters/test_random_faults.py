@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,9 +102,7 @@ def run(client: distributed.Client, path: str, seconds: float, over: threading.E
 
 
 @pytest.mark.parametrize("seconds", [_LONG, 0.004])
-def test_nothing_is_run_twice_and_only_kills_cost_something(
-    seconds: float, tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_nothing_is_run_twice_and_only_kills_cost_something(seconds: float, tmp_path: Path) -> None:
     path = str(tmp_path / "runs")
     with (
         make_cluster() as cluster,
@@ -125,4 +124,4 @@ def test_nothing_is_run_twice_and_only_kills_cost_something(
     assert set(started) - ended <= lost
     if seconds >= _LONG:
         assert len(lost) <= faults.counts["kill"]  # fewer, if one was killed between two items
-    record_property("cost", f"{faults.counts}: {len(lost)} of {len(results)} items")
+    logging.getLogger(__name__).info("%s cost %d of %d", faults.counts, len(lost), len(results))
