@@ -15,6 +15,9 @@ from typing import Any
 from .payload import Packed, Payload
 from .shared_memory import filled, mapped
 
+if sys.platform != "win32":
+    from .shared_memory import SharedFile
+
 # What stands for a payload in a message: what `Channel.attach` returns and `Channel.open` takes.
 Attachment = tuple[Any, ...]
 
@@ -102,22 +105,25 @@ class Channel:
 
     else:
 
-        def _send_out_of_band(self, parts: list[Any], size: int) -> Any:
+        def _send_out_of_band(self, parts: list[Any] | SharedFile, size: int) -> bool:
             assert self._fd_socket is not None  # noqa: S101
+            if isinstance(parts, SharedFile):
+                socket.send_fds(self._fd_socket, [b"f"], [parts.fd])
+                return True
             fd = filled(parts, size)
             try:
                 socket.send_fds(self._fd_socket, [b"f"], [fd])
             finally:
                 os.close(fd)
-            return None
+            return False
 
-        def _receive_out_of_band(self, name: Any, size: int) -> mmap.mmap | bytearray:
+        def _receive_out_of_band(self, is_shared: bool, size: int) -> mmap.mmap | bytearray:
             assert self._fd_socket is not None  # noqa: S101
             _, fds, _, _ = socket.recv_fds(self._fd_socket, 1, 1)
             if not fds:
                 raise EOFError
             try:
-                return mapped(fds[0], size)
+                return mapped(fds[0], size, is_shared=is_shared)
             finally:
                 os.close(fds[0])
 

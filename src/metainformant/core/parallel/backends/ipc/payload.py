@@ -57,8 +57,9 @@ class Payload(NamedTuple):
             start = end
 
 
-# With the parts of the body if that is to go out of band; else these are empty.
-Packed = tuple[Payload, list[Any]]
+# With the parts of the body if that is to go out of band; else these are empty. Once they are
+# written for several readers, what `shared_memory.shared` has returned.
+Packed = tuple[Payload, Any]
 
 
 class PayloadBuilder:

@@ -47,6 +47,10 @@ if sys.platform == "win32":
             segment.memory.write(part)
         return segment
 
+    def shared(parts: list[Any], _size: int) -> list[Any]:
+        """Return the parts: here, each reader gets memory of its own."""
+        return parts
+
 else:
 
     def _anonymous() -> int:
@@ -101,21 +105,43 @@ else:
             raise
         return fd
 
+    class SharedFile:
+        """A file in memory for several readers, each of which sees its own changes only.
+
+        It is there as long as this object, or a reader, has it open.
+        """
+
+        def __init__(self, parts: Sequence[Any], size: int) -> None:
+            self.fd = filled(parts, size)
+            weakref.finalize(self, os.close, self.fd)
+
+    def shared(parts: list[Any], size: int) -> SharedFile:
+        """Write the parts once, for all who are going to read them."""
+        return SharedFile(parts, size)
+
     _lock = threading.Lock()
     _maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()  # all that are in use; under the lock
 
     # All pages at once: a fault for each of them would cost more than copying them.
     _FLAGS = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 
-    def mapped(fd: int, size: int) -> mmap.mmap | bytearray:
-        """Return the content of a file as memory to read and write; the descriptor stays open."""
+    def mapped(fd: int, size: int, *, is_shared: bool = False) -> mmap.mmap | bytearray:
+        """Return the content of a file as memory to read and write; the descriptor stays open.
+
+        Args:
+            fd: the descriptor of the file.
+            size: how much is in it.
+            is_shared: whether there are other readers, who must not see what is changed here.
+        """
+        # What nobody changes is there once for all of them.
+        flags = mmap.MAP_PRIVATE if is_shared else _FLAGS
         with _lock:
             if len(_maps) < _MOST_MAPS:
                 with contextlib.suppress(OSError):  # there may be no descriptor left
                     if sys.version_info >= (3, 13):
-                        memory = mmap.mmap(fd, size, flags=_FLAGS, trackfd=False)
+                        memory = mmap.mmap(fd, size, flags=flags, trackfd=False)
                     else:
-                        memory = mmap.mmap(fd, size, flags=_FLAGS)
+                        memory = mmap.mmap(fd, size, flags=flags)
                     _maps.add(memory)
                     return memory
         copy = bytearray(size)

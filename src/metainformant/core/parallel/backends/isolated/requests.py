@@ -7,10 +7,12 @@ from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
+from ...errors import ParallelError
 from ...worker.setup import Preparation
 from ..ipc.exceptions import unpicklable
 from ..ipc.items import seal
 from ..ipc.payload import Packed, Payload, PayloadBuilder, is_enough, slices
+from ..ipc.shared_memory import shared
 from .job import IsolatedJob
 
 # What a worker prepares itself with is sent before it listens, and a function together with items.
@@ -44,7 +46,15 @@ def _pack_named(label: str, fields: dict[str, Any]) -> Packed:
             except Exception as cause:
                 raise unpicklable(f"{label}: {name}={value!r}", cause) from cause
         raise unpicklable(f"{label}: {', '.join(fields)}", error) from error
-    return builder.pack(_BOTH_FIT)
+    payload, parts = builder.pack(_BOTH_FIT)
+    if payload.body is not None:
+        return payload, parts
+    try:
+        return payload, shared(parts, payload.size)  # all workers are going to read it
+    except OSError as error:
+        raise ParallelError(
+            f"{label}: {', '.join(fields)} can't be put into shared memory: {error}"
+        ) from error
 
 
 def is_pickled_by_name(packed: Packed, func: Callable[..., Any]) -> bool:
