@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import unittest.mock
 from collections.abc import Callable, Iterator
@@ -39,12 +40,53 @@ class Adder:
         return item
 
 
+class Both:
+    def __call__(self, item: int, other: int) -> int:
+        return item + other
+
+
+@dataclasses.dataclass
+class Pair:
+    item: int
+    other: int
+
+
+class Derived(Pair):
+    pass
+
+
+class Anything(type):
+    def __call__(cls, item: int) -> int:
+        return item
+
+
+class Made(metaclass=Anything):
+    def __init__(self, item: int, other: int) -> None: ...
+
+
+class New:
+    def __new__(cls, item: int) -> Any:
+        return item
+
+    def __init__(self, item: int, other: int) -> None: ...
+
+
+class Static:
+    @staticmethod
+    def __call__(item: int) -> int:
+        return item
+
+
 @pytest.mark.parametrize(
     ("func", "message"),
     [
         (add, r"needs b too. For constants pass kwargs={'b': ...}, or functools.partial"),
         (Adder().two, "needs other too"),
         (scaled, "needs factor too"),
+        (Both(), "needs other too"),
+        (Pair, "needs other too"),
+        (Derived, "needs other too"),
+        (functools.partial(Pair), "needs other too"),
         (functools.partial(scaled), "needs factor too"),
         (lambda: 0, "takes no argument"),
         (generate, "is a generator function: calling it runs nothing"),
@@ -63,6 +105,9 @@ def test_refused(run: Callable[..., Any], func: Any, message: str) -> None:
         Adder().method,
         Adder.static,
         Adder(),
+        Static(),
+        Made,
+        New,
         functools.partial(add, 1),
         functools.partial(add, b=1),
         functools.partial(scaled, factor=2),
@@ -101,15 +146,61 @@ def test_batches_may_come_from_a_generator_function() -> None:
 
 
 @pytest.mark.parametrize(
+    ("func", "items", "kwargs", "takes"),
+    [
+        (add, [(1,), (2,)], {}, "has 1, and func=.* takes 2"),
+        (add, [(1, 2, 3)], {}, "has 3, and func=.* takes 2"),
+        (add, [(1, 2)], {"b": 1}, "takes 1"),
+        (functools.partial(add, 1), [(1, 2)], {}, "takes 1"),
+        (Pair, [(1, 2, 3)], {}, "takes 2"),
+        (Adder().two, [[1]], {}, "takes 2"),
+        (lambda a, b=1: a, [()], {}, "takes 1 to 2"),
+        (lambda a, *more: a, [()], {}, "takes 1 or more"),
+    ],
+)
+def test_star_is_refused_if_no_item_fits(func: Any, items: Any, kwargs: Any, takes: str) -> None:
+    for run in (parallel.thread_map, parallel.process_map, parallel.Pool().map):
+        with pytest.raises(TypeError, match=rf"star=True passes the arguments .*{takes}"):
+            run(func, items, star=True, kwargs=kwargs)
+
+
+@pytest.mark.parametrize(
+    ("func", "items", "kwargs"),
+    [
+        (add, [], {}),
+        (add, [(1,), (1, 2)], {}),  # the first one fails for itself
+        (add, ["ab"], {}),
+        (add, [range(2)], {}),
+        (add, [()], {"a": 1, "b": 2}),
+        (add, [(1,)], {"b": 2}),
+        (lambda a, /, *more, key=3: a, [(1, 2, 3)], {"key": 1}),
+        (lambda a, b=1: a, [(1,)], {}),
+        (max, [(1, 2)], {}),
+    ],
+)
+def test_star_is_accepted_if_one_may_fit(func: Any, items: Any, kwargs: Any) -> None:
+    results = parallel.thread_map(func, items, star=True, kwargs=kwargs, seed=1)
+    assert len(results) == len(items)
+    assert not results or not isinstance(results[-1], Exception)
+
+
+def test_star_counts_the_state_of_a_worker() -> None:
+    assert parallel.thread_map(add, [(1,)], star=True, worker_state=lambda: 2) == [3]
+    with pytest.raises(TypeError, match="takes 1"):
+        parallel.thread_map(add, [(1, 2)], star=True, worker_state=lambda: 2)
+
+
+@pytest.mark.parametrize(
     ("func", "kwargs", "message"),
     [
+        (Pair, {"third": 1}, "has 'third', which is not an argument of func"),
         (add, {"c": 1}, "kwargs={'c': 1} has 'c', which is not an argument of func=.*; .* is b"),
-        (add, {"a": 1}, "has 'a', which is passed by position already"),
-        (lambda item, /, b: b, {"item": 1}, "has 'item', which is passed by position already"),
+        (add, {"a": 1}, "has 'a', which func=.* gets by position already"),
+        (lambda item, /, b: b, {"item": 1}, "has 'item', which func=.* gets by position already"),
         (lambda item: item, {"c": 1}, "is not an argument of func=.*; leave it out"),
         (scaled, {"factors": 1}, "has 'factors', which is not an argument"),
         (functools.partial(scaled), {"factors": 1}, "has 'factors', which is not an argument"),
-        (Adder().two, {"self": 1}, "has 'self', which is passed by position already"),
+        (Adder().two, {"self": 1}, "has 'self', which func=.* gets by position already"),
         (add, {}, "needs b too"),
         (add, ["b"], r"kwargs=\['b'\] must be a dict of argument names"),
         (add, {1: 2}, r"kwargs=\{1: 2\} must be a dict of argument names"),

@@ -44,6 +44,8 @@ class TestArguments:
             ("return_exceptions", "did you mean 'on_error'"),
             ("kwds", "did you mean 'kwargs'"),
             ("args", "for constants pass kwargs="),
+            ("verbose", "did you mean 'progress'"),
+            ("executor", "imap, outcomes, aimap and Pool take backend"),
         ],
     )
     def test_options(self, run: Callable[..., Any], name: str, instead: str) -> None:
@@ -51,7 +53,7 @@ class TestArguments:
             run(_nothing, ITEMS, **{name: 1})
 
 
-@pytest.mark.parametrize("name", ["n_jobs", "processes", "num_workers", "threads"])
+@pytest.mark.parametrize("name", ["n_jobs", "jobs", "processes", "num_workers", "threads"])
 @pytest.mark.parametrize("run", MAPS[:6], ids=lambda run: run.__qualname__)
 def test_the_number_of_workers(run: Callable[..., Any], name: str) -> None:
     with pytest.raises(TypeError, match=f"unknown option '{name}'; did you mean 'max_workers'"):
@@ -61,6 +63,9 @@ def test_the_number_of_workers(run: Callable[..., Any], name: str) -> None:
 def test_arguments_of_pools() -> None:
     with pytest.raises(TypeError, match=r"Pool\(\) got .*'processes'; did you mean 'max_workers'"):
         parallel.Pool(processes=2)  # type: ignore[arg-type]
+    for wrong in (4, None):
+        with pytest.raises(ValueError, match=f"a number of workers is max_workers={wrong}"):
+            parallel.Pool(wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"Pool\(\) takes no timeout: pass it to the methods"):
         parallel.Pool(timeout=2)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="unknown option 'initialiser'; did you mean 'initializer'"):
@@ -89,7 +94,20 @@ def test_a_pool_has_no_other_attributes() -> None:
     assert not hasattr(pool, "__array__")
 
 
-@pytest.mark.parametrize("name", ["map", "starmap", "imap_unordered", "Parallel", "delayed"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "map",
+        "starmap",
+        "imap_unordered",
+        "Parallel",
+        "delayed",
+        "submit",
+        "ThreadPool",
+        "pmap",
+        "tqdm",
+    ],
+)
 def test_functions(name: str) -> None:
     with pytest.raises(AttributeError, match=f"has no attribute '{name}'; .*map"):
         getattr(parallel, name)

@@ -121,8 +121,19 @@ _HINTS = {
     "process_imap": "use imap(func, items, backend='process')",
     "Parallel": "use thread_map(func, items) or process_map(func, items)",
     "delayed": "pass the function and its items to thread_map or process_map",
-    "ThreadPoolExecutor": "use thread_map, or Pool for several maps",
-    "ProcessPoolExecutor": "use process_map, or Pool(backend='process') for several maps",
+    **dict.fromkeys(
+        ("ThreadPool", "ThreadPoolExecutor"), "use thread_map, or Pool for several maps"
+    ),
+    **dict.fromkeys(
+        ("ProcessPool", "ProcessPoolExecutor"),
+        "use process_map, or Pool(backend='process') for several maps",
+    ),
+    **dict.fromkeys(
+        ("submit", "apply", "apply_async"),
+        "use imap(func, items): this package runs maps, no single calls",
+    ),
+    "pmap": "use process_map(func, items)",
+    "tqdm": "pass progress=True to the map",
 }
 
 

@@ -7,6 +7,7 @@ that some of Python's own can't return what is awaited.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from types import (
     BuiltinFunctionType,
@@ -21,7 +22,7 @@ from .describe import describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 _VARARGS = 0x04  # CO_VARARGS
@@ -162,17 +163,11 @@ def _check_arguments(
     caller: str, func: Any, star: bool, kwargs: Mapping[str, Any], has_state: bool
 ) -> None:
     """Raise TypeError if a call with these arguments is certain to fail."""
-    target, bound = func, 0
-    given = set(kwargs)  # arguments that are passed by keyword
-    while isinstance(target, partial):
-        bound += len(target.args)
-        given.update(target.keywords)
-        target = target.func
-    if isinstance(target, MethodType):
-        target, bound = target.__func__, bound + 1
-    # Any attribute but these may change what a call does, as `functools.wraps` and mocks have.
-    if type(target) is not FunctionType or target.__dict__:
+    called = _called(func)
+    if called is None:
         return
+    target, bound, given = called
+    given |= set(kwargs)
     code = target.__code__
     names = code.co_varnames[: code.co_argcount]
     only_by_keyword = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
@@ -207,6 +202,84 @@ def _check_arguments(
         )
 
 
+def check_starred(caller: str, func: object, items: Sequence[Any], *, has_state: bool) -> None:
+    """Raise TypeError if `func` can take the arguments in none of the items.
+
+    Args:
+        caller: name of the public function.
+        func: what is called with them, constants included.
+        items: all of them. If one may fit, the others fail for themselves.
+        has_state: whether workers pass their state too.
+    """
+    called = _called(func)
+    if called is None or not items:
+        return
+    target, bound, given = called
+    code = target.__code__
+    names = code.co_varnames[: code.co_argcount]
+    by_keyword = [at for at, name in enumerate(names) if name in given]
+    required = range(bound, len(names) - len(target.__defaults__ or ()))
+    least = max((at + 1 for at in required if at not in by_keyword), default=bound)
+    most: float = min(by_keyword, default=len(names))
+    if code.co_flags & _VARARGS and not by_keyword:
+        most = math.inf
+    least, most = max(0, least - bound - has_state), most - bound - has_state
+    for item in items:
+        if not isinstance(item, (list, tuple)) or least <= len(item) <= most:
+            return
+    takes = (
+        f"{least}"
+        if least == most
+        else f"{least} to {most}"
+        if most < math.inf
+        else f"{least} or more"
+    )
+    raise TypeError(
+        f"{caller}: star=True passes the arguments in each item, of which {describe(items[0])} has "
+        f"{len(items[0])}, and func={func!r} takes {takes}"
+    )
+
+
+def _called(func: Any) -> tuple[FunctionType, int, set[str]] | None:
+    """Return the Python function that a call of `func` runs; None if that is not certain.
+
+    With it come how many positional arguments it gets before those of the call, and the names of
+    those that it gets by keyword.
+    """
+    bound = 0
+    given: set[str] = set()
+    while isinstance(func, partial):
+        bound += len(func.args)
+        given.update(func.keywords)
+        func = func.func
+    target, own = _code_of_call(func)
+    # Any attribute but these may change what a call does, as `functools.wraps` and mocks have.
+    if not isinstance(target, FunctionType) or target.__dict__:
+        return None
+    return target, bound + own, given
+
+
+def _code_of_call(target: Any) -> tuple[Any, int]:
+    """Return the function that a call runs, and how many arguments it gets by itself.
+
+    That is `__init__` of a class that makes its objects as usual, and `__call__` of an object.
+    """
+    if isinstance(target, MethodType):
+        return target.__func__, 1
+    if isinstance(target, FunctionType):
+        return target, 0
+    if not isinstance(target, type):
+        return _attribute(type(target), "__call__"), 1
+    if type(target).__call__ is type.__call__ and target.__new__ is object.__new__:
+        return _attribute(target, "__init__"), 1
+    return None, 0
+
+
+def _attribute(kind: type, name: str) -> object:
+    """Return what a class or its bases define under this name, without binding it."""
+    return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+
+
 def _check_keyword(
     caller: str,
     func: object,
@@ -219,9 +292,13 @@ def _check_keyword(
     names = code.co_varnames[: code.co_argcount]
     if name in free or (code.co_flags & _VARKEYWORDS and name not in names):
         return
-    what = "is passed by position already" if name in names else "is not an argument"
+    what = (
+        f"func={func!r} gets by position already"
+        if name in names
+        else f"is not an argument of func={func!r}"
+    )
     raise TypeError(
-        f"{caller}: kwargs={describe(kwargs)} has {name!r}, which {what} of func={func!r}; "
+        f"{caller}: kwargs={describe(kwargs)} has {name!r}, which {what}; "
         + (f"what can be passed by keyword is {', '.join(free)}" if free else "leave it out")
     )
 

@@ -136,9 +136,11 @@ def backend(caller: str, value: object) -> BackendName:
 
         if isinstance(value, Executor):
             return "executor"
+    is_count = value is None or isinstance(value, int)
     raise ValueError(
         f"{caller}: backend={value!r} must be 'thread', 'process', 'interpreter', 'asyncio', "
         "'serial', 'dask', 'ray', a concurrent.futures.Executor, or a distributed.Client"
+        + (f"; a number of workers is max_workers={value!r}" if is_count else "")
     )
 
 

@@ -42,6 +42,12 @@ def run_map(call: MapCall, items: Iterable[Any]) -> list[Any]:
         return CompletionCollector(selection)
 
     items = validate.check_items(call.caller, items, star=call.options.star)
+    if call.options.star and isinstance(items, (list, tuple)):
+        from ..functions import check_starred  # needed only by those who ask for it
+        from ..worker.arguments import starred
+
+        has_state = call.options.worker_state is not None
+        check_starred(call.caller, starred(call.func), items, has_state=has_state)
     return run_list(call, items, make_collector)
 
 

@@ -46,6 +46,13 @@ class Star:
         return self.__wrapped__(*item, *state)
 
 
+def starred(func: Any) -> Any:
+    """Return what is called with the arguments in items; `func` was bound with `star`."""
+    while not isinstance(func, Star):
+        func = func.__wrapped__
+    return func.__wrapped__
+
+
 class Awaitable:
     """A function that must return something to await, made of one of which that is not known."""
 
