@@ -210,7 +210,7 @@ def test_a_file_for_the_messages_is_not_replaced(start: Start) -> None:
     assert "'out.txt' has the messages" in Path("out.txt").read_text()
 
 
-@pytest.mark.parametrize("name", ["out.arrow", "out.bam", "out.JSON", "out.xlsx"])
+@pytest.mark.parametrize("name", ["out.arrow", "out.bam", "out.JSON", "out.xlsx", "out.csv.lz4"])
 def test_a_name_that_promises_another_format_is_refused(run: Run, name: str) -> None:
     result = run("functions:same", "-o", name, input="a\n")
     assert result.exit_code == 2
@@ -230,3 +230,18 @@ def test_without_any_row_there_is_no_header_either(run: Run) -> None:
 def test_ndjson_is_json_lines(run: Run) -> None:
     run("functions:same", "-o", "out.ndjson", input="a\n")
     assert values("out.ndjson") == ["a"]
+
+
+@pytest.mark.parametrize("option", ["-o", "--checkpoint", "--report", "--trace"])
+def test_the_empty_name_is_refused(run: Run, option: str) -> None:
+    """As `-o "$OUT"` gives it where OUT was not set."""
+    result = run("functions:same", option, "", input="a\n")
+    assert result.exit_code == 2, result.exception
+    assert f"{option} ''" in result.stderr
+    assert files() == []
+
+
+def test_pq_is_parquet(run: Run) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    run("functions:same", "-o", "out.pq", input="a\n")
+    assert parquet.read_table("out.pq").column("value").to_pylist() == ["a"]

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import os
-from contextlib import suppress
 from typing import Any, Literal
 
 import click
-
-from metainformant.core import parallel
 
 from .checkpoints import checkpoint_group
 from .cluster import cluster_place
@@ -20,17 +15,15 @@ from .inputs import FORMATS, PATHS, SEQUENCE_FORMATS, format_for_command, resolv
 from .interrupt_handler import INTERRUPTED
 from .kept import Kept
 from .live_page import tell_live_page
+from .option_types import COUNT, MOST, SECONDS, FailureLimit, finite
 from .output import FORMATS as ROW_FORMATS
 from .output import STDOUT, format_of_outputs
 from .pairs import check_pair
 from .run import OnError, Settings
+from .run_files import checkpoint_at, report_at, trace_at
 from .session import Arguments, Session
 from .shell_command import ShellCommand, shell_command
 from .workers import WorkerCount
-
-_MOST = 2**31 - 1  # more of anything is a slip of the keyboard
-_SECONDS = click.FloatRange(min=0, min_open=True)
-_COUNT = click.IntRange(min=1, max=_MOST)
 
 
 def main() -> int:
@@ -44,51 +37,6 @@ def main() -> int:
         click.echo("interrupted", err=True)
         return INTERRUPTED
     return status
-
-
-def _finite(_context: click.Context, _option: click.Parameter, value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter("must be finite; leave the option out for no limit")
-    return value
-
-
-class Failures(click.ParamType[float]):
-    """A count, or a share as a percentage."""
-
-    name = "N|N%"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        with suppress(ValueError):
-            if not str(value).endswith("%"):
-                if 0 <= (count := int(value)) <= _MOST:
-                    return count
-            elif 0 < (share := float(value[:-1]) / 100) < 1:
-                return share
-        return self.fail(f"{value!r} must be a count, or a share between 0% and 100%", param, ctx)
-
-
-def _report(path: str | None) -> parallel.Report:
-    """Return what is recorded of the run; without a path, for the summary alone."""
-    try:
-        return parallel.Report(path, keep_trace=False)
-    except ValueError as error:
-        raise click.UsageError(f"--report {str(error).removeprefix('path=')}") from None
-
-
-def _trace(path: str | None) -> str | None:
-    """Return the path of a trace, if one can be written there, as far as can be seen now."""
-    if path is None:
-        return None
-    if not path.lower().endswith((".json.gz", ".json")):
-        raise click.UsageError(
-            f"--trace {path!r} must be the path of a file that ends in .json.gz or .json"
-        )
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise click.UsageError(f"--trace {path!r}: there is no folder {folder!r}; make it first")
-    return path
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -135,18 +83,18 @@ def cli() -> None:
     "--threads",
     "-p",
     "workers",
-    type=WorkerCount(_MOST),
+    type=WorkerCount(MOST),
     help="Threads, 8 by default, or processes, by default one per processor: a count, 50% of the "
     "processors, or +2 more than those. Calls in flight of an async function, 100 by default. "
     "auto finds out how many calls at a time are best.",
 )
-@click.option("--timeout", type=_SECONDS, callback=_finite, help="Seconds that one call may take.")
+@click.option("--timeout", type=SECONDS, callback=finite, help="Seconds that one call may take.")
 @click.option(
-    "--deadline", type=_SECONDS, callback=_finite, help="Seconds that the whole run may take."
+    "--deadline", type=SECONDS, callback=finite, help="Seconds that the whole run may take."
 )
 @click.option(
     "--retries",
-    type=click.IntRange(min=0, max=_MOST),
+    type=click.IntRange(min=0, max=MOST),
     default=0,
     show_default=True,
     help="Further attempts for a record whose call failed or took too long.",
@@ -156,22 +104,22 @@ def cli() -> None:
     type=click.FloatRange(min=0),
     default=0.1,
     show_default=True,
-    callback=_finite,
+    callback=finite,
     help="Seconds before the first retry, at most; doubled for each further one, up to a minute.",
 )
-@click.option("--rate", type=_SECONDS, callback=_finite, help="Calls started per second, at most.")
+@click.option("--rate", type=SECONDS, callback=finite, help="Calls started per second, at most.")
 @click.option(
     "--max-failures",
-    type=Failures(),
+    type=FailureLimit(),
     help="Stop once more records than this have failed: a count, or a share such as 5%.",
 )
-@click.option("--chunk-size", type=_COUNT, help="Records handed over together.")
+@click.option("--chunk-size", type=COUNT, help="Records handed over together.")
 @click.option(
-    "--batch-size", type=_COUNT, help="Call the function with lists of up to so many records."
+    "--batch-size", type=COUNT, help="Call the function with lists of up to so many records."
 )
 @click.option(
     "--buffer",
-    type=_COUNT,
+    type=COUNT,
     help="Records that may be read and not yet written; by default 32768, or 512 per worker.",
 )
 @click.option("--unordered", is_flag=True, help="Write rows as they come, not in input order.")
@@ -306,8 +254,8 @@ def map_command(
         "max_failures": max_failures,
         "chunk_size": chunk_size,
         "ordered": not unordered,
-        "report": _report(report),
-        "trace": _trace(trace),
+        "report": report_at(report),
+        "trace": trace_at(trace),
         "live": live,
     }
     if workers == "auto" and backend not in (None, "thread", "asyncio"):
@@ -352,7 +300,9 @@ def map_command(
             drop_none or row_format.name in SEQUENCE_FORMATS,
             Kept(columns, files) if columns else None,
         ),
-        None if checkpoint is None else Durability(checkpoint, on_change, keep_failures),
+        None
+        if checkpoint is None
+        else Durability(checkpoint_at(checkpoint), on_change, keep_failures),
         progress,
         quiet,
         paired,

@@ -29,13 +29,14 @@ _SUFFIXES = {
     **{f".{name}": name for name in TABLES},
     ".ndjson": "jsonl",
     **dict.fromkeys((".db", ".sqlite3"), "sqlite"),
+    ".pq": "parquet",
     **SEQUENCE_SUFFIXES,
 }
 # Suffixes of formats that other programs read: rows in such a file would be taken for damage.
 _OTHER_FORMATS = """
-    arrow avro bam bed cram feather gff gff3 gtf h5
-    h5ad hdf5 htm html json md mtx npy npz ods orc pdf pickle pkl py rds sam tar vcf
-    xls xlsx xml yaml yml zarr zip
+    7z arrow avro bam bed br cram feather gff gff3 gtf h5
+    h5ad hdf5 htm html json lz lz4 lzma lzo md mtx npy npz ods orc pdf pickle pkl py rds sam sz tar
+    tgz vcf xls xlsx xml yaml yml z zarr zip
 """.split()  # noqa: SIM905
 
 STDOUT = "-"
@@ -80,6 +81,8 @@ def output_format_of(output: str, chosen: str) -> str:
     Raises:
         click.UsageError: for a name that promises a format that cannot be written.
     """
+    if not output:
+        raise click.UsageError("-o '' names no file; leave it out for standard output")
     path = Path(output.lower())
     is_compressed = path.suffix in COMPRESSED
     if is_compressed:
