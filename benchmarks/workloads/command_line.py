@@ -55,6 +55,8 @@ def _commands(stack: ExitStack) -> list[Contender]:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     lines = folder / "lines"
     lines.write_text("".join(f"{number}\n" for number in range(_COMMANDS)))
+    # The first round writes the bytecode that an installed package has.
+    surroundings = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
 
     def contender(*command: str) -> Any:
         if shutil.which(command[0]) is None:
@@ -63,7 +65,11 @@ def _commands(stack: ExitStack) -> list[Contender]:
         def run() -> None:
             with lines.open() as file:
                 subprocess.run(
-                    command, stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                    command,
+                    stdin=file,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env=surroundings,
                 ).check_returncode()
 
         return run

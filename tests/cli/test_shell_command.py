@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,24 @@ def test_it_has_an_empty_input_and_a_group_of_its_own(run: Runner) -> None:
     (row,) = rows(run("--command", "cat; ps -o pgid= -p $$; echo $$ # {}", input="a\n"))
     group, pid = row["value"]["stdout"].split()
     assert group == pid
+
+
+def test_the_start_imports_nothing_that_most_runs_do_not_need() -> None:
+    code = """
+import sys
+from metainformant.cli.app import cli
+try:
+    cli.main(["map", "--command", "true", "--quiet", "-o", "out.jsonl"], standalone_mode=False)
+finally:
+    print(*sys.modules)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], input="a\n", capture_output=True, text=True, check=True
+    )
+    loaded = set(ran.stdout.split() + ran.stderr.split())
+    assert "metainformant.cli.shell_command" in loaded
+    unneeded = {"asyncio", "html", "multiprocessing", "pyarrow", "sqlite3", "numpy"}
+    assert loaded & unneeded == set()
 
 
 def test_a_checkpoint_knows_the_command(run: Runner) -> None:

@@ -65,7 +65,7 @@ def test_arguments_of_pools() -> None:
         parallel.Pool(processes=2)  # type: ignore[arg-type]
     for wrong in (4, None):
         with pytest.raises(ValueError, match=f"a number of workers is max_workers={wrong}"):
-            parallel.Pool(wrong)  # type: ignore[arg-type]
+            parallel.Pool(wrong)
     with pytest.raises(TypeError, match=r"Pool\(\) takes no timeout: pass it to the methods"):
         parallel.Pool(timeout=2)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="unknown option 'initialiser'; did you mean 'initializer'"):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -88,6 +86,8 @@ def _guard(place: str, load: Callable[[], object]) -> None:
             hint = f"; did you mean {file}?" if Path(file).exists() else "; check the name"
             raise click.UsageError(reason + hint) from None
         reason = " ".join(f"{type(error).__name__}: {error}".split())
+        import traceback  # slow to import, and needed only here
+
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if not frame.filename.startswith("<frozen")]
         where = f" ({own[-1].filename}, line {own[-1].lineno})" if len(own) > 2 else ""
@@ -97,6 +97,8 @@ def _guard(place: str, load: Callable[[], object]) -> None:
 
 def _hint(module: ModuleType, name: str) -> str:
     public = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
+    import difflib  # needed only to word this error
+
     close = difflib.get_close_matches(name, public, n=3)
     if close:
         return f"did you mean {' or '.join(repr(match) for match in close)}?"

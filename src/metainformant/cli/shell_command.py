@@ -76,6 +76,8 @@ class ShellCommand:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             process_group=0,
+            bufsize=0,
+            close_fds=False,  # none of Python's is inherited; looking for others takes time
         ) as process:
             written = self.groups.output_of(process, self.timeout, _is_given_up)
         stdout, stderr = map(_text, written)

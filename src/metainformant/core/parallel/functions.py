@@ -270,7 +270,8 @@ def _code_of_call(target: Any) -> tuple[Any, int]:
         return target, 0
     if not isinstance(target, type):
         return _attribute(type(target), "__call__"), 1
-    if type(target).__call__ is type.__call__ and target.__new__ is object.__new__:
+    makes_as_usual = _attribute(target, "__new__") is vars(object)["__new__"]
+    if makes_as_usual and type(target).__call__ is type.__call__:
         return _attribute(target, "__init__"), 1
     return None, 0
 

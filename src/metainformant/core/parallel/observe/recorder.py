@@ -18,8 +18,8 @@ from ..host.gil_watch import watch_gil
 from ..host.memory import used_memory
 from ..host.usage import involuntary_switches, pressure_seconds, throttled_seconds
 from ..options import OPTIONS
+from ..report.record import NOT_YET
 from ..report.report import Report
-from ..report.sections import NOT_YET
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -28,6 +28,8 @@ _SLOWEST = 20
 # More workers than this share one row: maps that replace workers can have any number of them.
 _MAX_WORKERS = 512
 OTHER_WORKERS = "(others)"
+# How a run has ended that still goes on.
+NOT_YET = "not yet"
 
 
 class Slow:

@@ -20,6 +20,7 @@ from .page_parts import (
     table,
 )
 from .quantities import duration, number, size
+from .record import NOT_YET
 from .time_parts import PARTS
 
 TYPE_CHECKING = False
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-# How a run has ended that still goes on.
-NOT_YET = "not yet"
 # Workers that have a row each; more of them share rows.
 _MAX_ROWS = 64
 # The colours of the parts of time.
