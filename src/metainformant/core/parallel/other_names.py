@@ -9,17 +9,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_FOR_WORKERS = ("processes", "n_jobs", "njobs", "jobs", "num_workers", "n_workers", "workers")
+_FOR_WORKERS += ("threads", "nprocs", "num_proc", "cores")
+
 _OPTIONS = {
-    "processes": "max_workers",
-    "n_jobs": "max_workers",
-    "num_workers": "max_workers",
-    "threads": "max_workers",
+    **dict.fromkeys(_FOR_WORKERS, "max_workers"),
     "chunksize": "chunk_size",
     "retry": "retries",
     "max_retries": "retries",
     "callback": "on_complete",
     "return_exceptions": "on_error",
     "desc": "progress",
+    "verbose": "progress",
     "kwds": "kwargs",
 }
 
@@ -50,8 +51,8 @@ def unknown_option(caller: str, name: str, known: Iterable[str]) -> str:
             "for constants pass kwargs={...}, or functools.partial(func, ...) as the function; if "
             "each item holds several arguments, pass star=True"
         )
-    elif name == "backend":
-        hint = "imap, outcomes, aimap and Pool take it; for lists, choose between the maps"
+    elif name in ("backend", "executor", "pool"):
+        hint = "imap, outcomes, aimap and Pool take backend; for lists, choose between the maps"
     elif close:
         hint = f"did you mean {close[0]!r}?"
     else:
