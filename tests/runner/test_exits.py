@@ -165,6 +165,28 @@ class TestInterruptsAndExits:
         )
         assert (process.stdout, process.stderr) == ("[0, 0, 2]\n", "")
 
+    @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
+    def test_a_stream_says_that_it_cannot_go_on_in_a_forked_child(self) -> None:
+        process = run_python(
+            """
+            import os, warnings
+            warnings.simplefilter("ignore")
+            from metainformant.core import parallel
+            for kind in ("thread", "process"):
+                stream = parallel.imap(abs, range(100), backend=kind, max_workers=1, buffer_size=1)
+                print(next(stream), flush=True)
+                child = os.fork()
+                if child == 0:
+                    try:
+                        list(stream)
+                    except parallel.ParallelError as error:
+                        os._exit(0 if "is a fork" in str(error) else 1)
+                    os._exit(2)
+                print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(list(stream)))
+            """
+        )
+        assert (process.stdout, process.stderr) == ("0\n0 99\n" * 2, "")
+
     def test_a_daemon_thread_may_be_in_a_map_at_exit(self) -> None:
         process = run_python(
             """

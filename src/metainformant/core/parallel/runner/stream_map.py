@@ -123,6 +123,7 @@ class Stream:
                 try:
                     batch = received.get(timeout=_LONGEST_WAIT)
                 except queue.Empty:
+                    self._check_driver(received)
                     continue
                 if isinstance(batch, End):
                     self.join()
@@ -131,6 +132,15 @@ class Stream:
                 yield from self.take(batch)
         finally:
             self.abort()  # and wait for nothing: the garbage collector may be closing this
+
+    def _check_driver(self, received: queue.SimpleQueue[OutcomeBatch | End]) -> None:
+        """Raise ParallelError if nobody will ever send anything."""
+        # The driver sends the End before it ends.
+        if self._driver is not None and not self._driver.is_alive() and received.empty():
+            raise ParallelError(
+                f"{self._call.caller}: this process is a fork of the one that runs the stream. "
+                "Take the results there, or start another stream here"
+            )
 
     def start(self, send: Callable[[OutcomeBatch | End], object]) -> None:
         """Start the reader, and the driver, which sends each batch and, as the last thing, the End.

@@ -1,7 +1,8 @@
 """Forks that tasks make with `os.fork`, and that come back from the task in the child.
 
 Such a child is a copy of the worker. It must not go on as one: the outcome of the item is the
-parent's, and so are all further items. So it ends as a script would that has come to its end.
+parent's, and so are all further items. So it ends as a script would that has come to its end. The
+same holds for the preparation of a worker.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import weakref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import NoReturn
 
 
@@ -40,6 +42,20 @@ def _set_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_set_all)
+
+
+@contextlib.contextmanager
+def leaving_forks() -> Iterator[None]:
+    """Let each fork that is made in the block end where the block does."""
+    sign = ForkSign()
+    try:
+        yield
+    except BaseException as error:
+        if sign.is_fork:
+            leave_fork(error)
+        raise
+    if sign.is_fork:
+        leave_fork()
 
 
 def leave_fork(error: BaseException | None = None) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+from .fork import leaving_forks
 from .setup import (
     as_it_is,
     closing_failed,
@@ -34,6 +35,10 @@ class PreparedLoop:
         self._close: Callable[[], object] | None = None
 
     async def open(self) -> Bind:
+        with leaving_forks():
+            return await self._prepare()
+
+    async def _prepare(self) -> Bind:
         initializer, make_state = self._preparation.initializer, self._preparation.worker_state
         if initializer is not None:
             try:
@@ -54,7 +59,8 @@ class PreparedLoop:
             return
         close, self._close = self._close, None
         try:
-            await _settled(close())
+            with leaving_forks():
+                await _settled(close())
         except Exception as error:
             raise closing_failed(self._state, error) from error
 

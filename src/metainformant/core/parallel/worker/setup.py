@@ -58,6 +58,14 @@ class PreparedWorker:
         self._close: Callable[[], object] | None = None
 
     def __enter__(self) -> Bind:
+        if not self._preparation.is_needed:
+            return as_it_is
+        from .fork import leaving_forks  # needed only by those
+
+        with leaving_forks():
+            return self._prepare()
+
+    def _prepare(self) -> Bind:
         initializer, make_state = self._preparation.initializer, self._preparation.worker_state
         if initializer is not None:
             try:
@@ -75,8 +83,11 @@ class PreparedWorker:
 
     def __exit__(self, *_: object) -> None:
         if self._close is not None:
+            from .fork import leaving_forks
+
             try:
-                self._close()
+                with leaving_forks():
+                    self._close()
             except Exception as error:
                 raise closing_failed(self._state, error) from error
 

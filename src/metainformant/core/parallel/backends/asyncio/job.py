@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from itertools import islice
 from time import monotonic
 
 from ...engine.backend import nothing_runs
 from ...worker import running
+from ...worker.fork import leave_fork
 from ...worker.frames import own_code, own_frame
 from ..threads.job import LOOPS, ThreadJob
 from .worker_loop import is_alive
@@ -57,6 +59,8 @@ class CoroutineJob(ThreadJob):
                     await _run_coroutines_timed(func, items, self.out, runner.loop, note)
                 break
             except BaseException as error:
+                if self.is_fork:
+                    leave_fork(error)
                 if not _is_current(runner.task):
                     raise  # its loop was closed under it, and now it is freed
                 if runner.is_abandoned or self.claim.locked():
@@ -64,11 +68,20 @@ class CoroutineJob(ThreadJob):
                 _forget_cancelling()
                 self.note_failure(error, keeps_locals)
                 urgent = fail_fast or isinstance(error, self.fatal)
+        if self.is_fork:
+            leave_fork()
         self.ended: float = monotonic()
         runner.job = None
         running.end(outer)
         del self, items, outer, runner  # see ThreadJob.run
         return urgent
+
+    def end_in_fork(self) -> None:
+        super().end_in_fork()
+        # Nor may the copies of other calls go on, should it wait for something.
+        if self.runner is not None:
+            with contextlib.suppress(RuntimeError):  # asyncio looks who calls, in its debug mode
+                self.runner.loop.loop.call_soon(leave_fork)
 
     # The engine's side
 

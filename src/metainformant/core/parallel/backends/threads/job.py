@@ -28,12 +28,9 @@ if TYPE_CHECKING:
     from .thread_group import ThreadGroup
 
 
-_here = threading.local()  # `job`: what this thread runs
-
-
 def _end_in_fork() -> None:
-    job: ThreadJob | None = getattr(_here, "job", None)
-    if job is not None:
+    job = getattr(running.get_describe(), "__self__", None)
+    if isinstance(job, ThreadJob):
         job.end_in_fork()
 
 
@@ -112,8 +109,7 @@ class ThreadJob:
         if self.cpu_seconds is not None:
             self.cpu_seconds = -thread_time()
         self.started = monotonic()
-        outer, outer_job = running.begin(self.describe), getattr(_here, "job", None)
-        _here.job = self
+        outer = running.begin(self.describe)
         items = iter(self._items)
         urgent = False
         while not urgent:
@@ -135,11 +131,10 @@ class ThreadJob:
         self.ended = monotonic()
         if self.cpu_seconds is not None:
             self.cpu_seconds += thread_time()
-        _here.job = outer_job
         running.end(outer)
         # The frames of a failed task lead back to this one for as long as its exception lives;
         # from here nothing may lead to the exception, or only the garbage collector frees it.
-        del self, items, outer, outer_job
+        del self, items, outer
         return urgent
 
     def note_failure(self, error: BaseException, keeps_locals: bool) -> None:
