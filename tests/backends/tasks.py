@@ -272,6 +272,18 @@ ERRORS: dict[str, Any] = {
 }
 
 
+class UnavailableError(OSError):
+    """An exception with a constructor of its own."""
+
+    def __init__(self, host: str, status: int) -> None:
+        super().__init__(f"{host} answered {status}")
+        self.status = status
+
+
+def failures_in_a_value(item: UnavailableError) -> tuple[Any, ...]:
+    return item, [UnavailableError("here", 503), UnavailableError], {"error": item}
+
+
 def fail_as(kind: str) -> str:
     if kind in ERRORS:
         raise ERRORS[kind]()

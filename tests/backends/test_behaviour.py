@@ -313,6 +313,15 @@ class TestFailures:
         assert errors["OSError"].filename == "here"
         assert not isinstance(errors["TimeoutError"], parallel.TaskTimeoutError)
 
+    def test_failures_in_values_and_items(self, kind: Kind) -> None:
+        """As nested maps return them. Their constructors, which want more, are not called."""
+        results = kind.run(tasks.failures_in_a_value, [tasks.UnavailableError("here", 503)])
+        (item, in_a_list, in_a_dict) = results[0]
+        for error in (item, in_a_list[0], in_a_dict["error"]):
+            assert type(error) is tasks.UnavailableError
+            assert (str(error), error.status) == ("here answered 503", 503)
+        assert in_a_list[1] is tasks.UnavailableError
+
     def test_many_failures(self, kind: Kind) -> None:
         results = kind.run(tasks.fail_on_odd, range(4000), 2)
         assert results[::2] == list(range(0, 4000, 2))

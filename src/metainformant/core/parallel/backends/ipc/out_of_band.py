@@ -6,6 +6,7 @@ import pickle
 from typing import Any
 
 from .payload import dumps
+from .reading import loads
 
 # Smaller buffers stay in the pickle, in bytes.
 _SMALL_BUFFER = 256 * 2**10
@@ -61,7 +62,7 @@ class BufferedPickle:
         return BufferedPickle, (self.body, buffers)
 
     def load(self) -> Any:
-        return pickle.loads(self.body, buffers=self.buffers)
+        return loads(self.body, self.buffers)
 
 
 def dumps_out_of_band(item: Any, *, main_by_value: bool = False) -> bytes | BufferedPickle:
@@ -73,7 +74,7 @@ def dumps_out_of_band(item: Any, *, main_by_value: bool = False) -> bytes | Buff
 
 def load(pickled: bytes | BufferedPickle) -> Any:
     """Read what `dumps_out_of_band` has returned."""
-    return pickle.loads(pickled) if isinstance(pickled, bytes) else pickled.load()
+    return loads(pickled) if isinstance(pickled, bytes) else pickled.load()
 
 
 def _copied(buffer: memoryview) -> bytes | bytearray:

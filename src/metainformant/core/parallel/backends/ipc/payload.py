@@ -18,6 +18,8 @@ from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .reading import loads
+
 if TYPE_CHECKING:
     from .out_of_band import LargeBuffers
 
@@ -53,7 +55,7 @@ class Payload(NamedTuple):
         start = 0
         for end, buffers in self.objects:
             views = [memory[a:b].toreadonly() if fixed else memory[a:b] for a, b, fixed in buffers]
-            yield pickle.loads(memory[start:end], buffers=views)
+            yield loads(memory[start:end], views)
             start = end
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from typing import Any
 
 from ...engine.backend import Finished
 from ..ipc.exceptions import unpack, unreadable_result
+from ..ipc.reading import loads
 from .result_buffer import Kind, ResultBuffer, ResultSlice
 
 
@@ -84,7 +84,7 @@ class JobResults:
             for kind, values in slice_.values():
                 if kind == Kind.PICKLED:
                     for record in values:
-                        self._add(pickle.loads, record)
+                        self._add(loads, record)
                 elif kind == Kind.FAILED:
                     for record in values:
                         self._add_failed(unpack(record, self._worker))
