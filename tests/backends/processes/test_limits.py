@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from typing import Any
 
 import pytest
@@ -29,6 +30,13 @@ class TestLimits:
         assert isinstance(results[1], parallel.WorkerDiedError)
         assert "far more than memory_limit=150 MiB" in str(results[1])
         assert results[2] == 2
+
+    def test_a_timeout_does_not_speak_of_threads(self) -> None:
+        stuck = parallel.outcomes(time.sleep, [1000], backend="process", timeout=0.1)
+        error: Any = next(stuck).error
+        error._is_running = lambda: True  # as it is for a moment
+        assert str(error).endswith("If it does not end at once, its process is killed.")
+        assert "thread" not in str(error)
 
     def test_numerical_libraries_use_no_more_threads_than_there_is_room_for(
         self, monkeypatch: pytest.MonkeyPatch

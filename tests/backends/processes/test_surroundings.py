@@ -104,8 +104,12 @@ def test_a_folder_for_temporary_files_with_a_long_name(tmp_path: Path) -> None:
 
         if __name__ == "__main__":
             print(parallel.process_map(abs, [-1, -2], 2))
+            try:
+                parallel.process_map(abs, [-1], 1, start_method="forkserver")
+            except parallel.ParallelError as error:
+                print("set TMPDIR" in str(error))
         """
-    assert run(tmp_path, code, env={**os.environ, "TMPDIR": str(folder)}) == "[1, 2]\n"
+    assert run(tmp_path, code, env={**os.environ, "TMPDIR": str(folder)}) == "[1, 2]\nTrue\n"
 
 
 def test_a_warm_pool_in_a_forked_child(tmp_path: Path) -> None:

@@ -28,7 +28,10 @@ class WorkerHandle(ABC):
         tasks: how many items it has run.
         must_be_replaced: whether to end it once it has no job.
         overdue_at: when to kill it, if it does not come back from a call that was abandoned.
+        remark: what to know of such a call while it runs; empty if it is as in any thread.
     """
+
+    remark = ""
 
     def __init__(self, name: str, channel: Channel, buffer: ResultBuffer) -> None:
         self.name = name

@@ -147,7 +147,7 @@ class IsolatedJob:
         return handle is not None and handle.runs(self.number)
 
     def remarks(self) -> tuple[str, str]:
-        return "", ""
+        return "", "" if self.handle is None else self.handle.remark
 
     def stack(self) -> tuple[Frame, ...]:
         if self.handle is None or self._owner is None:

@@ -47,6 +47,8 @@ if hasattr(os, "register_at_fork"):
 class ProcessHandle(WorkerHandle):
     """One worker process. Owned by the engine's thread."""
 
+    remark = "If it does not end at once, its process is killed."
+
     def __init__(self, name: str, process: Any, ours: Channel, buffer: Segment, pipes: Any) -> None:
         super().__init__(name, ours, ResultBuffer(buffer))
         self._process = process

@@ -9,6 +9,7 @@ import math
 import multiprocessing
 import os
 import sys
+import tempfile
 import threading
 import warnings
 import weakref
@@ -82,6 +83,12 @@ class ProcessPool(WorkerPool):
         self._inner_threads = call.options.inner_threads or max(
             1, cpu_count() // call.workers.count
         )
+        if method == "forkserver" and not self._has_server and not has_room_for_sockets():
+            raise ParallelError(
+                f"{call.caller}: the folder for temporary files, {tempfile.gettempdir()!r}, has "
+                "too long a name for the socket of start_method='forkserver'. Leave start_method "
+                "out, or set TMPDIR to a folder with a shorter one"
+            )
         if call.options.memory_limit is not None:
             _check_memory(call.caller)
         self._forks = method == "fork"
