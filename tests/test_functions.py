@@ -125,6 +125,40 @@ def test_accepted(func: Any) -> None:
     assert not isinstance(result, TypeError)
 
 
+@pytest.mark.parametrize(
+    ("initializer", "initargs", "message"),
+    [
+        (generate, (1,), "is a generator function: calling it runs nothing"),
+        (add, (1,), r"is called with the 1 arguments of initargs=\(1,\), and needs b too"),
+        (add, (1, 2, 3), "and takes 2"),
+        (Adder(), (), "and needs item too"),
+        (functools.partial(add, 1), (), "and needs b too"),
+    ],
+)
+def test_initializers_that_are_refused(initializer: Any, initargs: Any, message: str) -> None:
+    for kind in ("thread", "process"):
+        with pytest.raises(TypeError, match=f"initializer=.*{message}"):
+            list(parallel.imap(abs, [1], backend=kind, initializer=initializer, initargs=initargs))
+
+
+def test_initializers_that_are_accepted() -> None:
+    accepted: list[Any] = [(add, (1, 2)), (functools.partial(add, b=1), (2,)), (print, ())]
+    for initializer, initargs in accepted:
+        results = parallel.thread_map(abs, [-1], initializer=initializer, initargs=initargs)
+        assert results == [1]
+
+
+def test_an_object_that_wants_more_arguments_is_refused() -> None:
+    class Two:
+        def __call__(self, item: int, other: int) -> int:
+            return item + other
+
+    func: Any = Two()
+    with pytest.raises(TypeError, match="and needs other too"):
+        parallel.thread_map(func, [1])
+    assert parallel.thread_map(functools.partial(func, other=2), [1]) == [3]
+
+
 def test_with_a_state_there_are_two_arguments() -> None:
     assert parallel.thread_map(add, [1], worker_state=lambda: 2) == [3]
     with pytest.raises(TypeError, match="worker_state is passed as the last positional"):

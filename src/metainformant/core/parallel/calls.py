@@ -6,7 +6,7 @@ import os
 
 from . import validate
 from .describe import describe
-from .functions import check_function, surely_returns_awaitable
+from .functions import check_function, check_initializer, surely_returns_awaitable
 from .options import NO_DEFAULT, OPTIONS, Options
 from .worker.context import is_serial
 
@@ -209,6 +209,8 @@ def make_call(
     if kind != "asyncio" and (made.initializer is not None or made.worker_state is not None):
         for name in ("initializer", "worker_state"):
             validate.plain(caller, name, chosen[name])
+    if made.initializer is not None:
+        check_initializer(caller, made.initializer, made.initargs)
     check_function(
         caller,
         func,

@@ -74,6 +74,30 @@ def check_function(
     _check_arguments(caller, func, star, kwargs or {}, has_state)
 
 
+def check_initializer(caller: str, initializer: object, initargs: tuple[Any, ...]) -> None:
+    """Raise TypeError if a call of the initializer is certain to fail, or to run nothing."""
+    if _flags(initializer) & _GENERATOR:
+        raise TypeError(
+            f"{caller}: initializer={initializer!r} is a generator function: calling it runs "
+            "nothing. For what is to be closed at the end, pass worker_state"
+        )
+    called = _called(initializer)
+    if called is None:
+        return
+    target, bound, given = called
+    code = target.__code__
+    names = code.co_varnames[: code.co_argcount]
+    count = bound + len(initargs)
+    required = names[: code.co_argcount - len(target.__defaults__ or ())]
+    missing = [name for name in required[count:] if name not in given]
+    if missing or (count > len(names) and not code.co_flags & _VARARGS):
+        wants = f"needs {', '.join(missing)} too" if missing else f"takes {len(names) - bound}"
+        raise TypeError(
+            f"{caller}: initializer={initializer!r} is called with the {len(initargs)} arguments "
+            f"of initargs={describe(initargs)}, and {wants}"
+        )
+
+
 def _check_async(caller: str, func: object) -> None:
     """Raise TypeError if a call of `func` is certain to return nothing that can be awaited."""
     flags = _flags(func)
