@@ -9,8 +9,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_FOR_WORKERS = ("processes", "n_jobs", "njobs", "jobs", "num_workers", "n_workers", "workers")
-_FOR_WORKERS += ("threads", "nprocs", "num_proc", "cores")
+_FOR_WORKERS = (
+    *("processes", "n_jobs", "njobs", "jobs", "num_workers", "n_workers", "workers"),
+    *("threads", "nprocs", "num_proc", "cores"),
+)
 
 _OPTIONS = {
     **dict.fromkeys(_FOR_WORKERS, "max_workers"),

@@ -48,6 +48,7 @@ def _explained(text: str) -> Entries:
     indent = _indentation(lines[0])
     inner = lines[0][:indent] + " "
     entries: Entries = {}
+    entry: list[str] = []
     for line in lines:
         if not line.startswith(inner):
             entry = entries[tuple(line.partition(":")[0].strip().split(", "))] = []

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .messages import Hello
 
 
-class Farewell(WorkerPlugin):
+class Farewell(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
     """The agents of a worker process, which finish what they are running before it closes.
 
     A worker closes when its lifetime is over, when its cluster is scaled down, and when its nanny
