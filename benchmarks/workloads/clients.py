@@ -160,6 +160,7 @@ GROUP = Group(
                 partial(_requests, client),
                 rounds=7,
                 seconds=40,
+                patience=1500,
                 limit="so many tasks on one iterator, without errors",
                 needs="async_map",
             )
