@@ -118,3 +118,12 @@ def test_what_only_has_columns_is_iterated() -> None:
             return iter([1, 2])
 
     assert parallel.thread_map(same, Sheet()) == [1, 2]
+
+
+def test_other_tables_are_refused_with_the_way_to_their_rows() -> None:
+    polars = pytest.importorskip("polars")
+    with pytest.raises(TypeError, match=r"items is a LazyFrame, .* pass items.collect\(\)"):
+        parallel.thread_map(str, polars.DataFrame({"n": [1]}).lazy())
+    pyarrow = pytest.importorskip("pyarrow")
+    with pytest.raises(TypeError, match=r"items is a Table, .* pass items.to_pylist\(\)"):
+        parallel.imap(str, pyarrow.table({"n": [1]}))

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 # So many rows of pandas are made into dicts at once.
 _ROWS = 1024
+# What tables have whose plain iteration gives columns or nothing, and how to get their rows: the
+# lazy frames of Polars, and the tables of pyarrow.
+_OTHER_TABLES = (("collect_schema", "items.collect()"), ("to_pylist", "items.to_pylist()"))
 
 
 def rows_of(caller: str, items: Any, *, star: bool) -> Iterable[Any] | None:
@@ -20,10 +23,17 @@ def rows_of(caller: str, items: Any, *, star: bool) -> Iterable[Any] | None:
     Rows are dicts of values by the names of their columns; with `star`, tuples of values.
 
     Raises:
+        TypeError: for a table of another kind, whose iteration would give no rows.
         ValueError: if two columns have one name, so that a dict would lose one of them.
     """
     is_pandas = hasattr(items, "itertuples") and hasattr(items, "iloc")
     if not is_pandas and not (hasattr(items, "iter_rows") and hasattr(items, "to_dicts")):
+        for mark, fix in _OTHER_TABLES:
+            if hasattr(items, mark):
+                raise TypeError(
+                    f"{caller}: items is a {type(items).__name__}, which is not a list of rows; "
+                    f"pass {fix}"
+                )
         return None
     if star:
         return items.itertuples(index=False, name=None) if is_pandas else items.iter_rows()  # type: ignore[no-any-return]

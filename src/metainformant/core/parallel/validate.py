@@ -53,7 +53,7 @@ def check_items(caller: str, items: Iterable[T], *, star: bool = False) -> Itera
     """
     if isinstance(items, (list, tuple)):
         return items
-    if hasattr(items, "columns"):
+    if hasattr(type(items), "columns"):  # of some, the columns themselves are slow to get
         from .frames import rows_of  # needed only by those who have some
 
         rows = rows_of(caller, items, star=star)
