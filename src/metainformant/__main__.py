@@ -19,6 +19,9 @@ def main() -> int:
             "run: pip install 'metainformant[cli]'\n"
         )
         return 2
+    except KeyboardInterrupt:  # the imports take a moment
+        sys.stderr.write("interrupted\n")
+        return 130  # 128 + SIGINT, as shells have it
     return run()
 
 

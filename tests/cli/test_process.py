@@ -441,3 +441,17 @@ def test_the_bar_and_the_rows_share_a_terminal() -> None:
         assert any(f'"value": "{value}"}}' in line for line in lines)
     assert "\x1b[?25h" in seen, "the cursor is shown again"
     assert "3 records: 2 ok, 1 timed out" in seen
+
+
+def test_ctrl_c_during_the_start_is_no_traceback() -> None:
+    code = """
+import sys
+class Pressed:
+    def find_spec(self, name, path=None, target=None):
+        if name == "metainformant.cli.run": raise KeyboardInterrupt
+sys.meta_path.insert(0, Pressed())
+from metainformant.__main__ import main
+sys.exit(main())
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (130, "interrupted\n")
