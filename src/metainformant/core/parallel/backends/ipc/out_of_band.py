@@ -5,26 +5,12 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+from .large_buffers import LargeBuffers
 from .payload import dumps
 from .reading import loads
 
 # Smaller buffers stay in the pickle, in bytes.
 _SMALL_BUFFER = 256 * 2**10
-
-
-class LargeBuffers(list[Any]):
-    """Buffers that a pickle refers to."""
-
-    def keep(self, buffer: pickle.PickleBuffer) -> bool:
-        """Take a buffer if it is large; return whether it stays in the pickle."""
-        try:
-            raw = buffer.raw()
-        except BufferError:  # not contiguous
-            return True
-        if raw.nbytes < _SMALL_BUFFER:
-            return True
-        self.append(raw)
-        return False
 
 
 class BufferedPickle:
@@ -47,7 +33,7 @@ class BufferedPickle:
     @classmethod
     def of(cls, value: Any) -> BufferedPickle:
         """Pickle a message of ours."""
-        buffers = LargeBuffers()
+        buffers = LargeBuffers(_SMALL_BUFFER)
         body = pickle.dumps(value, 5, buffer_callback=buffers.keep)
         return cls(body, buffers)
 
@@ -67,7 +53,7 @@ class BufferedPickle:
 
 def dumps_out_of_band(item: Any, *, main_by_value: bool = False) -> bytes | BufferedPickle:
     """Pickle any object as `dumps` does, with its large buffers beside the pickle."""
-    buffers = LargeBuffers()
+    buffers = LargeBuffers(_SMALL_BUFFER)
     body = dumps(item, main_by_value=main_by_value, buffers=buffers)
     return BufferedPickle(body, buffers) if buffers else body
 

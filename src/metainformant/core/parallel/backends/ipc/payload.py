@@ -16,12 +16,10 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from .large_buffers import LargeBuffers
 from .reading import loads
-
-if TYPE_CHECKING:
-    from .out_of_band import LargeBuffers
 
 # From this size on, in bytes, shared memory is worth its system calls; below it a message fits into
 # a pipe, so that sending it to a process that listens never blocks.
@@ -82,18 +80,9 @@ class PayloadBuilder:
     def add(self, item: Any) -> None:
         """Pickle one more; if that fails nothing is added."""
         parts: list[Any] = []
-        buffers: list[memoryview] = []
-
-        def keep(buffer: pickle.PickleBuffer) -> bool:
-            try:
-                raw = buffer.raw()
-            except BufferError:  # not contiguous
-                return True
-            if raw.nbytes < _SMALL_BUFFER:
-                return True
-            buffers.append(raw)
-            return False
-
+        large = LargeBuffers(_SMALL_BUFFER)
+        buffers: list[memoryview] = large
+        keep = large.keep
         try:
             pickle.Pickler(_Writer(parts), 5, buffer_callback=keep).dump(item)
             if any(names_connections(part) for part in parts):
