@@ -2,9 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Other Pythons on this machine that the tests run on too.
-OTHERS := 3.12 3.13
-# Those that can be made here besides, for test-all; with a t, without the GIL.
+# The other Pythons that tests run on, where they are found; with a t, without the GIL.
+OTHERS := 3.12 3.13 3.14 3.15 3.13t
+# Those of them that can be made here.
 NEWER := 3.14 3.15 3.13t
 
 .PHONY: demo demo-resume test test-all lint types layers checks alone unit coverage quick dist wheel wheel-own wheel-types pythons bench bench-page bench-check bench-record format clean
@@ -15,7 +15,7 @@ help:
 	@echo "make demo    run the main job on real sequences"
 	@echo "make demo-resume   kill a map in the middle, and resume it"
 	@echo "make test    run everything that must pass: lint, types, layers, tests, wheel"
-	@echo "make test-all   the same on further Pythons, which it makes first: as root on Debian"
+	@echo "make test-all   and nearly all tests on every Python, which it makes first: as root on Debian"
 	@echo "make quick   run the tests that take seconds: simulation, options, pure parts"
 	@echo "make bench   measure against other libraries on this machine"
 	@echo "make bench-page, bench-check, bench-record   see docs/benchmarks.md"
@@ -36,7 +36,7 @@ demo-resume: .venv/demo.stamp
 test: lint checks alone bench-check
 
 test-all: pythons
-	$(MAKE) test OTHERS="$(OTHERS) $(NEWER)"
+	$(MAKE) test WHOLE=yes
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check
@@ -51,7 +51,7 @@ layers: .venv/dev.stamp
 
 # The tests of the sources and those of the wheel, in parts that run at the same time: they mostly
 # wait, but must not wait for each other. What a part prints is shown when it has ended.
-TOGETHER = +@$(MAKE) --no-print-directory --keep-going --jobs 4 \
+TOGETHER = +@$(MAKE) --no-print-directory --keep-going --jobs 6 \
   $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 checks: .venv/dev.stamp dist
@@ -61,10 +61,12 @@ checks: .venv/dev.stamp dist
 
 # What all kinds of workers have in common, what is special about each, the command, and what is shown in a
 # browser, where one is installed (sh tools/install_browser.sh).
-PARTS := behaviour workers command browser rest
+PARTS := behaviour processes workers command checkpoint browser rest
 TESTS_behaviour := tests/backends/test_*.py
-TESTS_workers := tests/backends --ignore-glob='tests/backends/test_*.py'
-TESTS_command := tests/cli tests/checkpoint
+TESTS_processes := tests/backends/processes
+TESTS_workers := tests/backends --ignore-glob='tests/backends/test_*.py' --ignore $(TESTS_processes)
+TESTS_command := tests/cli
+TESTS_checkpoint := tests/checkpoint
 TESTS_browser := tests/browser
 TESTS_rest := tests --ignore tests/backends --ignore tests/cli --ignore tests/checkpoint --ignore tests/browser
 UNIT := $(addprefix unit-,$(PARTS))
@@ -102,14 +104,25 @@ QUICK := engine host backends/ipc backends/isolated \
 quick: .venv/dev.stamp
 	$(BIN)/python -m pytest --quiet --hypothesis-profile brief $(addprefix tests/,$(QUICK))
 
-# The wheel is what users get, so it is tested apart from the sources, on all Pythons that are found.
-# With that of the sources, where all tests have run, and on 3.12, between two that run nearly all, a few
-# say whether it is complete. The command is tested there by its examples.
+# The wheel is what users get, so it is tested apart from the sources, on all Pythons that are found: by a
+# few tests that say whether it is complete, and by those of what is special about a version. On 3.14 begin
+# interpreters, and fork servers by default; without the GIL, threads do run at the same time. In test-all,
+# each runs nearly all: the command is tested there by its examples.
 FOUND = $(foreach version,$(OTHERS),$(if $(shell sh tools/find_python.sh $(version)),$(version)))
-WHEELS = $(foreach version,$(filter-out 3.12,$(FOUND)), \
-  $(addprefix wheel-$(version)-,behaviour workers rest)) \
-  $(addsuffix -few,$(addprefix wheel-,$(filter 3.12,$(FOUND)))) wheel-own
+WHEELS = $(foreach version,$(FOUND),$(addprefix wheel-$(version)-,$(PARTS_$(version)))) wheel-own
+ifdef WHOLE
+$(foreach version,$(OTHERS),$(eval PARTS_$(version) := behaviour processes workers rest))
+else
+PARTS_3.12 := few
+PARTS_3.13 := few engine
+PARTS_3.14 := few interpreters processes
+PARTS_3.15 := few interpreters
+PARTS_3.13t := few engine threads
+endif
 TESTS_few := tests/worker tests/maps tests/test_*.py tests/cli/test_examples.py
+TESTS_engine := tests/engine tests/runner
+TESTS_interpreters := tests/backends -k interpreters
+TESTS_threads := tests/backends -k threads
 
 wheel: dist
 	$(TOGETHER) $(WHEELS)
