@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import logging
 import math
+import subprocess
+import sys
 import threading
 from collections import defaultdict
 from pathlib import Path
@@ -266,3 +269,24 @@ def test_a_process_for_each_host_and_threads_that_do_not_overlap(tmp_path: Path)
         ("cluster_map (dask) on 10.0.0.7", f"{dask} (2)"),
         ("cluster_map (dask) on 10.0.0.8", ray),
     ]
+
+
+def test_a_stream_that_is_dropped_leaves_no_file(tmp_path: Path) -> None:
+    never_started = parallel.imap(abs, [1, 2], trace=tmp_path / "a.json.gz")
+    never_started.close()
+    del never_started
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_exit_in_the_middle_of_a_stream_leaves_no_file(tmp_path: Path) -> None:
+    code = (
+        "import sys, threading; from metainformant.core import parallel\n"
+        "wait = lambda item: item == 0 or threading.Event().wait(60)\n"
+        "stream = parallel.imap(wait, range(9), max_workers=2, trace=sys.argv[1] + '/a.json.gz')\n"
+        "next(stream)"
+    )
+    command = [sys.executable, "-X", "dev", "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    left = [path for path in tmp_path.iterdir() if path.suffix == ".part"]
+    assert (left, done.stderr) == ([], "")

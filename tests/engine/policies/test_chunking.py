@@ -74,3 +74,13 @@ def test_other_workers_share_tiny_items() -> None:
     chunking.measured(100_000, 0.01)
     assert not chunking.one_is_enough
     assert chunking.next_size(4_000_000) == 250_000
+
+
+def test_times_are_noted_of_few_items_and_of_slow_ones() -> None:
+    chunking = Chunking(workers=2)
+    chunking.measured(10_000, 0.01)
+    assert chunking.notes_times(999)
+    assert not chunking.notes_times(1000)
+    chunking = Chunking(workers=2)
+    chunking.measured(100, 0.01)
+    assert chunking.notes_times(1_000_000)

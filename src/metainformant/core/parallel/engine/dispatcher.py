@@ -302,8 +302,8 @@ class Dispatcher:
         return rest
 
     def _submit(self, chunk: Chunk, now: float) -> None:
-        # The items' own times are exact; quick items are looked at from time to time instead.
-        keep_times = self._wants_times and not self._chunking.items_are_quick
+        # The items' own times are exact; many quick ones are looked at from time to time instead.
+        keep_times = self._wants_times and self._chunking.notes_times(chunk.start)
         job = self._backend.submit(chunk, keep_times=keep_times)
         keep_samples = self._wants_times and not keep_times
         assignment = Assignment(job, chunk, keep_samples=keep_samples, now=now)

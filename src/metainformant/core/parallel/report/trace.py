@@ -6,8 +6,11 @@ It is compressed and written while the run goes on, so its size is no matter of 
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import os
+import weakref
 
 from ..whole_file import WholeFile
 from .histogram import Histogram
@@ -30,7 +33,8 @@ _ONE_IN = 1000
 class TraceWriter:
     """The file of a trace, which takes its name at the end. Times are in seconds.
 
-    `begin` comes first; it may be called again, for another run.
+    `begin` comes first; it may be called again, for another run. If it is dropped before it is
+    closed, or the interpreter exits, the file is given up.
 
     Args:
         path: the file, which ends in `.json.gz` or `.json`.
@@ -46,6 +50,8 @@ class TraceWriter:
         if path.lower().endswith(".gz"):
             self._gzip = gzip.GzipFile("", "wb", 3, self._whole.file)
         self._file: BinaryIO | gzip.GzipFile = self._gzip or self._whole.file
+        # A stream that is dropped may never tell that it has ended.
+        self._give_up = weakref.finalize(self, _give_up, self._gzip, self._whole, os.getpid())
         self._places = TracePlaces(self._name)
         self._durations = Histogram()
         self._max_slices = max_slices
@@ -122,11 +128,12 @@ class TraceWriter:
         except BaseException:
             self.discard()
             raise
+        self._give_up.detach()
         self._whole.commit()
 
     def discard(self) -> None:
         """Give the file up."""
-        self._whole.discard()
+        self._give_up()
 
     def _name(self, what: str, place: Place, name: str) -> None:
         self._event({"name": what, "ph": "M", "args": {"name": name}}, place)
@@ -151,6 +158,16 @@ class TraceWriter:
         text = json.dumps(event)
         self._file.write((text if self._is_first else f",\n{text}").encode())
         self._is_first = False
+
+
+def _give_up(packed: gzip.GzipFile | None, whole: WholeFile, process: int) -> None:
+    if os.getpid() != process:  # it is a fork, and the file its parent's
+        return
+    if packed is not None:
+        # What it holds would be written when it is collected, to a file that is closed by then.
+        with contextlib.suppress(OSError):
+            packed.close()
+    whole.discard()
 
 
 def _us(seconds: float) -> float:

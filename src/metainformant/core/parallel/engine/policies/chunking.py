@@ -32,6 +32,8 @@ _SHARE = 0.5
 # Seconds per item below which noting the time of each would cost too much: about a tenth of a
 # microsecond.
 _QUICK_SECONDS = 1e-5
+# As many items are few: noting their times costs some 50 microseconds in all.
+_FEW = 1000
 # Seconds per item below which one worker that holds the GIL is as fast as several: they would
 # only take turns, and each turn costs as much as many such items.
 _TINY_SECONDS = 1e-6
@@ -104,10 +106,13 @@ class Chunking:
         """Whether any chunk has ended."""
         return self._largest > 0
 
-    @property
-    def items_are_quick(self) -> bool:
-        """Whether noting the time of each item would take long, compared with the item itself."""
-        return self.seconds_per_item < _QUICK_SECONDS
+    def notes_times(self, start: int) -> bool:
+        """Return whether the time of each item from `start` on is worth noting, if it is wanted.
+
+        For quick ones that would take long, compared with the items themselves; but of a few one
+        has all.
+        """
+        return start < _FEW or self.seconds_per_item >= _QUICK_SECONDS
 
     @property
     def one_is_enough(self) -> bool:
