@@ -81,7 +81,7 @@ class State:
 
     def __init__(self) -> None:
         self.empty_at: float | None = None
-        self.paused_until = -math.inf
+        self.paused_until: float = -math.inf
         self.path: str | None = None
         self._process = os.getpid()  # whose memory this is, and who has opened the file
         self._descriptor = -1

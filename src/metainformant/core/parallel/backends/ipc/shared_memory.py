@@ -112,7 +112,7 @@ else:
         """
 
         def __init__(self, parts: Sequence[Any], size: int) -> None:
-            self.fd = filled(parts, size)
+            self.fd: int = filled(parts, size)
             weakref.finalize(self, os.close, self.fd)
 
     def shared(parts: list[Any], size: int) -> SharedFile:
