@@ -83,7 +83,7 @@ class DaskCluster(LoopCluster):
     """The workers of a Dask client."""
 
     how_to_send = "client.upload_file('module.py') before the map"
-    thread_seconds = 0.5  # others may use the worker
+    thread_seconds: float = 0.5  # others may use the worker
 
     def __init__(self, client: Any, caller: str) -> None:
         super().__init__(caller, client.loop.asyncio_loop)
