@@ -271,3 +271,30 @@ def test_kwargs_are_taken_as_they_are_at_the_call() -> None:
     stream = parallel.imap(add, [1, 2], kwargs=constants)
     constants["b"] = 100
     assert list(stream) == [2, 3]
+
+
+async def fetch(item: int) -> int:
+    return item
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("backend", ["thread", "serial", "asyncio"])
+def test_a_coroutine_that_nobody_awaits_is_a_failure(backend: Any) -> None:
+    async def forgets(item: int) -> Any:
+        return fetch(item)
+
+    func: Any = forgets if backend == "asyncio" else lambda item: fetch(item)
+    for outcome in parallel.outcomes(func, range(3), backend=backend):
+        assert not outcome.ok
+        with pytest.raises(TypeError, match="returned a coroutine, which nobody awaits"):
+            raise outcome.error  # type: ignore[misc]
+
+
+def test_failures_beside_coroutines_keep_their_order() -> None:
+    def some(item: int) -> Any:
+        if item == 1:
+            raise ValueError(item)
+        return fetch(item)
+
+    results = parallel.thread_map(some, range(3), 1, chunk_size=3)
+    assert [type(error) for error in results] == [TypeError, ValueError, TypeError]

@@ -12,6 +12,7 @@ from functools import partial
 from types import (
     BuiltinFunctionType,
     CodeType,
+    CoroutineType,
     FunctionType,
     MethodDescriptorType,
     MethodType,
@@ -172,6 +173,26 @@ def _inside_partials(func: object) -> object:
 def is_async(func: object) -> bool:
     """Return whether a call of it runs nothing, but makes a coroutine or an async generator."""
     return bool(_flags(func) & _ASYNC)
+
+
+def fail_coroutines(func: object, values: list[Any], failed: dict[int, BaseException]) -> None:
+    """Replace coroutines that `func` has returned, and that nobody would await, by failures.
+
+    Args:
+        func: what was called.
+        values: what it returned, or raised, by position.
+        failed: what it raised.
+    """
+    for position, value in enumerate(values):
+        if type(value) is CoroutineType:
+            value.close()  # else it warns
+            values[position] = failed[position] = TypeError(
+                f"{func!r} returned a coroutine, which nobody awaits. To call an async function, "
+                "pass async_map a function that awaits it"
+            )
+    in_order = sorted(failed.items())
+    failed.clear()
+    failed.update(in_order)
 
 
 def _flags(func: object) -> int:

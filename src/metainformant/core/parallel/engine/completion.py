@@ -6,8 +6,10 @@ Owned by the thread that runs the engine.
 from __future__ import annotations
 
 import math
+from types import CoroutineType
 
 from ..errors import TaskTimeoutError
+from ..functions import fail_coroutines
 from .ending import Ending
 from .outcome_batch import OutcomeBatch
 
@@ -69,6 +71,9 @@ class Completion:
             end = assignment.job.ended or self._clock()
             finished.times = assignment.sampled_times(len(finished.values), end)
         part = finished.since(start - chunk.start)
+        # A function that returns a coroutine returns one each time.
+        if part.values and type(part.values[0]) is CoroutineType:
+            fail_coroutines(self._call.func, part.values, part.failed)
         self._decide(chunk, start, part, assignment.job.worker, ready, began=assignment.job.started)
 
     def replayed(
