@@ -188,9 +188,14 @@ def test_a_failure_comes_back_as_it_was() -> None:
     assert "in raised" in back.__notes__[1]
 
 
-@pytest.mark.parametrize(
-    "error", [TwoArgumentsError("a", "b"), UnspeakableError(), OSError(lambda: 1)]
-)
+def test_a_failure_comes_back_without_a_call_of_its_constructor() -> None:
+    failure = failures.record_failure(raised(TwoArgumentsError("a", "b")), 1)
+    back = failures.rebuild_failure(failure)
+    assert type(back) is TwoArgumentsError
+    assert str(back) == "a b"
+
+
+@pytest.mark.parametrize("error", [UnspeakableError(), OSError(lambda: 1)])
 def test_a_failure_that_cannot_be_kept_comes_back_in_words(error: BaseException) -> None:
     failure = failures.record_failure(raised(error), 1)
     back = failures.rebuild_failure(failure)

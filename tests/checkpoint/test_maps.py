@@ -318,3 +318,41 @@ def test_no_cycle_keeps_items_or_results(tmp_path: Path) -> None:
             assert not list(watched)
         finally:
             gc.enable()
+
+
+class HaltedError(OSError):
+    """An exception whose class can't be called with its `args`."""
+
+    def __init__(self, step: int, machine: str) -> None:
+        super().__init__(step)
+        self.machine = machine
+
+
+def halted(item: int) -> Any:
+    return [HaltedError(item, "a")] if item == 1 else item
+
+
+def test_exceptions_in_results_are_read_without_their_constructors(tmp_path: Path) -> None:
+    first = parallel.thread_map(halted, range(3), checkpoint=tmp_path / "c")
+    again = parallel.thread_map(halted, range(3), checkpoint=tmp_path / "c")
+    assert repr(again) == repr(first) == "[0, [HaltedError(1)], 2]"
+    (error,) = again[1]  # type: ignore[misc]
+    assert error.machine == "a"
+
+
+def complex_of(item: int) -> Any:
+    return [complex(item)]
+
+
+def test_a_result_that_cannot_be_loaded_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Checkpoint(tmp_path / "c")
+    parallel.thread_map(complex_of, range(3), checkpoint=kept)
+
+    def broken(data: bytes) -> Any:
+        raise ModuleNotFoundError("No module named 'gone'")
+
+    monkeypatch.setattr("metainformant.core.parallel.checkpoint.codec.loads", broken)
+    with pytest.raises(parallel.CheckpointError, match=r"value of item 0 of .*complex_of can't"):
+        parallel.thread_map(complex_of, range(3), checkpoint=kept)

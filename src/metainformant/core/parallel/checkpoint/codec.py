@@ -20,8 +20,11 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..describe import error_in_words
+from ..unpickling import loads
+from .errors import CheckpointError
 from .keys import DIGEST_SIZE, Key, Mark
 
 _encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False)
@@ -110,7 +113,31 @@ def decode_results(data: bytes | str, load: Callable[[int, bytes], Any]) -> list
 
 def unpickle(position: int, data: bytes) -> Any:
     """Load a pickle of this checkpoint. It may run code: only for files that are trusted."""
-    return pickle.loads(data)  # noqa: S301  # the owner's own file
+    return loads(data)
+
+
+class Unloadable(NamedTuple):
+    """The stand-in for a value whose pickle can't be loaded."""
+
+    error: Exception
+
+    def error_of(self, item: str, run: str, path: str, otherwise: str) -> CheckpointError:
+        """Return what is to be raised if somebody wants it."""
+        error = CheckpointError(
+            f"the value of item {item} of {run} can't be loaded: {error_in_words(self.error)}. "
+            f"Make its module importable, or {otherwise}",
+            path,
+        )
+        error.__cause__ = self.error
+        return error
+
+
+def load(position: int, data: bytes) -> Any:
+    """Load a pickle as `unpickle` does; return an `Unloadable` if that fails."""
+    try:
+        return unpickle(position, data)
+    except Exception as error:
+        return Unloadable(error)
 
 
 def leave_pickled(position: int, data: bytes) -> Any:

@@ -122,18 +122,7 @@ class Entries:
         self.left_out.add(str(error))
 
     def _load(self, position: int, data: bytes) -> Any:
-        if not self._allow_pickle:
-            return codec.MISSING
-        try:
-            return codec.unpickle(position, data)
-        except Exception as error:
-            return _Unloadable(error)
-
-
-class _Unloadable(NamedTuple):
-    """Stands for a value whose pickle can't be loaded."""
-
-    error: Exception
+        return codec.load(position, data) if self._allow_pickle else codec.MISSING
 
 
 def _entries(
@@ -150,13 +139,8 @@ def _entries(
     for at in positions:
         failure = failures.get(at)
         value = values[at]
-        if isinstance(value, _Unloadable):
-            raise CheckpointError(
-                f"the value of item {items[at]!r} of {run.name} can't be loaded: "
-                f"{type(value.error).__name__}: {value.error}. Make its module importable, or "
-                "load no pickles",
-                path,
-            ) from value.error
+        if isinstance(value, codec.Unloadable):
+            raise value.error_of(repr(items[at]), run.name, path, "load no pickles")
         started = seconds = None
         if times:
             started, seconds = times[at], times[at + 1] - times[at]

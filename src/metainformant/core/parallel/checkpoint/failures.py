@@ -53,7 +53,7 @@ def record_failure(error: BaseException, item: object) -> Failure:
     kept = ""
     with contextlib.suppress(Exception):
         data = pickle.dumps(error, protocol=5)
-        unpickle(0, data)  # classes whose own __init__ takes other arguments fail only here
+        unpickle(0, data)  # some fail only here
         kept = base64.b85encode(data).decode()
     return Failure(
         describe(item),

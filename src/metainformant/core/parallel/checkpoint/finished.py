@@ -34,6 +34,7 @@ class Outcomes(NamedTuple):
     attempts: int
     worker: str
     times: list[list[float]]  # start and end of each, if they were kept
+    unloadable: tuple[int, codec.Unloadable] | None = None  # the first value that is, by position
 
 
 class _Decoded(NamedTuple):
@@ -43,6 +44,7 @@ class _Decoded(NamedTuple):
     attempts: int
     worker: str
     times: list[float]
+    has_unloadable: bool
 
 
 class Finished:
@@ -149,24 +151,33 @@ class Finished:
                 values[at] = error
         times = decoded.times
         spent = [times[position : position + 2] for position in positions] if times else []
-        return Outcomes(values, failed, decoded.attempts, decoded.worker, spent)
+        unloadable = _first_unloadable(values) if decoded.has_unloadable else None
+        return Outcomes(values, failed, decoded.attempts, decoded.worker, spent, unloadable)
 
     def _decode(self, piece: int) -> _Decoded:
         if (known := self._decoded.get(piece)) is not None:
             self._decoded.move_to_end(piece)
             return known
         row = self._source.read(piece)
+        values = codec.decode_results(row.results, codec.load)
         decoded = self._decoded[piece] = _Decoded(
             codec.decode_keys(row.keys),
-            codec.decode_results(row.results, codec.unpickle),
+            values,
             {at: rebuild_failure(each) for at, each in decode_failures(row.failures).items()},
             row.attempts,
             row.worker,
             codec.decode_times(row.times),
+            # Those that are not pickled come as text.
+            isinstance(row.results, bytes) and _first_unloadable(values) is not None,
         )
         if len(self._decoded) > _KEPT:
             self._decoded.popitem(last=False)
         return decoded
+
+
+def _first_unloadable(values: list[Any]) -> tuple[int, codec.Unloadable] | None:
+    found = ((at, value) for at, value in enumerate(values) if isinstance(value, codec.Unloadable))
+    return next(found, None)
 
 
 def _spans(found: Iterable[int | None]) -> Iterator[Span]:

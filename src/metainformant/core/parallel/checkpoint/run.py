@@ -139,14 +139,19 @@ class DurableRun:
         """Return the outcomes of a span that is finished.
 
         Raises:
-            CheckpointError: if the file is damaged.
+            CheckpointError: if the file is damaged, or a value can't be loaded.
         """
         assert span.piece is not None  # noqa: S101  # the caller's duty
         if span.piece == _KILLED:
             key, item = block.keys[span.start], describe(block[span.start])
             error = RepeatedlyKilledError(item, self._kills[key])
             return Outcomes([error], {0: error}, MAX_KILLS, "", [])
-        return self.finished.replay(span.piece, block.keys[span.start : span.stop])
+        outcomes = self.finished.replay(span.piece, block.keys[span.start : span.stop])
+        if outcomes.unloadable is not None:
+            position, value = outcomes.unloadable
+            item = describe(block[span.start + position])
+            raise value.error_of(item, self.name, self.path, "use another file")
+        return outcomes
 
     def begun(self, block: Block, start: int, stop: int) -> None:
         """Note that the items with these indexes are handed out as one chunk.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+from ...unpickling import loads
 from .large_buffers import LargeBuffers
 from .payload import dumps
-from .reading import loads
 
 # Smaller buffers stay in the pickle, in bytes.
 _SMALL_BUFFER = 256 * 2**10

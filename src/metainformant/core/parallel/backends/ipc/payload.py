@@ -18,8 +18,8 @@ from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
+from ...unpickling import loads
 from .large_buffers import LargeBuffers
-from .reading import loads
 
 # From this size on, in bytes, shared memory is worth its system calls; below it a message fits into
 # a pipe, so that sending it to a process that listens never blocks.

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ...engine.backend import Finished
+from ...unpickling import loads
 from ..ipc.exceptions import unpack, unreadable_result
-from ..ipc.reading import loads
 from .result_buffer import Kind, ResultBuffer, ResultSlice
 
 

@@ -20,7 +20,7 @@ def loads(record: Any, buffers: Iterable[Any] | None = None) -> Any:
     """Read a pickle; if that fails, read it once more without constructors of exceptions."""
     buffers = None if buffers is None else list(buffers)
     try:
-        return pickle.loads(record, buffers=buffers)
+        return pickle.loads(record, buffers=buffers)  # noqa: S301  # of ours, or of whoever trusts it
     except _FINAL:
         raise
     except Exception:
@@ -38,7 +38,7 @@ class _Reader(_InPython):  # type: ignore[misc]
     dispatch: ClassVar = dict(_InPython.dispatch)
 
     def load_reduce(self) -> None:
-        from .exception_state import made_of_args  # which needs us, by way of payloads
+        from .exception_parts import made_of_args  # needed only where that has failed
 
         arguments = self.stack.pop()
         call = self.stack[-1]
