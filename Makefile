@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests start thousands of interpreters. Each would compile the package, and Dask, once more.
+unexport PYTHONDONTWRITEBYTECODE
 # The other Pythons that tests run on, where they are found; with a t, without the GIL.
 OTHERS := 3.12 3.13 3.14 3.15 3.13t
 # Those of them that can be made here.
