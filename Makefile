@@ -121,7 +121,8 @@ PARTS_3.14 := few interpreters processes
 PARTS_3.15 := few interpreters
 PARTS_3.13t := few engine threads
 endif
-TESTS_few := tests/worker tests/maps tests/test_*.py tests/cli/test_examples.py
+TESTS_few := tests/worker tests/maps tests/cli/test_examples.py \
+  $(addprefix tests/test_,functions.py options.py pickles.py public_surface.py rate.py)
 TESTS_engine := tests/engine tests/runner
 TESTS_interpreters := tests/backends -k interpreters
 TESTS_threads := tests/backends -k threads

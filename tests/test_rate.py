@@ -221,6 +221,7 @@ def never_again(amount: int) -> parallel.RateLimit:
 
 
 class TestProcesses:
+    @pytest.mark.filterwarnings("ignore:.*copies a process that has other threads")
     @pytest.mark.parametrize("start_method", ["fork", "spawn"])
     def test_all_that_know_a_limit_keep_within_it_together(self, start_method: Any) -> None:
         if start_method not in multiprocessing.get_all_start_methods():

@@ -16,7 +16,7 @@ from click.testing import Result
 
 from metainformant.cli.record import Record
 from metainformant.cli.shell_command import ShellCommand, compile_template
-from tests.support import wait_until
+from tests.support import wait_until, without_coverage
 
 Runner = Callable[..., Result]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
@@ -166,7 +166,12 @@ finally:
     print(*sys.modules)
 """
     ran = subprocess.run(
-        [sys.executable, "-c", code], input="a\n", capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        input="a\n",
+        capture_output=True,
+        text=True,
+        check=True,
+        env=without_coverage(),
     )
     loaded = set(ran.stdout.split() + ran.stderr.split())
     assert "metainformant.cli.shell_command" in loaded

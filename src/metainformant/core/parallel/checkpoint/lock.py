@@ -59,8 +59,9 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 _TRIES = 100
 # Whoever looks whether there is an owner shares the lock for a moment: seconds to wait for that.
 _MOMENT = 0.05
-# Seconds to wait for a stream of this process that was left, and is closing the checkpoint.
-_CLOSING = 1.0
+# Seconds to wait for a stream of this process that was left, and is closing the checkpoint. A busy
+# disk takes its time.
+_CLOSING = 30.0
 _POLL_INTERVAL = 0.005
 
 # Paths of locks of this process that are released soon. Sets are safe to share between threads.
