@@ -133,6 +133,7 @@ class Worker:
         if job.one_by_one:
             items, func = list(map(SealedItem, items)), opening(func)
         outer = running.begin(self._describe)
+        ended = 0.0
         try:
             try:
                 self._job = job
@@ -142,6 +143,7 @@ class Worker:
                 buffer.header_times[Header.STARTED] = monotonic()
                 buffer.header[Header.JOB] = job.number  # from here on its calls may be ended
                 self._run_items(func, buffer.permitted(items, job.timed), job.fail_fast)
+                ended = monotonic()  # measuring may take longer than the items
                 if before is not None:
                     buffer.write_usage(usage_of_process().since(before))
             finally:  # a call that was just over may be ended even here, but only once
@@ -149,7 +151,7 @@ class Worker:
         except TaskEnded:
             self._job = None
         running.end(outer)
-        buffer.header_times[Header.ENDED] = monotonic()
+        buffer.header_times[Header.ENDED] = ended or monotonic()
         self._send(Done(job.number))
 
     @own_frame
