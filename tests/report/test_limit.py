@@ -332,3 +332,12 @@ def test_seconds_are_those_of_the_sentence() -> None:
         ), kind
         if limit.seconds is not None:
             assert duration(limit.seconds) in limit.sentence
+
+
+def test_an_item_that_was_given_up_is_the_longest_too() -> None:
+    built = Built("process", 8).runs(2.0, 2.0).waits("tail", 8.0, 7)
+    built.record.chunk("w0", 2.0, 2.0, 10.0, 9999, 0, lambda _: "stuck", times=[], given_up=8.0)
+    limit = built.verdict()
+    assert limit.kind == "tail"
+    assert limit.seconds is not None
+    assert limit.seconds >= 8.0

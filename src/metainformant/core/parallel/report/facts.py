@@ -30,7 +30,9 @@ class Facts:
         self.workers: int = time["workers"]
         self.worker_seconds: float = time["worker_seconds"]
         self.busy: float = time["busy"]
-        self.longest: float = run["durations"]["max"]
+        # Those that were given up are among the slowest, but have no duration.
+        slowest = [item["seconds"] for item in run["slowest"][:1]]
+        self.longest: float = max([run["durations"]["max"], *slowest])
         # The share of the elapsed time in which something waited for a processor, says Linux.
         pressure = time["pressure"]
         self.pressure: float | None = (
