@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import signal
@@ -12,7 +13,6 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from metainformant.core import parallel
 
@@ -70,12 +70,8 @@ def lacking(needs: str) -> str:
     name = needs.removesuffix("=")
     if name == needs:
         return "" if hasattr(parallel, name) else f"there is no parallel.{name} yet"
-    off: Any = {name: None}
-    try:
-        parallel.thread_map(abs, [], **off)
-    except TypeError:
-        return f"maps have no option {needs} yet"
-    return ""
+    known = name in inspect.signature(parallel.thread_map).parameters
+    return "" if known else f"maps have no option {needs} yet"
 
 
 def _no_result(entry: Entry, trouble: str) -> Result:
