@@ -10,7 +10,7 @@ OTHERS := 3.12 3.13 3.14 3.15 3.13t
 NEWER := 3.14 3.15 3.13t
 
 .PHONY: demo demo-resume test test-all lint types layers checks alone unit coverage quick dist wheel wheel-own wheel-types pythons bench bench-page bench-check bench-record format clean
-.PHONY: docs docs-check reference dist-check test-here test-oldest
+.PHONY: docs docs-check reference pictures dist-check test-here test-oldest
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make bench   measure against other libraries on this machine"
 	@echo "make bench-page, bench-check, bench-record   see docs/benchmarks.md"
 	@echo "make docs    build the site, in .cache/site; make docs-check   and check it"
+	@echo "make pictures   draw those of the command and of a report anew"
 	@echo "make dist-check   build what is released, install each in a clean environment, run the demo"
 	@echo "make test-here, test-oldest   the tests on PYTHON; with the oldest dependencies"
 	@echo "make format  format the code"
@@ -155,6 +156,10 @@ wheel-$(1)-%: .cache/wheel/$(1)/stamp
 	@touch $$@
 endef
 $(foreach version,$(OTHERS),$(eval $(call WHEEL_RULES,$(version))))
+
+# Draw the pictures of the command and of a report anew, where a browser is installed.
+pictures: .venv/dev.stamp
+	PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH=. $(BIN)/python tools/pictures.py
 
 # Make those of the other Pythons that are missing, if that can be done here.
 pythons:

@@ -72,9 +72,13 @@ class Browser:
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self._chrome("Emulation.setEmulatedMedia", {"media": media, "features": [feature]})
 
-    def photograph(self, path: Path) -> None:
-        """Write the whole page as a picture."""
-        shot = self._chrome("Page.captureScreenshot", {"captureBeyondViewport": True})
+    def photograph(self, path: Path, height: int | None = None) -> None:
+        """Write the page as a picture: all of it, or its upper part."""
+        options: dict[str, Any] = {"captureBeyondViewport": True}
+        if height is not None:
+            width = self.run("return innerWidth")
+            options["clip"] = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        shot = self._chrome("Page.captureScreenshot", options)
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def _chrome(self, name: str, parameters: dict[str, Any]) -> Any:
