@@ -180,7 +180,6 @@ finally:
     assert loaded & unneeded == set()
 
 
-
 def test_a_checkpoint_knows_the_command(run: Runner) -> None:
     arguments = ["--checkpoint", "c.ckpt", "--command"]
     assert rows(run(*arguments, "echo 1 {}", input="a\n"))[0]["value"]["stdout"] == "1 a\n"

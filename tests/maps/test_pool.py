@@ -230,7 +230,7 @@ def test_functions_do_not_fill_the_pipe_of_a_worker_that_is_not_ready(tmp_path: 
 
 
 def test_a_worker_that_died_while_it_was_idle_is_replaced(pool: parallel.Pool) -> None:
-    assert pool.map(same, range(20)) == list(range(20))
+    wait_until(lambda: len({*pool.map(pid, range(20), chunk_size=1)}) == 2)  # both are ready
     for process in multiprocessing.active_children():
         process.kill()
         process.join(60)

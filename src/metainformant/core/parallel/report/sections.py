@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 
 from . import svg
-from .changes import changes_section
+from .changes_section import changes_section
 from .markup import Markup, join, tag
 from .page_parts import (
     Detail,
