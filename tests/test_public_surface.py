@@ -136,13 +136,13 @@ if sys.version_info >= (3, 15):  # where signals end blocked calls
 _FIRST_CALL_OWN = """
     backends backends.registry backends.threads backends.threads.backend backends.threads.items
     backends.threads.job backends.threads.thread_group calls describe engine engine.announcer
-    engine.assignment engine.backend engine.completion engine.dispatcher engine.ending engine.loop
-    engine.outcome_batch engine.policies engine.policies.chunking engine.policies.stealing
-    engine.policies.stopping engine.policies.timeouts engine.source engine.supervisor
-    engine.unfinished errors functions host host.gil host.threads maps maps.docstrings
-    maps.signatures maps.threads observe observe.registry options public runner runner.delivery
-    runner.ending runner.list_map runner.recorder validate worker worker.context worker.frames
-    worker.interrupt worker.running worker.setup
+    engine.assignment engine.backend engine.completion engine.dispatcher engine.ending
+    engine.event_queue engine.loop engine.outcome_batch engine.policies engine.policies.chunking
+    engine.policies.stealing engine.policies.stopping engine.policies.timeouts engine.source
+    engine.supervisor engine.unfinished errors functions host host.gil host.threads maps
+    maps.docstrings maps.signatures maps.threads observe observe.registry options public runner
+    runner.delivery runner.ending runner.list_map runner.recorder validate worker worker.context
+    worker.frames worker.interrupt worker.running worker.setup
 """
 
 

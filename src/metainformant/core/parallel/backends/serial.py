@@ -15,7 +15,7 @@ from collections import deque
 from time import monotonic
 
 from ..describe import describe
-from ..engine.backend import MAX_WAIT_SECONDS
+from ..engine.event_queue import taken
 from ..errors import FATAL, ParallelError, TaskTimeoutError
 from ..host.gil import HAS_GIL
 from ..worker.frames import own_frame
@@ -105,13 +105,9 @@ class SerialBackend:
             self._context.run(self._run, job)
             self._queue.popleft()
             return [job]
-        longest = MAX_WAIT_SECONDS if timeout is None else min(MAX_WAIT_SECONDS, timeout)
-        try:
-            while True:
-                self._wakes.get(longest > 0, longest or None)
-                longest = 0
-        except queue.Empty:
-            return []
+        for _ in taken(self._wakes, timeout):
+            pass
+        return []
 
     def wake(self) -> None:
         self._wakes.put(None)

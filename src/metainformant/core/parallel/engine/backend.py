@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from ..host.usage import Usage
     from .source import Chunk
 
-# No wait of the engine is longer, in seconds: Ctrl-C may have to get through between two of them.
-# On Windows a wait for a lock can't be interrupted, and elsewhere a signal that comes just before
-# the wait does not end it.
-MAX_WAIT_SECONDS = 0.1
-
 
 class Finished:
     """The outcomes of the items of a job that are finished, in order.

@@ -8,7 +8,7 @@ import queue
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from ...engine.backend import MAX_WAIT_SECONDS
+from ...engine.event_queue import taken
 from ...errors import ParallelError
 from .cluster import Broken, Event, Lost, Received, Workers
 from .messages import EndProcess, Finish, Report, Stop, make_setup
@@ -86,10 +86,7 @@ class ClusterBackend:
             self._start()
         group = self._group
         self._direct()
-        longest = min(MAX_WAIT_SECONDS, math.inf if timeout is None else timeout)
-        if group.ended:
-            longest = 0
-        self._take_events(longest)
+        self._take_events(0 if group.ended else timeout)
         self._check_workers()
         self._direct()
         if group.broken is not None:
@@ -147,15 +144,10 @@ class ClusterBackend:
         self._setup = pickle.dumps(setup)
         self._cluster.start(self._events.put, self._call.workers.count)
 
-    def _take_events(self, longest: float) -> None:
-        try:
-            while True:
-                event = self._events.get(longest > 0, longest or None)
-                longest = 0
-                if event is not None:
-                    self._take(event)
-        except queue.Empty:
-            pass
+    def _take_events(self, timeout: float | None) -> None:
+        for event in taken(self._events, timeout):
+            if event is not None:
+                self._take(event)
 
     def _take(self, event: Event) -> None:
         match event:

@@ -7,7 +7,6 @@ should be free for it, no sooner, and whoever runs it there watches its items: s
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import queue
 from collections import deque
@@ -17,7 +16,8 @@ from typing import Any
 
 from ...calls import MapCall
 from ...describe import describe, error_in_words
-from ...engine.backend import MAX_WAIT_SECONDS, Finished
+from ...engine.backend import Finished
+from ...engine.event_queue import taken
 from ...engine.source import Chunk
 from ...errors import FATAL, ParallelError
 from .job import ExecutorJob
@@ -96,18 +96,12 @@ class ExecutorBackend:
         pass  # `wait` returns whenever a job has ended
 
     def wait(self, timeout: float | None) -> list[ExecutorJob]:
-        longest = min(MAX_WAIT_SECONDS, math.inf if timeout is None else timeout)
         self._hand_over()
         if self._ended or self._refusal is not None:
-            longest = 0
-        try:
-            while True:
-                event = self._events.get(longest > 0, longest or None)
-                longest = 0
-                if event is not None and event[0].future is event[1]:
-                    self._settle(*event)
-        except queue.Empty:
-            pass
+            timeout = 0
+        for event in taken(self._events, timeout):
+            if event is not None and event[0].future is event[1]:
+                self._settle(*event)
         self._hand_over()
         ended, self._ended = self._ended, []
         return ended

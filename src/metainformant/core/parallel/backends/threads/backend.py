@@ -12,7 +12,7 @@ import queue
 import threading
 from collections import deque
 
-from ...engine.backend import MAX_WAIT_SECONDS
+from ...engine.event_queue import taken
 from ...errors import FATAL, ParallelError
 from ...host.gil import HAS_GIL
 from ...host.threads import DAEMON, forget_dangling, launch
@@ -118,12 +118,8 @@ class ThreadBackend:
         self._ready.put(None)
 
     def wait(self, timeout: float | None) -> list[ThreadJob]:
-        longest = MAX_WAIT_SECONDS if timeout is None else min(MAX_WAIT_SECONDS, timeout)
-        try:
-            while True:
-                self._tell(self._events.get(longest > 0, longest or None))
-                longest = 0
-        except queue.Empty:
+        # The frame of an error that this raises must have no variable that leads to the error.
+        for _ in map(self._tell, taken(self._events, timeout)):
             pass
         while self._left:
             self._group.remove(self._left.popleft())
