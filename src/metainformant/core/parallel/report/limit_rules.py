@@ -51,16 +51,6 @@ def _quota(facts: Facts) -> Limit | None:
     )
 
 
-def _service(facts: Facts) -> Limit | None:
-    sentence = refused(facts)
-    return None if sentence is None else Limit("throttled", sentence)
-
-
-def _rate_reached(facts: Facts) -> Limit | None:
-    sentence = rate_reached(facts)
-    return None if sentence is None else Limit("rate", sentence)
-
-
 def _oversubscribed(facts: Facts) -> Limit | None:
     rows = facts.run["workers"]
     main = sum(row["main_cpu"] for row in rows)
@@ -157,8 +147,8 @@ def _tail(facts: Facts) -> Limit | None:
 RULES: tuple[Callable[[Facts], Limit | None], ...] = (
     _failing,
     _quota,
-    _service,
-    _rate_reached,
+    refused,
+    rate_reached,
     _oversubscribed,
     _small,
     _gil,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .limit import Limit
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .facts import Facts
@@ -12,7 +14,7 @@ _WAITING = frozenset({"retries", "rate", "calls", "waiting", "unknown"})
 _REACHED = 0.9
 
 
-def refused(facts: Facts) -> str | None:
+def refused(facts: Facts) -> Limit | None:
     """Say that the service refused calls; None if it did not, or something else took longer.
 
     More workers are never the advice then: they would be refused too.
@@ -30,13 +32,14 @@ def refused(facts: Facts) -> str | None:
         advice = (
             f'max_workers="auto", or a rate of the {took:,.3g} per second that it took, would help'
         )
-    return (
+    return Limit(
+        "throttled",
         f"The service refused {facts.refused:,} of {facts.attempts:,} calls and wants fewer; "
-        f"{advice}."
+        f"{advice}.",
     )
 
 
-def rate_reached(facts: Facts) -> str | None:
+def rate_reached(facts: Facts) -> Limit | None:
     """Say that the starts were as many as the rate allows; None if they were fewer.
 
     Workers then wait for it whatever their number is, and it is chance where their time went.
@@ -44,7 +47,8 @@ def rate_reached(facts: Facts) -> str | None:
     starts = facts.attempts / facts.elapsed
     if facts.rate is None or starts < _REACHED * facts.rate:
         return None
-    return (
+    return Limit(
+        "rate",
         f"The rate limit held starts back: {starts:,.3g} of the {facts.rate:,.3g} per second that "
-        "it allows; more workers change nothing, a higher rate would help."
+        "it allows; more workers change nothing, a higher rate would help.",
     )
