@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .markup import Markup, join, tag
-from .page import MAX_SECTION_BYTES, asset, document, policy, title_of
+from .page import asset, document, fitting, policy, title_of
 from .page_parts import Detail
 from .sections import run_parts
 
@@ -39,16 +39,15 @@ def live_sections(run: dict[str, Any], let_others_run: Callable[[], object]) -> 
 
     That takes some milliseconds, so `let_others_run` is called after each part.
     """
-    whole = Markup("")
-    for detail in _DETAILS:
+
+    def in_detail(detail: Detail) -> Markup:
         parts = []
         for part in run_parts(run, detail):
             parts.append(part)
             let_others_run()
-        whole = tag("section", parts, class_="run")
-        if len(whole.encode("utf-8", "backslashreplace")) <= MAX_SECTION_BYTES:
-            break
-    return whole
+        return tag("section", parts, class_="run")
+
+    return fitting(map(in_detail, _DETAILS))
 
 
 def live_policy() -> str:

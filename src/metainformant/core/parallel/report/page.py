@@ -14,13 +14,13 @@ from .sections import run_section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
 MAX_BYTES = 300_000
 # Of these, so many are for style, script and title.
 _FRAME_BYTES = 16_000
-MAX_SECTION_BYTES = MAX_BYTES - _FRAME_BYTES
+_MAX_SECTION_BYTES = MAX_BYTES - _FRAME_BYTES
 
 _HERE = Path(__file__).parent
 
@@ -93,14 +93,22 @@ def document(title: str, main: Markup, *, script: str, allowed: Sequence[str] = 
 
 def sections(runs: list[dict[str, Any]]) -> Markup:
     """Return what a page shows of runs, in so much detail that the page stays small."""
-    main = Markup("")
-    for detail in _DETAILS:
-        longest = sorted(range(len(runs)), key=lambda at: -runs[at]["elapsed"])[: detail.runs]
-        shown = [runs[at] for at in sorted(longest)]
-        main = join([_overview(runs, shown), [run_section(run, detail) for run in shown]])
-        if len(main.encode("utf-8", "backslashreplace")) <= MAX_SECTION_BYTES:
+    by_length = sorted(range(len(runs)), key=lambda at: -runs[at]["elapsed"])
+
+    def in_detail(detail: Detail) -> Markup:
+        shown = [runs[at] for at in sorted(by_length[: detail.runs])]
+        return join([_overview(runs, shown), [run_section(run, detail) for run in shown]])
+
+    return fitting(map(in_detail, _DETAILS))
+
+
+def fitting(versions: Iterable[Markup]) -> Markup:
+    """Return the first version that is small enough for a page, or else the last one."""
+    version = Markup("")
+    for version in versions:
+        if len(version.encode("utf-8", "backslashreplace")) <= _MAX_SECTION_BYTES:
             break
-    return main
+    return version
 
 
 def _overview(runs: list[dict[str, Any]], shown: list[dict[str, Any]]) -> Markup | None:
