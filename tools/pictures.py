@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import pty
 import random
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -35,7 +36,7 @@ def draw_command(path: Path) -> None:
         shell = f"export COLUMNS={COLUMNS} TERM=xterm-256color; {command}"
         shown = _in_a_terminal(["/bin/sh", "-c", shell])
     last = shown.replace("\r\n", "\n").rsplit("\r", 1)[-1].rstrip()
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"))  # noqa: SIM115
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(Text("$ ", style="bold green") + Text(COMMAND))
     console.print(Text.from_ansi(last))
     console.save_svg(str(path), title="metainformant map", theme=MONOKAI, code_format=PICTURE)
@@ -48,11 +49,9 @@ def _in_a_terminal(command: list[str]) -> str:
     )
     os.close(theirs)
     parts = []
-    try:
+    with contextlib.suppress(OSError):  # it has ended
         while part := os.read(ours, 65536):
             parts.append(part)
-    except OSError:  # it has ended
-        pass
     process.wait()
     os.close(ours)
     return b"".join(parts).decode()
@@ -81,6 +80,5 @@ def draw_report(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     draw_command(ROOT / "docs" / "command.svg")
     draw_report(ROOT / "docs" / "report.png")
