@@ -132,8 +132,8 @@ class Chunking:
         """Choose the size of the next chunk, if `left` items are to come (None: unknown)."""
         if self._fixed_size is not None:
             return self._fixed_size
-        if not self._largest:
-            return 1  # nothing was measured yet
+        if not self.has_measured:
+            return 1
         speed = 1 / self.seconds_per_item
         size = self._chunk_seconds * speed
         if left is not None and not self.one_is_enough:
