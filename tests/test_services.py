@@ -49,6 +49,7 @@ class Connection:
 _REPLACED = {"timeout=10": "timeout=0.5", "total=10": "total=0.5", "backoff=0.5": "backoff=0.01"}
 
 
+@pytest.mark.alone
 def test_the_examples_in_the_documents(
     service: LocalService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

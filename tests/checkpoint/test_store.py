@@ -6,6 +6,8 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -295,10 +297,18 @@ def test_a_log_survives_those_who_copy_the_file_while_it_is_written(tmp_path: Pa
     assert read(path) == ["[1]", "[2]"]
 
 
+@pytest.fixture
+def folder_for_all() -> Iterator[Path]:
+    """Return a folder that other users can read, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="permissions are others there")
-def test_a_read_only_file_is_told(tmp_path: Path) -> None:
+def test_a_read_only_file_is_told(folder_for_all: Path) -> None:
     # As another user where this one may write everything.
-    path = tmp_path / "run.db"
+    path = folder_for_all / "run.db"
     write(path, row(1))
     os.chmod(path, 0o444)
     code = """
@@ -316,13 +326,11 @@ def test_a_read_only_file_is_told(tmp_path: Path) -> None:
         except CheckpointError as error:
             print(error)
     """
-    for folder in [tmp_path, *tmp_path.parents[:3]]:
-        os.chmod(folder, 0o755)
     done = start_python(code, str(path))
     first, second = done.communicate()[0].splitlines()  # the folder can't be written either
     assert "can't be written: Permission denied" in first
     assert second == "ok"
-    os.chmod(tmp_path, 0o777)
+    os.chmod(folder_for_all, 0o777)
     done = start_python(code, str(path))
     first, second = done.communicate()[0].splitlines()
     assert "can't be written: it, or its folder, is read-only" in first
