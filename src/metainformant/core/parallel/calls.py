@@ -6,7 +6,7 @@ import os
 
 from . import validate
 from .describe import describe
-from .functions import check_function, check_initializer, surely_returns_awaitable
+from .functions import check_function, surely_returns_awaitable
 from .options import NO_DEFAULT, OPTIONS, Options
 from .worker.context import is_serial
 
@@ -210,6 +210,8 @@ def make_call(
         for name in ("initializer", "worker_state"):
             validate.plain(caller, name, chosen[name])
     if made.initializer is not None:
+        from .call_checks import check_initializer  # needed only by those who have one
+
         check_initializer(caller, made.initializer, made.initargs)
     check_function(
         caller,

@@ -7,7 +7,6 @@ that some of Python's own can't return what is awaited.
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from types import (
     BuiltinFunctionType,
@@ -23,12 +22,12 @@ from .describe import describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
 
-_VARARGS = 0x04  # CO_VARARGS
+VARARGS = 0x04  # CO_VARARGS
 _VARKEYWORDS = 0x08  # CO_VARKEYWORDS
-_GENERATOR = 0x20  # CO_GENERATOR
+GENERATOR = 0x20  # CO_GENERATOR
 _COROUTINE = 0x80  # CO_COROUTINE
 _ASYNC_GENERATOR = 0x200  # CO_ASYNC_GENERATOR
 _ITERABLE_COROUTINE = 0x100  # CO_ITERABLE_COROUTINE, of types.coroutine
@@ -67,7 +66,7 @@ def check_function(
             f"{caller}: func={func!r} is an async function, which workers of this kind can't "
             "await; call async_map, or pass backend='asyncio' to imap, outcomes and Pool"
         )
-    if not may_be_generator and _flags(func) & _GENERATOR:
+    if not may_be_generator and flags_of(func) & GENERATOR:
         raise TypeError(
             f"{caller}: func={func!r} is a generator function: calling it runs nothing. Return a "
             "list instead, for example lambda item: list(func(item))"
@@ -75,33 +74,9 @@ def check_function(
     _check_arguments(caller, func, star, kwargs or {}, has_state)
 
 
-def check_initializer(caller: str, initializer: object, initargs: tuple[Any, ...]) -> None:
-    """Raise TypeError if a call of the initializer is certain to fail, or to run nothing."""
-    if _flags(initializer) & _GENERATOR:
-        raise TypeError(
-            f"{caller}: initializer={initializer!r} is a generator function: calling it runs "
-            "nothing. For what is to be closed at the end, pass worker_state"
-        )
-    called = _called(initializer)
-    if called is None:
-        return
-    target, bound, given = called
-    code = target.__code__
-    names = code.co_varnames[: code.co_argcount]
-    count = bound + len(initargs)
-    required = names[: code.co_argcount - len(target.__defaults__ or ())]
-    missing = [name for name in required[count:] if name not in given]
-    if missing or (count > len(names) and not code.co_flags & _VARARGS):
-        wants = f"needs {', '.join(missing)} too" if missing else f"takes {len(names) - bound}"
-        raise TypeError(
-            f"{caller}: initializer={initializer!r} is called with the {len(initargs)} arguments "
-            f"of initargs={describe(initargs)}, and {wants}"
-        )
-
-
 def _check_async(caller: str, func: object) -> None:
     """Raise TypeError if a call of `func` is certain to return nothing that can be awaited."""
-    flags = _flags(func)
+    flags = flags_of(func)
     if flags & _ASYNC_GENERATOR:
         raise TypeError(
             f"{caller}: func={func!r} is an async generator function, which can't be awaited; "
@@ -125,7 +100,7 @@ def _check_async(caller: str, func: object) -> None:
 
 def surely_returns_awaitable(func: object) -> bool:
     """Return whether a call of `func` is certain to return something that can be awaited."""
-    return bool(_flags(func) & (_COROUTINE | _ITERABLE_COROUTINE))
+    return bool(flags_of(func) & (_COROUTINE | _ITERABLE_COROUTINE))
 
 
 def _may_return_awaitable(func: object) -> bool:
@@ -172,7 +147,7 @@ def _inside_partials(func: object) -> object:
 
 def is_async(func: object) -> bool:
     """Return whether a call of it runs nothing, but makes a coroutine or an async generator."""
-    return bool(_flags(func) & _ASYNC)
+    return bool(flags_of(func) & _ASYNC)
 
 
 def fail_coroutines(func: object, values: list[Any], failed: dict[int, BaseException]) -> None:
@@ -195,7 +170,7 @@ def fail_coroutines(func: object, values: list[Any], failed: dict[int, BaseExcep
     failed.update(in_order)
 
 
-def _flags(func: object) -> int:
+def flags_of(func: object) -> int:
     func = _inside_partials(func)
     for called in (func, getattr(type(func), "__call__", None)):  # noqa: B004  # asks for its code
         code = getattr(called, "__code__", None)
@@ -208,10 +183,10 @@ def _check_arguments(
     caller: str, func: Any, star: bool, kwargs: Mapping[str, Any], has_state: bool
 ) -> None:
     """Raise TypeError if a call with these arguments is certain to fail."""
-    called = _called(func)
-    if called is None:
+    found = called(func)
+    if found is None:
         return
-    target, bound, given = called
+    target, bound, given = found
     given |= set(kwargs)
     code = target.__code__
     names = code.co_varnames[: code.co_argcount]
@@ -238,7 +213,7 @@ def _check_arguments(
             f"functools.partial(func, {missing[-1]}=...) as the function"
             + ("" if star else "; if each item holds several arguments, pass star=True")
         )
-    if not code.co_flags & _VARARGS and len(names) < bound + count:
+    if not code.co_flags & VARARGS and len(names) < bound + count:
         takes = len(names) - bound
         raise TypeError(
             f"{caller}: func={func!r} is called with {what}, and takes "
@@ -247,45 +222,7 @@ def _check_arguments(
         )
 
 
-def check_starred(caller: str, func: object, items: Sequence[Any], *, has_state: bool) -> None:
-    """Raise TypeError if `func` can take the arguments in none of the items.
-
-    Args:
-        caller: name of the public function.
-        func: what is called with them, constants included.
-        items: all of them. If one may fit, the others fail for themselves.
-        has_state: whether workers pass their state too.
-    """
-    called = _called(func)
-    if called is None or not items:
-        return
-    target, bound, given = called
-    code = target.__code__
-    names = code.co_varnames[: code.co_argcount]
-    by_keyword = [at for at, name in enumerate(names) if name in given]
-    required = range(bound, len(names) - len(target.__defaults__ or ()))
-    least = max((at + 1 for at in required if at not in by_keyword), default=bound)
-    most: float = min(by_keyword, default=len(names))
-    if code.co_flags & _VARARGS and not by_keyword:
-        most = math.inf
-    least, most = max(0, least - bound - has_state), most - bound - has_state
-    for item in items:
-        if not isinstance(item, (list, tuple)) or least <= len(item) <= most:
-            return
-    takes = (
-        f"{least}"
-        if least == most
-        else f"{least} to {most}"
-        if most < math.inf
-        else f"{least} or more"
-    )
-    raise TypeError(
-        f"{caller}: star=True passes the arguments in each item, of which {describe(items[0])} has "
-        f"{len(items[0])}, and func={func!r} takes {takes}"
-    )
-
-
-def _called(func: Any) -> tuple[FunctionType, int, set[str]] | None:
+def called(func: Any) -> tuple[FunctionType, int, set[str]] | None:
     """Return the Python function that a call of `func` runs; None if that is not certain.
 
     With it come how many positional arguments it gets before those of the call, and the names of

@@ -43,7 +43,7 @@ def run_map(call: MapCall, items: Iterable[Any]) -> list[Any]:
 
     items = validate.check_items(call.caller, items, star=call.options.star)
     if call.options.star and isinstance(items, (list, tuple)):
-        from ..functions import check_starred  # needed only by those who ask for it
+        from ..call_checks import check_starred  # needed only by those who ask for it
         from ..worker.arguments import starred
 
         has_state = call.options.worker_state is not None
