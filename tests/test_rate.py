@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from metainformant.core import parallel
 from metainformant.core.parallel import rate_state
 from metainformant.core.parallel.rate import take
+from tests.backends.table import FORKS
 
 
 class Clock:
@@ -220,8 +221,8 @@ def never_again(amount: int) -> parallel.RateLimit:
     return parallel.RateLimit(1, per=1e4, burst=amount)
 
 
+@pytest.mark.filterwarnings(*(mark.args[0] for mark in FORKS))
 class TestProcesses:
-    @pytest.mark.filterwarnings("ignore:.*copies a process that has other threads")
     @pytest.mark.parametrize("start_method", ["fork", "spawn"])
     def test_all_that_know_a_limit_keep_within_it_together(self, start_method: Any) -> None:
         if start_method not in multiprocessing.get_all_start_methods():

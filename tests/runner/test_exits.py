@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from metainformant.core.parallel.host.gil import HAS_GIL
 from tests.support import run_python
 
 
@@ -142,7 +143,11 @@ class TestInterruptsAndExits:
             late = Late()
             """
         )
-        assert (process.stdout, process.stderr, process.returncode) == ("True\n", "", 0)
+        assert process.returncode == 0
+        if HAS_GIL or sys.version_info >= (3, 14):
+            assert (process.stdout, process.stderr) == ("True\n", "")
+        # Else functions live for ever once there was a thread, with what __main__ refers to.
+        # So the interpreter empties all modules first, and no map has a function left to call.
 
     @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
     @pytest.mark.filterwarnings("ignore::DeprecationWarning")

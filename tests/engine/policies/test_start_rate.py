@@ -123,9 +123,9 @@ def test_a_map_stops_before_the_call_that_would_cost_too_much(tmp_path: Path) ->
         assert error.reason == (
             "max_cost=8 would be exceeded: 5 were spent, and the next task costs 4"
         )
-    assert ran == items[:2]
+    assert sorted(ran) == ["abc", "de"]
     assert run(5) == [3, 2, 4, 1]  # what is recorded costs nothing
-    assert ran == items
+    assert sorted(ran) == sorted(items)
     with pytest.raises(parallel.TaskCancelledError, match="max_cost=4 would be exceeded"):
         parallel.thread_map(task, items, rate=letters, max_cost=4, on_error="raise")
 
