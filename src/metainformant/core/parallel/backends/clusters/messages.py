@@ -19,7 +19,7 @@ from ...worker.setup import Preparation
 from ..futures.messages import PLAIN_TYPES, ChunkResult
 from ..ipc.exceptions import unpicklable
 from ..ipc.items import Sealed, SealedItem, seal_for_cluster
-from ..ipc.payload import dumps
+from ..ipc.pickling import dumps
 
 # Bytes of items from which on a message gets no more: so the next can be on its way meanwhile.
 _ENOUGH = 4 * 2**20

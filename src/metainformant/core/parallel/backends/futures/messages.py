@@ -18,7 +18,7 @@ from ...errors import ParallelError
 from ..ipc.exceptions import pack, refused_module, unpack, unpicklable, unreadable_result
 from ..ipc.items import Sealed, SealedItem, opening, seal
 from ..ipc.out_of_band import BufferedPickle, dumps_out_of_band, load
-from ..ipc.payload import dumps
+from ..ipc.pickling import dumps
 
 # Lists of these can be pickled and read for certain, so that is done in one go.
 PLAIN_TYPES = frozenset({int, float, complex, bool, str, bytes, type(None)})

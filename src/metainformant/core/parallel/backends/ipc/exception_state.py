@@ -6,7 +6,7 @@ from typing import Any
 
 from ...exception_parts import ExceptionState, restored, taken_apart
 from ...unpickling import loads
-from .payload import dumps
+from .pickling import dumps
 
 
 def dump_exception(error: BaseException) -> bytes:

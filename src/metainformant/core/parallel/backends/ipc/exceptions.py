@@ -17,7 +17,7 @@ from ...describe import error_in_words
 from ...errors import Frame, ParallelError, format_stack
 from ...worker.frames import own_code
 from .exception_state import dump_exception, load_exception
-from .payload import dumps
+from .pickling import dumps
 
 # Longer chains of causes are cut.
 _LONGEST_CHAIN = 20

@@ -11,7 +11,7 @@ from ...errors import ParallelError
 from ...worker.frames import own_frame
 from .exceptions import refused_module, unpicklable
 from .out_of_band import BufferedPickle, dumps_out_of_band, load
-from .payload import dumps
+from .pickling import dumps
 
 # The pickle of one item; or, as a text, why it could not be pickled.
 Sealed = bytes | BufferedPickle | str

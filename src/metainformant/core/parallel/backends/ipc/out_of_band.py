@@ -7,7 +7,7 @@ from typing import Any
 
 from ...unpickling import loads
 from .large_buffers import LargeBuffers
-from .payload import dumps
+from .pickling import dumps
 
 # Smaller buffers stay in the pickle, in bytes.
 _SMALL_BUFFER = 256 * 2**10

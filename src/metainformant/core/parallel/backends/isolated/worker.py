@@ -21,7 +21,8 @@ from ...worker.setup import Preparation
 from ..ipc.channel import Attachment, Channel
 from ..ipc.exceptions import pack, refused_module, unpicklable
 from ..ipc.items import SealedItem, opening
-from ..ipc.payload import LARGE, Packed, Payload, PayloadBuilder, names_connections
+from ..ipc.payload import LARGE, Packed, Payload, PayloadBuilder
+from ..ipc.pickling import names_connections
 from .messages import (
     Broken,
     Closed,

@@ -13,7 +13,8 @@ from ...calls import MapCall
 from ...describe import describe
 from ...errors import Frame, ParallelError, WorkerDiedError
 from ..ipc.exceptions import unpack
-from ..ipc.payload import Payload, send_main_by_value
+from ..ipc.payload import Payload
+from ..ipc.pickling import send_main_by_value
 from .handle import WorkerHandle
 from .job import IsolatedJob
 from .job_state import JobState
@@ -248,7 +249,7 @@ class WorkerGroup:
         if self._func is None:
             return False
         if sent is None or sent == self._func[0]:
-            if not send_main_by_value(self._func):
+            if not send_main_by_value(self._func[0].body):
                 return False
             self._func = pack_function(self._call.caller, self._call.func)
         return True

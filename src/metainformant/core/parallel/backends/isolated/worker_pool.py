@@ -16,7 +16,7 @@ from typing import Any
 from ...calls import MapCall
 from ...errors import ParallelError
 from ...worker.setup import Preparation
-from ..ipc import payload as payload
+from ..ipc import pickling as pickling
 from ..ipc.exceptions import unpack
 from ..ipc.payload import Packed
 from .handle import WorkerHandle
@@ -216,7 +216,7 @@ class WorkerPool(ABC):
     def pack_function(self, label: str, func: Callable[..., Any]) -> Packed:
         """Pickle the function of a map; ParallelError if that fails."""
         last = self._last_function
-        if last is not None and last[0] is func and not payload.main_is_ours_alone:
+        if last is not None and last[0] is func and not pickling.main_is_ours_alone:
             return last[1]
         packed = pack_function(label, func)
         if self._kept and is_pickled_by_name(packed, func):

@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import ParallelError
 from ...worker.setup import Preparation
 from ..ipc.exceptions import unpicklable
-from ..ipc.payload import dumps
+from ..ipc.pickling import dumps
 
 
 class InheritedPreparation:

@@ -21,7 +21,7 @@ from ...calls import MapCall
 from ...errors import ParallelError
 from ...host.cpus import cpu_count
 from ...host.memory import used_memory
-from ..ipc import payload as payload
+from ..ipc import pickling as pickling
 from ..ipc.channel import channel
 from ..ipc.shared_memory import Segment
 from ..isolated.result_buffer import SIZE
@@ -96,7 +96,7 @@ class ProcessPool(WorkerPool):
         self._func = call.func
         self.needs_function: bool = kept or not self._forks
         if not self._forks:
-            payload.main_is_ours_alone |= not main_can_be_imported()
+            pickling.main_is_ours_alone |= not main_can_be_imported()
             try:
                 self._packed = self.pack_preparation()
             except ParallelError:

@@ -11,7 +11,7 @@ from typing import Any
 from ...host.patches import is_patched_by_gevent, unpatched
 from ...worker import context
 from ...worker.setup import Preparation
-from ..ipc import payload as payload
+from ..ipc import pickling as pickling
 from ..ipc.channel import Channel
 from ..isolated.result_buffer import ResultBuffer
 from ..isolated.worker import Worker
@@ -31,7 +31,7 @@ def main(
     """Run a worker process."""
     context.is_worker = True
     forget_start()
-    payload.main_is_ours_alone = False  # what is ours here is what our parent has sent
+    pickling.main_is_ours_alone = False  # what is ours here is what our parent has sent
     for connection in not_ours:  # ends of others that were inherited by a fork
         connection.close()
     _read_nothing({part.fileno() for part in (*channel.parts, lifeline, stacks) if part})
