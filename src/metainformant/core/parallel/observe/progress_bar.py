@@ -148,7 +148,7 @@ class _Lines:
 def last_words(record: Record) -> str:
     """Name the slowest item and the failures by class, as far as there are any."""
     words = []
-    slowest = record.slowest()[:1]
+    slowest = record.slowest.in_order()[:1]
     if slowest and record.attempts > 1:
         slow = slowest[0]
         words.append(f"slowest: item {slow.index} ({slow.item}), {duration(slow.seconds)}")

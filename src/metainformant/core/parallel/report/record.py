@@ -5,15 +5,14 @@ Pure: times are seconds since the run began, given by whoever calls. Not thread-
 
 from __future__ import annotations
 
-import heapq
 import operator
 from itertools import accumulate
 
-from ..describe import describe
 from ..errors import TaskCancelledError, TaskTimeoutError
 from .changes import WorkerChanges
 from .failures import FailureGroups
 from .histogram import Histogram
+from .slowest import Slowest
 from .time_parts import TimeParts
 from .timeline import Timeline
 
@@ -24,28 +23,11 @@ if TYPE_CHECKING:
 
     from ..host.usage import Usage
 
-_SLOWEST = 20
 # More workers than this share one row: maps that replace workers can have any number of them.
 _MAX_WORKERS = 512
 OTHER_WORKERS = "(others)"
 # How a run has ended that still goes on.
 NOT_YET = "not yet"
-
-
-class Slow:
-    """One of the slowest items."""
-
-    __slots__ = ("attempt", "index", "item", "seconds", "worker")
-
-    def __init__(self, seconds: float, index: int, item: str, worker: str, attempt: int) -> None:
-        self.seconds: float = seconds
-        self.index: int = index
-        self.item: str = item
-        self.worker: str = worker
-        self.attempt: int = attempt
-
-    def __lt__(self, other: Slow) -> bool:
-        return self.seconds < other.seconds
 
 
 class WorkerRecord:
@@ -97,7 +79,7 @@ class Record:
         self.time: TimeParts = TimeParts(max_workers, share_gil=share_gil, is_auto=is_auto)
         self.workers: dict[str, WorkerRecord] = {}
         self.changes: WorkerChanges = WorkerChanges()
-        self._slowest: list[Slow] = []  # a heap
+        self.slowest: Slowest = Slowest()
 
     # What the engine tells
 
@@ -165,7 +147,7 @@ class Record:
             self._add_untimed(worker, first, count, item, attempt, ended - started, standing)
         if given_up is not None:
             self.abandoned += 1
-            self._add_slow(given_up, first + count, item, worker, attempt)
+            self.slowest.add(given_up, first + count, item, worker, attempt)
 
     def _add_timed(
         self,
@@ -178,11 +160,10 @@ class Record:
     ) -> None:
         spent = list(map(operator.sub, times[1 : count + 1], times[:count]))
         self.durations.add_sorted(sorted(spent))
-        least = self._least_slow
-        if spent and max(spent) > least:
+        if spent and max(spent) > self.slowest.least:
             for position, seconds in enumerate(spent):
-                if seconds > self._least_slow:
-                    self._add_slow(seconds, first + position, item, worker, attempt)
+                if seconds > self.slowest.least:
+                    self.slowest.add(seconds, first + position, item, worker, attempt)
 
     def _add_untimed(
         self,
@@ -201,26 +182,10 @@ class Record:
                 known += 1
                 rest -= stood
                 self.durations.add(stood)
-                self._add_slow(stood, index, item, worker, attempt)
+                self.slowest.add(stood, index, item, worker, attempt)
         if count > known:
             self.untimed += count - known
             self.durations.add(max(0.0, rest) / (count - known), count - known)
-
-    @property
-    def _least_slow(self) -> float:
-        """The seconds that an item must exceed to be among the slowest."""
-        return self._slowest[0].seconds if len(self._slowest) >= _SLOWEST else -1.0
-
-    def _add_slow(
-        self, seconds: float, index: int, item: Callable[[int], object], worker: str, attempt: int
-    ) -> None:
-        if seconds <= self._least_slow:
-            return
-        slow = Slow(seconds, index, describe(item(index)), worker, attempt)
-        if len(self._slowest) < _SLOWEST:
-            heapq.heappush(self._slowest, slow)
-        else:
-            heapq.heapreplace(self._slowest, slow)
 
     def outcomes(
         self,
@@ -245,9 +210,6 @@ class Record:
             self.failures.add(error, index, item(index), names_items=names_items)
 
     # What is shown
-
-    def slowest(self) -> list[Slow]:
-        return sorted(self._slowest, reverse=True)
 
     def counts(self, total: int | None) -> dict[str, int | None]:
         bad = self.failed + self.cancelled
@@ -292,10 +254,7 @@ class Record:
                 **ends,
                 "bins": [list(part) for part in spent.bins()],
             },
-            "slowest": [
-                {name: getattr(slow, name) for name in reversed(Slow.__slots__)}
-                for slow in self.slowest()
-            ],
+            "slowest": self.slowest.data(),
             "failures": self.failures.data(),
             "timeline": {
                 "width": line.width,
