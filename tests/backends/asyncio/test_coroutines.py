@@ -186,6 +186,34 @@ def test_coroutines_that_never_wait_let_others_have_their_turn() -> None:
     assert results[-1] < -5
 
 
+def test_coroutines_that_have_waited_take_no_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is due at one time goes on at once, however long the loop has waited for it."""
+    yields, sleep = 0, asyncio.sleep
+
+    def counted(seconds: float, *more: Any) -> Any:
+        nonlocal yields
+        yields += seconds == 0
+        return sleep(seconds, *more)
+
+    monkeypatch.setattr(asyncio, "sleep", counted)
+    waiting: list[asyncio.Future[None]] = []
+
+    async def meet(item: int) -> int:
+        """Wait until fifty do, and for longer than a turn."""
+        here = asyncio.get_running_loop().create_future()
+        waiting.append(here)
+        if len(waiting) == 50:
+            time.sleep(0.02)
+            for each in waiting:
+                each.set_result(None)
+            waiting.clear()
+        await here
+        return item
+
+    assert parallel.async_map(meet, range(200), 50, chunk_size=1) == list(range(200))
+    assert yields < 50  # it was one for each item
+
+
 def test_each_task_knows_itself_while_others_run() -> None:
     async def task(item: int) -> tuple[Any, ...]:
         seen = [_index()]

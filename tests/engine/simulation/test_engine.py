@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from metainformant.core.parallel.calls import MapCall, choose_workers, make_call
 from metainformant.core.parallel.engine.loop import Engine
 from metainformant.core.parallel.engine.outcome_batch import OutcomeBatch
-from metainformant.core.parallel.engine.source import ListSource
+from metainformant.core.parallel.engine.source import Chunk, ListSource
 from metainformant.core.parallel.errors import ParallelError, TaskCancelledError, TaskTimeoutError
 from metainformant.core.parallel.rate import RateLimit
 from metainformant.core.parallel.runner.delivery import Selection, SlotCollector
 from metainformant.core.parallel.runner.ending import raise_failure, raise_stop
 from tests.support import examples
 
-from .backend import NEVER, Behaviour, SimBackend, Simulation
+from .backend import NEVER, Behaviour, SimBackend, SimJob, Simulation
 
 durations = st.one_of(
     st.sampled_from([0.0, 1e-7, 1e-4, 1e-3, 0.02, 0.3, 2.0]),
@@ -202,6 +202,25 @@ def test_nor_do_hundreds_of_them(share_thread: bool, monkeypatch: pytest.MonkeyP
     greedy = sum(seconds) / 300 + max(seconds)
     assert sorted(result.slots) == list(range(3000))
     assert max(result.simulation.ends.values()) <= greedy + 0.05
+
+
+def test_tasks_of_one_thread_begin_with_one_item_each_and_get_larger_chunks_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is kept ready for them before it is known how large it should be."""
+    monkeypatch.setattr(SimBackend, "share_thread", True)
+    submit, chunks = SimBackend.submit, 0
+
+    def counted(self: SimBackend, chunk: Chunk, **options: bool) -> SimJob:
+        nonlocal chunks
+        chunks += 1
+        return submit(self, chunk, **options)
+
+    monkeypatch.setattr(SimBackend, "submit", counted)
+    result = run(call_of(max_workers=100), [Behaviour(0.05)] * 1000)
+    assert sorted(result.slots) == list(range(1000))
+    assert chunks <= 320
+    assert max(result.simulation.ends.values()) <= 0.55
 
 
 @examples(1.5)

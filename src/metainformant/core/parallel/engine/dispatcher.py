@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 # may be in flight before others are given a part of that worker's items.
 _ONE_LOOK_SECONDS = 0.01
 _STANDING_SECONDS = 0.005
-# Seconds that workers get to begin what they were handed first, before more is kept ready for them.
-_START_SECONDS = 0.005
 # The largest rest is looked for among so many assignments at a time: with a thousand workers,
 # looking at all of them for each item that is stolen would take longer than the items.
 _MAX_VICTIMS = 64
@@ -256,10 +254,10 @@ class Dispatcher:
             return math.inf
         if self._concurrency is not None:  # workers that should have nothing to do would take them
             return math.inf
-        limit, queued = self._limit, self._backend.queued()
-        if queued and self._backend.share_thread and not self._chunking.has_measured:
-            return now + _START_SECONDS  # let them begin first
-        if queued >= limit:
+        if self._backend.share_thread and not self._chunking.has_measured:
+            return math.inf  # chunks of one item cost them more than to wait for larger ones
+        limit = self._limit
+        if self._backend.queued() >= limit:
             return math.inf
         self._backend.remind()
         for _ in range(limit):

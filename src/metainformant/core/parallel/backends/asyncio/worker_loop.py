@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ...calls import MapCall
     from .job import CoroutineJob
 
-# Seconds for which workers that never have to wait may keep the loop from everything else.
-_TURN_SECONDS = 0.005
+# Seconds after which workers look whether they have kept the loop from everything else since, which
+# those that never have to wait may do for twice as long.
+_TURN_SECONDS = 0.0025
 # Seconds between two signs of life of a loop. One that gives none for several of them, and for half
 # of the timeout, is taken for blocked.
 _BEAT_SECONDS = 0.05
@@ -89,6 +90,7 @@ class WorkerLoop:
         self.ident: int | None = None  # of the loop's thread, once it runs
         self.func: Callable[[Any], Any] = call.func  # what workers call, once all is prepared
         self.turn_ends: float = 0.0  # when workers should let others have their turn
+        self._is_noted = False  # whether no others have had their turn since workers asked
         # Whether workers should take no more jobs. Set by the engine, read by all.
         self.is_closing: bool = False
         self.is_given_up = False  # whether no worker should begin here; owned by the engine
@@ -177,8 +179,21 @@ class WorkerLoop:
         await future
 
     async def take_turns(self) -> None:
-        """Let other tasks of the loop run, after a worker may have kept them from it for long."""
-        await asyncio.sleep(0)
+        """Let other tasks of the loop run, if workers have kept them from it for long.
+
+        That a turn is over does not say so: all may have waited since it began. So a note is left
+        first, which the loop removes when it is the others' turn, and workers go on until then.
+        """
+        if self._is_noted:
+            await asyncio.sleep(0)
+            return
+        self._is_noted = True
+        self.turn_ends = monotonic() + _TURN_SECONDS
+        self.loop.call_soon(self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        """Note that others have their turn now, and workers after them."""
+        self._is_noted = False
         self.turn_ends = monotonic() + _TURN_SECONDS
 
     async def live(self) -> None:
