@@ -17,7 +17,7 @@ from .rivals import SCENARIOS, ours
 from .services import AtOnce, Client, Knee, PerSecond, Service
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize(
     ("make", "items", "best"),
     [rest for _, *rest in SCENARIOS],
@@ -117,6 +117,40 @@ def test_after_the_doublings_it_is_not_far_behind_for_long() -> None:
     result = Client(AtOnce(0, [(0, 25)]), ours(), 1500).run()
     assert result.seconds <= 1.13 * 1500 * 0.2 / 25
     assert result.refused <= 0.02
+
+
+def test_it_stays_a_little_below_what_was_refused_for_some_rounds() -> None:
+    controller = Concurrency(Auto(start=40), 0.0)
+    controller.refused(0.1, 0.05, 40)
+    now, seen = 0.2, []
+    for _ in range(12):
+        now = _round(controller, now)
+        seen.append(controller.workers)
+    assert seen[:7] == [37, 38, 38, 38, 38, 38, 39]  # by a tenth, and then after four rounds
+    assert seen[-1] > 45
+
+
+def test_a_refusal_of_fewer_is_not_taken_for_the_limit_at_once() -> None:
+    controller = Concurrency(Auto(start=40), 0.0)
+    controller.refused(0.1, 0.05, 40)
+    _ended(controller, 0.4)
+    controller.refused(0.5, 0.45, 34)
+    now, seen = 0.6, []
+    for _ in range(4):
+        now = _round(controller, now)
+        seen.append(controller.workers)
+    assert seen == [31, 34, 35, 35]  # a little below 37, which is between the two
+
+
+class _Short(AtOnce):
+    seconds = 0.1
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_limit_of_calls_at_once_is_used_almost_whole(seed: int) -> None:
+    result = Client(_Short(seed, [(0, 25)]), ours(), 1500).run()
+    assert result.seconds <= 1.13 * 1500 * 0.1 / 25
+    assert result.refused <= 0.008
 
 
 def test_when_nothing_succeeds_it_pauses_and_then_tries_with_one() -> None:

@@ -33,8 +33,11 @@ _MORE_GROWTH = 1.10
 _CLEAN_ROUNDS = 4
 _STEP = 1.25
 _STEP_DOWN = 0.8
-# What remains after a refusal.
+# What remains after a refusal. From there it grows to this part of what was refused, and stays there
+# for some rounds: as in CUBIC, what was too much shortly before probably still is.
 _CUT = 0.85
+_NEAR = 0.95
+_NEAR_ROUNDS = 4
 # Seconds for which no step up is tried after one that was taken back: doubled each time.
 _HOLD = 2.0
 _LONGEST_HOLD = 60.0
@@ -90,8 +93,11 @@ class Concurrency:
         self._down_factor = 0.0  # of the next step down; 0 for none
         self._hold = _HOLD
         self._held_until = -math.inf
-        self._clean = 0  # rounds since the last refusal
-        # Refusals
+        self._clean = 0  # rounds since there was no more to learn from the last refusal
+        # Refusals: how many calls were too many, infinity if that is not known (any more); and the
+        # rounds that were spent near to it.
+        self._too_many = math.inf
+        self._near_rounds = 0
         self._cut_at = -math.inf
         self._succeeded = True  # whether a call did that was begun after the last cut
         self._pause = 0.0
@@ -143,7 +149,6 @@ class Concurrency:
         if started <= self._cut_at:
             return  # it belongs to those for which there was a cut already
         self._begin_round(now)
-        self._clean = 0
         if self._succeeded:
             self._cut(now, in_use)
         else:  # nothing succeeds: fewer at a time would not help, but later may
@@ -160,10 +165,13 @@ class Concurrency:
     def _cut(self, now: float, in_use: int) -> None:
         before = self._before
         limit = self._limit if in_use >= self.workers else max(in_use, 1)
+        known = self._too_many
+        # A refusal of fewer may be by chance, or the limit may have sunk: repeated ones will tell.
+        self._too_many = (known + limit) / 2 if limit < known < math.inf else limit
+        self._near_rounds = 0
         limit *= _CUT
         if self._is_doubling and before is not None:
             limit = min(limit, before.workers)
-            self._clean = _CLEAN_ROUNDS  # from there on it may be far
         self._is_doubling = self._is_probing_down = False
         self._doubled = True
         self._before = None
@@ -214,11 +222,18 @@ class Concurrency:
     def _grow(self, now: float) -> None:
         if self._is_at_most:
             return
-        factor = _MORE_GROWTH if self._clean > _CLEAN_ROUNDS else _GROWTH
-        why = "a round was clean"
         if self._is_doubling:
-            factor, why = 2.0, "doubled, until that brings nothing"
-        self._change(self._limit * factor, now, why)
+            self._change(self._limit * 2, now, "doubled, until that brings nothing")
+            return
+        near = self._too_many * _NEAR
+        if self._limit >= near:
+            self._near_rounds += 1
+            if self._near_rounds <= _NEAR_ROUNDS:
+                return
+            self._too_many, self._clean, near = math.inf, 0, math.inf
+        is_far = near < math.inf or self._clean > _CLEAN_ROUNDS
+        limit = self._limit * (_MORE_GROWTH if is_far else _GROWTH)
+        self._change(min(limit, near), now, "a round was clean")
 
     def _judge_up(self, measured: _Measured, before: _Measured, now: float) -> None:
         share = measured.workers / before.workers - 1
