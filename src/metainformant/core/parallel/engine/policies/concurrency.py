@@ -33,7 +33,7 @@ _MORE_GROWTH = 1.10
 _CLEAN_ROUNDS = 4
 _STEP = 1.25
 _STEP_DOWN = 0.8
-# What remains after a refusal. From there it grows to this part of what was refused, and stays there
+# What remains after a refusal. From there it grows to so much of what was refused, and stays there
 # for some rounds: as in CUBIC, what was too much shortly before probably still is.
 _CUT = 0.85
 _NEAR = 0.95
