@@ -102,7 +102,9 @@ def test_a_real_limit_is_found(service: LocalService, kind: str) -> None:
     seconds = time.monotonic() - began
     assert results == list(range(items))
     assert service.refused <= 0.5 * items
-    assert service.most > 8
+    if kind == "at-once-25":  # 80 per second of 0.1 s are 8 at a time
+        assert service.most > 8
+    assert service.most <= 64
     print(f"{kind}: {seconds / best:.2f} x best, {service.refused / items:.3f} refused per item")  # noqa: T201
 
 
