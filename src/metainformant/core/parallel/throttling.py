@@ -36,8 +36,8 @@ _CODES = frozenset(
     }
 )
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_RESET = "x-ratelimit-reset-"
-_REMAINING = "x-ratelimit-remaining-"
+_RESET = "x-ratelimit-reset"  # by itself, or with a hyphen and the kind of limit
+_REMAINING = "x-ratelimit-remaining"
 # Numbers above this are seconds since the epoch: as a duration it would be 30 years.
 _LEAST_EPOCH = 1e9
 
@@ -119,6 +119,9 @@ def _retry_after(value: str | None, now: float) -> float | None:
 def _reset(headers: Mapping[str, str], now: float) -> float | None:
     """Read when the limits are full again of which nothing remains; of all, if none says that."""
     resets = {name[len(_RESET) :]: at for name, at in headers.items() if name.startswith(_RESET)}
+    # The one without a kind is of calls: where some remain it is another limit that was reached.
+    is_used_up = headers.get(_REMAINING, "0") == "0"
+    resets = {kind: at for kind, at in resets.items() if (kind[0] == "-" if kind else is_used_up)}
     used_up = {kind: at for kind, at in resets.items() if headers.get(_REMAINING + kind) == "0"}
     times = [_duration(at, now) for at in (used_up or resets).values()]
     return max((seconds for seconds in times if seconds is not None), default=None)
