@@ -186,6 +186,16 @@ def test_coroutines_that_never_wait_let_others_have_their_turn() -> None:
     assert results[-1] < -5
 
 
+def test_a_thousand_workers_do_not_begin_in_one_step() -> None:
+    """The loop would complain about it in its debug mode, and others would have to wait."""
+
+    async def task(item: int) -> int:
+        return len(asyncio.all_tasks())
+
+    seen = parallel.async_map(task, range(1000), 1000, chunk_size=1)
+    assert seen[0] < 200
+
+
 def test_coroutines_that_have_waited_take_no_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is due at one time goes on at once, however long the loop has waited for it."""
     yields, sleep = 0, asyncio.sleep

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Seconds after which workers look whether they have kept the loop from everything else since, which
 # those that never have to wait may do for twice as long.
 _TURN_SECONDS = 0.0025
+# As many workers begin in one step of a loop, which has other things to do as well: in its debug
+# mode it complains about steps of 0.1 seconds, and creating a task takes long there.
+_MOST_BEGINS = 64
 # Seconds between two signs of life of a loop. One that gives none for several of them, and for half
 # of the timeout, is taken for blocked.
 _BEAT_SECONDS = 0.05
@@ -237,12 +240,10 @@ class WorkerLoop:
         if not self._is_prepared:
             return
         self._is_woken = False
-        while True:
-            try:
-                worker = self._new.popleft()
-            except IndexError:
-                break
-            self._begin(worker)
+        for _ in range(min(len(self._new), _MOST_BEGINS)):
+            self._begin(self._new.popleft())
+        if self._new:
+            self.loop.call_soon(self._look)
         for _ in range(min(self._count(), len(self._parked))):
             self._unpark()
 
