@@ -192,7 +192,7 @@ def test_a_thousand_workers_do_not_begin_in_one_step() -> None:
     async def task(item: int) -> int:
         return len(asyncio.all_tasks())
 
-    seen = parallel.async_map(task, range(1000), 1000, chunk_size=1)
+    seen = parallel.async_map(task, range(1000), 1000, chunk_size=1, on_error="raise")
     assert seen[0] < 200
 
 
