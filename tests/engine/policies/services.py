@@ -213,7 +213,7 @@ class Client:
         self._controller.refused(self._now, started, in_use)
         delay = answer.retry_after
         if delay is None:
-            delay = self._random.uniform(0, min(60, 2.0**tries))
+            delay = self._random.uniform(0, min(60, 2.0**tries) if tries else 0.1)  # as `Retries`
         else:
             self._paused_until = max(self._paused_until, self._now + delay)
             self._controller.paused(self._paused_until)

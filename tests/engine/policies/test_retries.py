@@ -219,7 +219,7 @@ def test_a_faulty_backoff_function_is_told(backoff: Any, message: str) -> None:
 
 
 class TestDelays:
-    def retries(self, **options: Any) -> tuple[Retries, list[float]]:
+    def retries(self, workers: Any = 1, **options: Any) -> tuple[Retries, list[float]]:
         most: list[float] = []
 
         def uniform(low: float, high: float) -> float:
@@ -227,8 +227,7 @@ class TestDelays:
             most.append(high)
             return high
 
-        workers = choose_workers("test", 1)
-        call = make_call("test", abs, workers, {"retries": 5000, **options})
+        call = make_call("test", abs, choose_workers("test", workers), {"retries": 5000, **options})
         return Retries(call, uniform), most
 
     def test_they_double_up_to_a_minute(self) -> None:
@@ -236,6 +235,16 @@ class TestDelays:
         for attempt in [*range(1, 9), 4000]:
             assert retries.again(Chunk([0], 0, 0, 1, attempt), 0, OSError(), 0.0)
         assert most == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+    @pytest.mark.parametrize(("workers", "first"), [(8, 1), ("auto", 0.1)])
+    def test_they_are_longer_after_refusals_that_fewer_calls_do_not_help(
+        self, workers: Any, first: float
+    ) -> None:
+        retries, most = self.retries(workers)
+        for throttled in range(4):
+            chunk = Chunk([0], 0, 0, 1, throttled + 1, (), throttled)
+            retries.after_refusal(chunk, 0, OSError(), 0.0, None)
+        assert most == [first, 2, 4, 8]
 
     def test_a_function_decides(self) -> None:
         calls: list[tuple[int, str]] = []

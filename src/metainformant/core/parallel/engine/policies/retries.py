@@ -47,6 +47,7 @@ class Retries:
     ) -> None:
         self._caller = call.caller
         self._options = call.options
+        self._finds_workers = call.workers.auto is not None
         self._uniform = uniform or random.Random().uniform  # noqa: S311  # no secret
         self._waiting: list[_Waiting] = []  # a heap
         self._number = 0  # of those that have waited
@@ -74,13 +75,15 @@ class Retries:
         """Let an item wait that a service has refused, for the pause that it asked for.
 
         If it asked for none, a service that is asked again too soon refuses again: so delays are
-        ten times those of failures.
+        ten times those of failures. But a map that finds out how many calls to make at a time makes
+        fewer after a refusal, so the first one of an item says nothing about its next attempt.
         """
         backoff, throttled = self._options.backoff, chunk.throttled + 1
         if callable(backoff):
             delay = max(pause or 0.0, self._delay(chunk.attempt, error))
         elif pause is None:
-            delay = self._jitter(_REFUSAL_FACTOR * backoff, throttled)
+            is_made_good = throttled == 1 and self._finds_workers
+            delay = self._jitter(backoff if is_made_good else _REFUSAL_FACTOR * backoff, throttled)
         else:
             delay = pause + self._jitter(backoff, 1)
         self._add(chunk, index, error, now + delay, throttled)
