@@ -26,18 +26,17 @@ def asynchronous(func: Any, items: Any, **options: Any) -> list[Any]:
 
 
 def test_a_default_is_in_the_slots_of_failed_items(kind: Kind) -> None:
-    for options in ({}, {"chunk_size": 7}, {"max_failures": 0.9}):
-        results = kind.run(tasks.fail_on_odd, range(COUNT), 2, default=-1, **options)
-        assert results == DEFAULT
-    unordered = kind.run(tasks.fail_on_odd, range(COUNT), 2, default=-1, ordered=False)
-    assert sorted(unordered) == sorted(DEFAULT)
-    stream = parallel.imap(
-        kind.task(tasks.fail_on_odd), range(COUNT), default=-1, **kind.stream_options
-    )
-    assert list(stream) == DEFAULT
-    options = {"default": -1, **kind.stream_options}
-    assert asynchronous(kind.task(tasks.fail_on_odd), range(COUNT), **options) == DEFAULT
     assert kind.run(tasks.fail_on_odd, range(4), default=None) == [0, None, 2, None]
+    func = kind.task(tasks.fail_on_odd)
+    with parallel.Pool(max_workers=2, **kind.stream_options) as pool:
+        for options in ({}, {"chunk_size": 7}, {"max_failures": 0.9}):
+            results = pool.map(func, range(COUNT), default=-1, **options)
+            assert results == DEFAULT
+        unordered = pool.map(func, range(COUNT), default=-1, ordered=False)
+        assert sorted(unordered) == sorted(DEFAULT)
+        assert list(pool.imap(func, range(COUNT), default=-1)) == DEFAULT
+    options = {"default": -1, **kind.stream_options}
+    assert asynchronous(func, range(COUNT), **options) == DEFAULT
 
 
 def test_a_batch_that_fails_has_it_for_each_of_its_items(kind: Kind) -> None:
@@ -48,31 +47,29 @@ def test_a_batch_that_fails_has_it_for_each_of_its_items(kind: Kind) -> None:
 
 
 def test_none_is_left_out(kind: Kind) -> None:
-    results = kind.run(tasks.none_for_thirds, range(COUNT), 2, skip_none=True)
-    assert results == NONE_LEFT_OUT
-    unordered = kind.run(tasks.none_for_thirds, range(COUNT), skip_none=True, ordered=False)
-    assert sorted(unordered) == NONE_LEFT_OUT
-    options = {"skip_none": True, **kind.stream_options}
-    assert (
-        list(parallel.imap(kind.task(tasks.none_for_thirds), range(COUNT), **options))
-        == NONE_LEFT_OUT
-    )
-    outcomes = parallel.outcomes(kind.task(tasks.none_for_thirds), range(COUNT), **options)
-    assert [outcome.index for outcome in outcomes] == NONE_LEFT_OUT
-    assert asynchronous(kind.task(tasks.none_for_thirds), range(COUNT), **options) == NONE_LEFT_OUT
-    with parallel.Pool(**kind.stream_options) as pool:
+    assert kind.run(tasks.none_for_thirds, range(4), skip_none=True) == [1, 2]
+    func = kind.task(tasks.none_for_thirds)
+    with parallel.Pool(max_workers=2, **kind.stream_options) as pool:
+        assert pool.map(func, range(COUNT), skip_none=True) == NONE_LEFT_OUT
+        unordered: list[Any] = pool.map(func, range(COUNT), skip_none=True, ordered=False)
+        assert sorted(unordered) == NONE_LEFT_OUT
+        assert list(pool.imap(func, range(COUNT), skip_none=True)) == NONE_LEFT_OUT
+        outcomes = pool.outcomes(func, range(COUNT), skip_none=True)
+        assert [outcome.index for outcome in outcomes] == NONE_LEFT_OUT
         batches = pool.batch(kind.task(tasks.same), [1, None, 2, None, 3], 2, skip_none=True)
         assert batches == [1, 2, 3]
+    options = {"skip_none": True, **kind.stream_options}
+    assert asynchronous(func, range(COUNT), **options) == NONE_LEFT_OUT
 
 
 def test_failures_are_not_none(kind: Kind) -> None:
     results = kind.run(tasks.none_or_failure, range(4), skip_none=True)
     assert [type(result) for result in results] == [ValueError, ValueError]
-    assert kind.run(tasks.none_or_failure, range(4), skip_none=True, on_error="skip") == []
-    outcomes = parallel.outcomes(
-        kind.task(tasks.none_or_failure), range(4), skip_none=True, **kind.stream_options
-    )
-    assert [outcome.index for outcome in outcomes] == [1, 3]
+    func = kind.task(tasks.none_or_failure)
+    with parallel.Pool(**kind.stream_options) as pool:
+        assert pool.map(func, range(4), skip_none=True, on_error="skip") == []
+        outcomes = pool.outcomes(func, range(4), skip_none=True)
+        assert [outcome.index for outcome in outcomes] == [1, 3]
 
 
 def test_a_map_that_was_stopped_raises(kind: Kind) -> None:
