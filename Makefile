@@ -53,18 +53,19 @@ layers: .venv/dev.stamp
 	$(BIN)/lint-imports
 
 # The tests of the sources and those of the wheel, in parts that run at the same time: they mostly
-# wait, but must not wait for each other. What a part prints is shown when it has ended.
+# wait, but must not wait for each other. The longest start first, so that none runs on alone at the end.
+# What a part prints is shown when it has ended.
 TOGETHER = +@$(MAKE) --no-print-directory --keep-going --jobs 6 \
   $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 checks: .venv/dev.stamp dist
 	$(BIN)/coverage erase
-	$(TOGETHER) $(UNIT) $(WHEELS) types wheel-types layers
+	$(TOGETHER) types $(UNIT) $(WHEELS) wheel-types layers
 	@$(MAKE) --no-print-directory coverage
 
 # What all kinds of workers have in common, what is special about each, the command, and what is shown in a
 # browser, where one is installed (sh tools/install_browser.sh).
-PARTS := behaviour processes workers command checkpoint browser rest
+PARTS := behaviour workers processes command rest checkpoint browser
 TESTS_behaviour := tests/backends/test_*.py
 TESTS_processes := tests/backends/processes
 TESTS_workers := tests/backends --ignore-glob='tests/backends/test_*.py' --ignore $(TESTS_processes)
@@ -73,6 +74,9 @@ TESTS_checkpoint := tests/checkpoint
 TESTS_browser := tests/browser
 TESTS_rest := tests --ignore tests/backends --ignore tests/cli --ignore tests/checkpoint --ignore tests/browser
 UNIT := $(addprefix unit-,$(PARTS))
+# What workers do in an interpreter of their own is measured in the other parts: here, one is started for
+# nearly each test, and each would show the same lines.
+$(addprefix unit-,behaviour rest checkpoint browser): export STARTED := fork
 
 PYTEST := -m pytest --quiet -p no:cacheprovider
 # Tests that judge by times, and those of Ray, which is a dozen processes, run when all others have ended.
@@ -91,7 +95,9 @@ unit-%: .venv/dev.stamp
 alone: .venv/dev.stamp
 	$(BIN)/python $(PYTEST) -m alone tests/report tests/test_services.py tests/backends tests/cli/test_cluster.py
 
+# A file that no test has imported counts as one that was not run.
 coverage: .venv/dev.stamp
+	$(BIN)/coverage run --source metainformant -m metainformant --version >/dev/null
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
