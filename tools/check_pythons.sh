@@ -6,7 +6,8 @@ here=$(dirname "$0")
 
 for version in ${REQUIRED-}; do
     if ! sh "$here/find_python.sh" "$version" >/dev/null; then
-        echo "error: no Python $version starts here, and it is in REQUIRED" >&2
+        echo "error: no Python $version starts here, and it is in REQUIRED ($REQUIRED)." \
+            "Install it, or let it be made, as root on Debian: sh tools/pythons.sh $version" >&2
         exit 1
     fi
 done
