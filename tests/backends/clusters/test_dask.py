@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.clusters import agent, handshake
+from metainformant.core.parallel.backends.clusters import agent, dask_line, handshake
 from tests.backends import tasks as common
 from tests.support import ROOT, wait_until, without_coverage
 
@@ -164,7 +164,7 @@ class TestWorkersThatComeAndGo:
 
 
 class TestWorkersThatLeave:
-    def test_one_that_is_to_be_retired_stays_until_the_map_has_ended(
+    def test_one_that_is_retired_finishes_what_it_is_running(
         self, own_client: distributed.Client, tmp_path: Path, gate: str
     ) -> None:
         path = str(tmp_path / "runs")
@@ -174,17 +174,17 @@ class TestWorkersThatLeave:
         def retire() -> None:
             wait_until(lambda: len(common.notes(path)) == 2)  # both are in the middle of an item
             retired.extend(own_client.retire_workers([next(iter(own_client.nthreads()))]))
+            time.sleep(1)  # long enough for the map to learn that the scheduler let it go
             common.open_gate(gate)
 
         thread = threading.Thread(target=retire)
         thread.start()
         results = parallel.cluster_map(tasks.waits, items, own_client)
         thread.join()
-        assert not retired
+        assert len(retired) == 1
         assert results == list(range(20))
         assert sorted(map(int, common.notes(path))) == list(range(20))
         wait_until(lambda: not scheduler_tasks(own_client))
-        assert len(own_client.retire_workers([next(iter(own_client.nthreads()))])) == 1
 
     def test_one_whose_lifetime_is_over_gives_back_what_it_has_not_started(
         self, own_client: distributed.Client, tmp_path: Path, gate: str
@@ -232,6 +232,84 @@ def test_a_worker_that_is_stopped_and_goes_on(
     assert isinstance(results[0], parallel.TaskTimeoutError)
     assert results[1:] == list(range(1, 400))
     assert common.notes(path) == ["0"]
+
+
+class TestWorkersThatCannotBeReached:
+    """The scheduler passes on what is said, as with clusters behind a gateway."""
+
+    def test_results_and_arrays(self, dask_client: distributed.Client) -> None:
+        numpy = pytest.importorskip("numpy")
+        address = dask_client.scheduler.address
+        with distributed.Client(address, direct_to_workers=False) as client:
+            assert parallel.cluster_map(abs, range(1000), client) == list(range(1000))
+            arrays = [numpy.full(2**17, float(number)) for number in range(4)]
+            results = parallel.cluster_map(numpy.negative, arrays, client, on_error="raise")
+        for number, result in enumerate(results):
+            assert (result == -number).all()
+
+    def test_it_is_tried_once_for_a_client(
+        self, dask_client: distributed.Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tried: list[str] = []
+
+        async def refuse(worker: str, **_: Any) -> None:
+            tried.append(worker)
+            raise OSError
+
+        monkeypatch.setattr(dask_line, "connect", refuse)
+        with distributed.Client(dask_client.scheduler.address) as client:
+            for _ in range(2):
+                assert parallel.cluster_map(abs, [-1, -2], client, max_workers=1) == [1, 2]
+        assert len(tried) == 1
+
+    def test_another_server_at_the_same_address(
+        self, dask_client: distributed.Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Addresses behind a gateway may be those of somebody else on this side of it."""
+        connect = dask_line.connect
+        scheduler = dask_client.scheduler.address
+
+        async def connect_elsewhere(_worker: str, **options: Any) -> Any:
+            return await connect(scheduler, **options)
+
+        monkeypatch.setattr(dask_line, "connect", connect_elsewhere)
+        monkeypatch.setattr(dask_line, "_REACH_SECONDS", 0.2)
+        with distributed.Client(scheduler) as client:
+            assert parallel.cluster_map(abs, [-1, -2], client) == [1, 2]
+
+    def test_one_that_dies(self, own_client: distributed.Client, tmp_path: Path) -> None:
+        path = str(tmp_path / "runs")
+        items = [(path, number, 100) for number in range(200)]
+        address = own_client.scheduler.address
+        with distributed.Client(address, direct_to_workers=False) as client:
+            results = parallel.cluster_map(tasks.dies_at, items, client)
+        lost = {n for n, result in enumerate(results) if isinstance(result, Exception)}
+        assert 100 in lost
+        assert all(isinstance(results[number], parallel.WorkerDiedError) for number in lost)
+        started = [int(note) for note in common.notes(path)]
+        assert len(started) == len(set(started))
+        assert set(range(200)) - lost <= set(started)
+
+
+def test_the_seats_of_a_process_that_is_gone_end_at_once(
+    dask_client: distributed.Client, tmp_path: Path, gate: str
+) -> None:
+    path = str(tmp_path / "runs")
+    code = f"""
+import distributed
+from metainformant.core import parallel
+from tests.backends.clusters import tasks
+
+with distributed.Client({dask_client.scheduler.address!r}) as client:
+    parallel.cluster_map(tasks.waits, [({path!r}, {gate!r}, n) for n in range(9)], client)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=without_coverage())
+    with process:
+        wait_until(lambda: len(common.notes(path)) == 2)
+        process.kill()
+    common.open_gate(gate)
+    assert dask_client.submit(abs, -1, pure=False).result(timeout=20) == 1  # a seat is free
+    assert len(common.notes(path)) == 2
 
 
 @contextmanager

@@ -153,8 +153,7 @@ class Agent:
         if self._told.is_set():
             return
         if monotonic() > self._last_poll + _ABANDONED_SECONDS:
-            self._close(Seat.stop)
-            self._told.set()
+            self.abandon()
         else:
             self._loop.call_later(_LONGEST_POLL, self._watch_polls)
 
@@ -188,6 +187,11 @@ class Agent:
         """
         self._close(Seat.leave)
         await self._told.wait()
+
+    def abandon(self) -> None:
+        """Stop the seats, since nobody hears of them any more."""
+        self._close(Seat.stop)
+        self._told.set()
 
     def _close(self, end: Callable[[Seat], None]) -> None:
         """Open no more seats, and end those that there are."""
@@ -235,14 +239,17 @@ class Agent:
     def _send(self, report: Report, urgent: bool) -> None:
         pickled = BufferedPickle.of(report)
         with self._lock:
+            is_news = not self._reports
             self._reports.append(pickled)
-            # A seat that has nothing to run waits for this.
-            self._is_urgent |= urgent or isinstance(report, SeatEnded)
-        self._wake()
+        # A seat that has nothing to run waits for this.
+        if urgent or isinstance(report, SeatEnded):
+            self._flush()
+        elif is_news:
+            self._wake()  # the others are waited for already
 
     def _flush(self) -> None:
         with self._lock:
-            if not self._reports:
+            if not self._reports or self._is_urgent:
                 return
             self._is_urgent = True
         self._wake()

@@ -168,8 +168,9 @@ class ClusterBackend:
         self._threads = {
             worker: count for worker, count in threads.items() if worker not in self._gone
         }
-        for link in [link for link in self._links.values() if link.worker not in threads]:
-            self._lose(link, "left the cluster")
+        for link in list(self._links.values()):  # one that is direct tells by itself
+            if link.worker not in threads and not link.is_direct:
+                self._lose(link, "left the cluster")
 
     def _lose(self, link: Link, why: str) -> None:
         self._gone[link.worker] = monotonic() + _GONE_SECONDS

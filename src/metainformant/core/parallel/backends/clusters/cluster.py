@@ -29,6 +29,11 @@ class Link(Protocol):
     name: str
     pid: int
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether it ends when the process does, and not when the cluster lets go of the worker."""
+        ...
+
     def open_seat(self, number: int) -> None:
         """Let a thread of the worker call `agent.run_seat` with this number, once it has one."""
         ...

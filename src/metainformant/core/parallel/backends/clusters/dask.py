@@ -1,4 +1,4 @@
-"""Dask as a cluster: an agent is an actor, and a seat a task that is pinned to its worker.
+"""Dask as a cluster: a seat is a task that is pinned to its worker, and an agent is beside them.
 
 All coroutines run in the event loop of the client. The scheduler may run a task again whatever one
 asks for; a seat that has been taken refuses it, see `agent.py`.
@@ -11,72 +11,19 @@ import logging
 import pickle
 from typing import TYPE_CHECKING, Any
 
-from distributed import WorkerPlugin, get_worker
-
 from ...describe import error_in_words
 from ...errors import ParallelError
 from . import handshake
-from .agent import Agent, run_seat
+from .agent import run_seat
+from .dask_host import open_agent
+from .dask_line import line_to
 from .link import AgentLink
 from .loop import ANSWER_SECONDS, LoopCluster
 
 if TYPE_CHECKING:
     from ..ipc.out_of_band import BufferedPickle
+    from .dask_line import Line
     from .messages import Hello
-
-
-class Farewell(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
-    """The agents of a worker process, which finish what they are running before it closes.
-
-    A worker closes when its lifetime is over, when its cluster is scaled down, and when its nanny
-    is told to end. How long that may take is up to whoever ends it.
-    """
-
-    name = "metainformant"
-
-    def __init__(self) -> None:
-        self._agents: list[Agent] = []
-
-    @classmethod
-    async def of(cls, worker: Any) -> Farewell:
-        """Return that of a worker, which is made for the first of its agents."""
-        if cls.name not in worker.plugins:
-            await worker.plugin_add(cls(), name=cls.name)
-        farewell: Farewell = worker.plugins[cls.name]
-        return farewell
-
-    def add(self, agent: Agent) -> None:
-        self._agents = [*(known for known in self._agents if not known.is_over), agent]
-
-    async def teardown(self, worker: Any) -> None:
-        await asyncio.gather(*(agent.leave() for agent in self._agents))
-
-
-class DaskAgent:
-    """The agent of a map in a worker process: what an actor runs in the worker's event loop."""
-
-    def __init__(self) -> None:
-        self._agent: Agent | None = None
-
-    async def open(self, setup: bytes, interval: float) -> bytes:
-        worker = get_worker()
-        alone = worker.state.nthreads == 1 and worker.nanny is not None
-        self._agent = Agent(worker.address, can_end=alone)
-        (await Farewell.of(worker)).add(self._agent)
-        return self._agent.open(setup, interval)
-
-    # Messages are sent as bytes: what Dask does with buffers that are out of band has crashed.
-
-    async def post(self, token: str, commands: bytes) -> None:
-        self._opened().post(token, pickle.loads(commands))
-
-    async def poll(self, token: str) -> bytes:
-        return pickle.dumps(await self._opened().poll(token), 5)
-
-    def _opened(self) -> Agent:
-        if self._agent is None:
-            raise ConnectionError("this is another process than the one that was meant")
-        return self._agent
 
 
 class DaskCluster(LoopCluster):
@@ -143,52 +90,55 @@ class DaskCluster(LoopCluster):
 
 
 class DaskLink(AgentLink):
-    """The agent of a map in one worker, as an actor."""
+    """The agent of a map in one worker."""
 
     def __init__(self, cluster: DaskCluster, worker: str, setup: bytes, interval: float) -> None:
         super().__init__(cluster, worker)
         self._client = cluster.client
         self._setup = setup, interval
-        self._actor: Any = None
-        self._agent: Any = None
+        self._line: Line | None = None
         self._seats: list[Any] = []  # futures of the pinned tasks
 
+    @property
+    def is_direct(self) -> bool:
+        return self._line is not None and self._line.is_direct
+
     async def make_agent(self) -> Hello:
-        self._actor = self._pinned(DaskAgent, actor=True)
-        with self._client.as_current():  # an actor belongs to the client that is current
-            self._agent = await self._actor
-        hello: Hello = pickle.loads(await self._agent.open(*self._setup))
+        answers = await self._client.run(open_agent, *self._setup, workers=[self.worker])
+        hello: Hello = pickle.loads(answers[self.worker])
+        if not hello.problem:
+            self._line = await line_to(self._client, self.worker, hello.token)
         return hello
 
     async def run_seat(self, token: str, number: int) -> None:
-        self._seats.append(self._pinned(run_seat, token, number))
+        self._seats.append(
+            self._client.submit(
+                run_seat,
+                token,
+                number,
+                workers=[self.worker],
+                allow_other_workers=False,
+                pure=False,
+                retries=0,
+            )
+        )
 
     async def send(self, token: str, commands: BufferedPickle) -> None:
-        await self._agent.post(token, pickle.dumps(commands, 5))
+        assert self._line is not None  # noqa: S101  # nothing is sent before there is an agent
+        await self._line.send(commands)
 
     async def poll(self, token: str) -> list[BufferedPickle] | None:
-        reports: list[BufferedPickle] | None = pickle.loads(await self._agent.poll(token))
-        return reports
+        assert self._line is not None  # noqa: S101  # nothing is asked before there is an agent
+        return await self._line.receive()
 
     async def let_go(self, *, is_settled: bool) -> None:
-        futures = [future for future in [*self._seats, self._actor] if future is not None]
-        self._seats.clear()
-        self._actor = self._agent = None
-        try:  # releasing them is not enough: the actor has a future of its own
-            await self._client.cancel(futures)
+        seats, self._seats = self._seats, []
+        if self._line is not None:
+            await self._line.close()
+        try:
+            await self._client.cancel(seats)
         except Exception:
             return  # the scheduler is gone, and with it all that was there
-
-    def _pinned(self, func: Any, *arguments: Any, actor: bool = False) -> Any:
-        return self._client.submit(
-            func,
-            *arguments,
-            workers=[self.worker],
-            allow_other_workers=False,
-            pure=False,
-            retries=0,
-            actor=actor,
-        )
 
 
 def _logger() -> logging.Logger:

@@ -55,6 +55,10 @@ class AgentLink(ABC):
 
     # The map's thread
 
+    @property
+    def is_direct(self) -> bool:
+        return False
+
     def open_seat(self, number: int) -> None:
         self._cluster.run(self._open_seat(number))
 

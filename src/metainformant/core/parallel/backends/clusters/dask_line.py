@@ -1,0 +1,114 @@
+"""How a map talks to an agent in a worker of Dask: directly, or through the scheduler.
+
+Owned by the event loop of the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
+
+import distributed.comm.core
+
+from ..ipc.out_of_band import load
+from .dask_host import POLL, POST, TALK, sendable, to_serialize
+
+if TYPE_CHECKING:
+    from ..ipc.out_of_band import BufferedPickle
+
+# Seconds within which a worker that can be reached answers.
+_REACH_SECONDS = 1.0
+connect: Any = distributed.comm.core.connect  # which has no types
+# The clients that can't reach workers: somewhere between them is a gateway, or a firewall.
+_far_clients: WeakSet[Any] = WeakSet()
+
+
+class Line(Protocol):
+    """A way to an agent. Whatever fails raises OSError."""
+
+    is_direct: bool
+
+    async def send(self, commands: BufferedPickle) -> None: ...
+
+    async def receive(self) -> list[BufferedPickle] | None:
+        """Wait for reports; None when all is over."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class DirectLine:
+    """A connection to the worker, which ends when its process does."""
+
+    is_direct = True
+
+    def __init__(self, comm: Any) -> None:
+        self._comm = comm
+
+    async def send(self, commands: BufferedPickle) -> None:
+        await self._comm.write([sendable(commands)])
+
+    async def receive(self) -> list[BufferedPickle] | None:
+        (message,) = await self._comm.read()
+        reports: list[BufferedPickle] | None = load(message)
+        if reports is None:
+            await self.close()  # which the worker waits for
+        return reports
+
+    async def close(self) -> None:
+        await self._comm.close()
+
+
+class RelayedLine:
+    """Calls that the scheduler passes on to the worker."""
+
+    is_direct = False
+
+    def __init__(self, client: Any, worker: str, token: str) -> None:
+        self._client = client
+        self._worker = worker
+        self._token = token
+
+    # As bytes: what Dask does with buffers that are out of band has crashed on this way.
+
+    async def send(self, commands: BufferedPickle) -> None:
+        await self._call(POST, commands=to_serialize(pickle.dumps(commands, 5)))
+
+    async def receive(self) -> list[BufferedPickle] | None:
+        reports: list[BufferedPickle] | None = pickle.loads(await self._call(POLL))
+        return reports
+
+    async def close(self) -> None:
+        pass
+
+    async def _call(self, operation: str, **arguments: Any) -> Any:
+        message = {"op": operation, "token": self._token, **arguments}
+        return await self._client.scheduler.proxy(worker=self._worker, msg=message)
+
+
+async def line_to(client: Any, worker: str, token: str) -> Line:
+    """Connect to an agent, directly if the worker can be reached."""
+    if client.direct_to_workers is not False and client not in _far_clients:
+        comm = await _reach(client, worker, token)
+        if comm is not None:
+            return DirectLine(comm)
+        _far_clients.add(client)
+    return RelayedLine(client, worker, token)
+
+
+async def _reach(client: Any, worker: str, token: str) -> Any:
+    """Return a connection to a worker, if it has the agent; None if not."""
+    comm: Any = None
+    is_meant = False
+    try:  # whatever listens at that address on this side of a gateway
+        comm = await connect(worker, timeout=_REACH_SECONDS, **client.connection_args)
+        await comm.write({"op": TALK, "token": token, "reply": False})
+        (is_meant,) = await asyncio.wait_for(comm.read(), _REACH_SECONDS)
+    except Exception:
+        return None
+    finally:
+        if comm is not None and not is_meant:
+            comm.abort()
+    return comm if is_meant else None
