@@ -49,14 +49,15 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path, mode: Mode)
     moments = random.Random(7)
     acknowledged: set[int] = set()
     for number in range(ROUNDS):
-        writer = start_python(WRITE, str(path), mode)
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"
-        # Every other writer gets as far as a commit, however busy the machine is.
-        told = writer.stdout.readline() if number % 2 else ""
-        time.sleep(moments.uniform(0, 0.1))  # the moment is what is tried, nothing waits for it
-        os.kill(writer.pid, signal.SIGKILL)
-        told += writer.communicate()[0]
+        with start_python(WRITE, str(path), mode) as writer:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "ready\n"
+            # Every other writer gets as far as a commit, however busy the machine is.
+            told = writer.stdout.readline() if number % 2 else ""
+            time.sleep(moments.uniform(0, 0.1))  # the moment is what is tried, nothing waits for it
+            os.kill(writer.pid, signal.SIGKILL)
+            # Not `communicate`, which does not know what readline() has read ahead.
+            told += writer.stdout.read()
         for line in filter(None, told[: told.rfind("\n") + 1].splitlines()):
             start, stop = map(int, line.split())
             acknowledged.update(range(start, stop))
