@@ -119,6 +119,10 @@ KINDS = [
     ),
     Kind("loky", _ISOLATED, make_executor=lambda: loky.ProcessPoolExecutor(_COUNT)),
 ]
+if "mpi4py.futures" in sys.modules:  # started by `python -m mpi4py.futures`, see test_mpi.py
+    from mpi4py.futures import MPIPoolExecutor
+
+    KINDS.append(Kind("MPIPoolExecutor", _ISOLATED, make_executor=MPIPoolExecutor))
 if find_spec("distributed") is not None:
     KINDS.append(Kind("dask", _DASK, parallel.cluster_map, needs="dask_client"))
 if find_spec("ray") is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+import platform
 import sys
 import threading
 from time import monotonic
@@ -43,7 +45,7 @@ def run_request(sent: ChunkRequest | SealedRequest) -> ChunkResult:
     if request.timeout is None and request.slow_after is None:
         values, failed, times, abandoned = _run_here(request)
     else:
-        values, failed, times, abandoned = _run_watched(request)
+        values, failed, times, abandoned = _run_watched(request, worker)
     times = [time - began for time in times]
     return ChunkResult(values, failed, times, monotonic() - began, worker, abandoned)
 
@@ -61,7 +63,7 @@ def _run_here(request: ChunkRequest) -> _Outcomes:
     return finished.values, finished.failed, finished.times, 0
 
 
-def _run_watched(request: ChunkRequest) -> _Outcomes:
+def _run_watched(request: ChunkRequest, worker: str) -> _Outcomes:
     """Run them in a thread that can be abandoned, while this one watches it."""
     count = len(request.items)
     call = make_call(
@@ -107,9 +109,17 @@ def _run_watched(request: ChunkRequest) -> _Outcomes:
     if timed:
         times.append(spans[timed[-1]][1])
     overdue = [error for error in failed.values() if isinstance(error, TaskTimeoutError)]
+    if worker != threading.current_thread().name:
+        for error in overdue:
+            error.worker = worker  # a thread of another process is nothing that users could find
     return values, failed, times, sum(error.running for error in overdue)
 
 
 def _worker() -> str:
-    process = multiprocessing.current_process().name
-    return threading.current_thread().name if process == "MainProcess" else process
+    """Return a name that tells this worker from others, for messages."""
+    process, thread = multiprocessing.current_process().name, threading.current_thread()
+    if process != "MainProcess":
+        return process
+    if thread is not threading.main_thread():
+        return thread.name
+    return f"process {os.getpid()} on {platform.node()}"  # as MPI starts them: all alike
