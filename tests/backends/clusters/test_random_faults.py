@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster that are killed, leave, and are stopped for a while, at random."""
+"""Workers of clusters that are killed, leave, and are stopped for a while, at random."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import random
 import signal
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,65 +32,116 @@ from .support import await_all_workers, leave, make_cluster
 
 # By default what takes seconds; to look for something rare: PARALLEL_STRESS=200.
 EVENTS = int(os.environ.get("PARALLEL_STRESS", "6"))
-# What happens, in this order. Whoever is stopped goes on a little later.
-KINDS = ("kill", "stop", "retire", "stop", "kill", "leave")
 # The longest stop, in seconds: longer than a seat may be silent without being asked for its items.
 _LONGEST_STOP = 0.5
 # Seconds that items take: a worker that dies costs exactly one of those that take so long.
 _LONG = 0.1
 
 
-class Faults:
+class Faults(ABC):
     """What happens to workers, one thing after the other, while a map uses them.
 
     Args:
-        client: of the cluster whose workers they are.
         runs: the file in which each item of the map notes which process runs it.
+
+    Attributes:
+        kinds: what happens, in this order. Whoever is stopped goes on a little later.
     """
 
-    def __init__(self, client: distributed.Client, runs: str) -> None:
+    kinds: tuple[str, ...]
+
+    def __init__(self, runs: str) -> None:
         self.counts: Counter[str] = Counter()
         self.over = threading.Event()
-        self._client = client
+        self.chance = random.Random(1)
         self._runs = runs
-        self._chance = random.Random(1)
 
     def run(self) -> None:
         try:
             for number in range(EVENTS):
-                self._do(KINDS[number % len(KINDS)])
+                self.prepare()
+                pid = wait_until(self._busy)
+                time.sleep(self.chance.uniform(0, _LONG))
+                what = self.kinds[number % len(self.kinds)]
+                self.counts[what] += 1
+                self.do(what, pid)
         finally:
             self.over.set()
 
-    def _do(self, what: str) -> None:
+    def _busy(self) -> int:
+        """Return a process that has begun an item lately; 0 if there is none."""
+        before = len(common.notes(self._runs))
+        time.sleep(2 * _LONG)
+        pids = {int(note.split(":")[1]) for note in common.notes(self._runs)[before:]}
+        there = sorted(pid for pid in pids if self.is_there(pid))
+        return self.chance.choice(there) if there else 0
+
+    def stop(self, pid: int) -> None:
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(self.chance.uniform(0, _LONGEST_STOP))
+        os.kill(pid, signal.SIGCONT)
+
+    def prepare(self) -> None:  # noqa: B027  # not all need it
+        """Wait until something may happen."""
+
+    @abstractmethod
+    def is_there(self, pid: int) -> bool: ...
+
+    @abstractmethod
+    def do(self, what: str, pid: int) -> None:
         """Let something happen to a worker that is busy."""
+
+
+class DaskFaults(Faults):
+    """What happens to workers of Dask."""
+
+    kinds = ("kill", "stop", "retire", "stop", "kill", "leave")
+
+    def __init__(self, runs: str, client: distributed.Client) -> None:
+        super().__init__(runs)
+        self._client = client
+
+    def prepare(self) -> None:
         await_all_workers(self._client)
-        nanny = wait_until(self._busy)
-        pid, worker = nanny.pid, nanny.worker_address
-        time.sleep(self._chance.uniform(0, _LONG))
-        self.counts[what] += 1
+
+    def is_there(self, pid: int) -> bool:
+        return self._nanny(pid) is not None
+
+    def _nanny(self, pid: int) -> Any:
+        nannies: Any = self._client.cluster.workers
+        return next((one for one in nannies.values() if one.pid == pid), None)
+
+    def do(self, what: str, pid: int) -> None:
+        nanny = self._nanny(pid)
+        worker = nanny.worker_address
         if what == "kill":
             os.kill(pid, signal.SIGKILL)
             wait_until(lambda: worker not in self._client.cluster.scheduler.workers)
         elif what == "stop":
-            os.kill(pid, signal.SIGSTOP)
-            time.sleep(self._chance.uniform(0, _LONGEST_STOP))
-            os.kill(pid, signal.SIGCONT)
+            self.stop(pid)
         elif what == "leave":
             leave(nanny)
         else:
             self._client.retire_workers([worker])
 
-    def _busy(self) -> Any:
-        """Return the nanny of a worker that has begun an item lately; None if there is none."""
-        before = len(common.notes(self._runs))
-        time.sleep(2 * _LONG)
-        pids = {int(note.split(":")[1]) for note in common.notes(self._runs)[before:]}
-        nannies = [one for one in self._client.cluster.workers.values() if one.pid in pids]
-        return self._chance.choice(nannies) if nannies else None
+
+class RayFaults(Faults):
+    """What happens to actors of Ray. Nobody asks them to leave."""
+
+    kinds = ("kill", "stop", "kill")
+
+    def is_there(self, pid: int) -> bool:
+        return os.path.exists(f"/proc/{pid}")
+
+    def do(self, what: str, pid: int) -> None:
+        if what == "kill":
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not self.is_there(pid))
+        else:
+            self.stop(pid)
 
 
-def run(client: distributed.Client, path: str, seconds: float, over: threading.Event) -> list[Any]:
+def run(backend: Any, path: str, seconds: float, over: threading.Event) -> list[Any]:
     """Map endless items, until it is over."""
 
     def items() -> Iterator[tuple[str, int, float]]:
@@ -97,20 +150,14 @@ def run(client: distributed.Client, path: str, seconds: float, over: threading.E
             yield path, number, seconds
             number += 1
 
-    with parallel.imap(tasks.runs_for, items(), backend=client) as results:
+    with parallel.imap(tasks.runs_for, items(), backend=backend) as results:
         return list(results)
 
 
-@pytest.mark.parametrize("seconds", [_LONG, 0.004])
-def test_nothing_is_run_twice_and_only_kills_cost_something(seconds: float, tmp_path: Path) -> None:
-    path = str(tmp_path / "runs")
-    with (
-        make_cluster() as cluster,
-        distributed.Client(cluster) as client,
-        ThreadPoolExecutor() as threads,
-    ):
-        faults = Faults(client, path)
-        running = threads.submit(run, client, path, seconds, faults.over)
+def check(faults: Faults, backend: Any, path: str, seconds: float) -> None:
+    """Check that nothing is run twice, and that only kills cost something."""
+    with ThreadPoolExecutor() as threads:
+        running = threads.submit(run, backend, path, seconds, faults.over)
         faults.run()
         results = running.result()
     started = [int(note.split(":")[0]) for note in common.notes(path)]
@@ -125,3 +172,18 @@ def test_nothing_is_run_twice_and_only_kills_cost_something(seconds: float, tmp_
     if seconds >= _LONG:
         assert len(lost) <= faults.counts["kill"]  # fewer, if one was killed between two items
     logging.getLogger(__name__).info("%s cost %d of %d", faults.counts, len(lost), len(results))
+
+
+@pytest.mark.parametrize("seconds", [_LONG, 0.004])
+def test_workers_of_dask(seconds: float, tmp_path: Path) -> None:
+    path = str(tmp_path / "runs")
+    with make_cluster() as cluster, distributed.Client(cluster) as client:
+        check(DaskFaults(path, client), client, path, seconds)
+
+
+@pytest.mark.alone
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not there for all builds")
+@pytest.mark.parametrize("seconds", [_LONG, 0.004])
+def test_actors_of_ray(seconds: float, tmp_path: Path, ray_cluster: str) -> None:
+    path = str(tmp_path / "runs")
+    check(RayFaults(path), ray_cluster, path, seconds)
