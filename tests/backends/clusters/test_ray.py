@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if not TYPE_CHECKING:
     pytest.importorskip("ray", reason="not there for all builds")
 import ray
 
-from metainformant.core.parallel.backends.clusters import ray_actors
+from metainformant.core.parallel.backends.clusters import ray_actors, ray_cluster
 
 pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("ray_cluster")]
 
@@ -34,6 +35,12 @@ def gate(tmp_path: Path) -> Iterator[str]:
     path = tmp_path / "gate"
     yield str(path)
     common.open_gate(path)
+
+
+class Other:
+    """Somebody else's actor."""
+
+    def answer(self) -> None: ...
 
 
 def processors() -> float:
@@ -186,6 +193,32 @@ class TestNothingIsLeft:
             assert list(pool.imap(tasks.process_id, [0])) == first
         wait_until_nothing_is_left()
         assert parallel.cluster_map(tasks.process_id, [0], "ray") != first
+
+    def test_an_actor_that_has_not_started_is_kept_too(
+        self, gate: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Else maps that are shorter than its start would never have it."""
+        made: list[ray_actors.Actor] = []
+
+        def make() -> ray_actors.Actor:
+            made.append(ray_actors.make_actor())
+            return made[-1]
+
+        wait_until_nothing_is_left()
+        monkeypatch.setattr(ray_cluster, "make_actor", make)
+        other = ray.remote(num_cpus=1)(Other).remote()
+        ray.get(other.answer.remote())  # it has one of the two processors
+        with parallel.Pool("ray", max_workers=2) as pool, ThreadPoolExecutor() as threads:
+            items = [(f"{gate}-runs", gate, number) for number in range(2)]
+            results = threads.submit(pool.map, tasks.waits, items, chunk_size=1)
+            wait_until(lambda: len(made) == 2 and common.notes(f"{gate}-runs"))
+            common.open_gate(gate)
+            assert results.result() == [0, 1]
+            ray.kill(other)
+            wait_until(lambda: processors() == 0)
+            assert pool.map(tasks.process_id, range(2), chunk_size=1)
+            assert len(made) == 2
+        wait_until_nothing_is_left()
 
     def test_a_map_that_is_left_starts_nothing_more(self, tmp_path: Path) -> None:
         path = str(tmp_path / "runs")

@@ -68,6 +68,7 @@ class Actor(NamedTuple):
 
     handle: Any
     session: tuple[str, str]
+    is_checked: bool = False  # whether it has started, with the versions of this process
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call a coroutine of the worker, and return what can be awaited."""
@@ -95,13 +96,13 @@ class ActorStore:
         threading.Thread(target=self.loop.run_forever, name=name, daemon=True).start()
 
     async def take(self) -> Actor | None:
-        """Return an actor that is idle, or about to be; None if there is none."""
+        """Return an actor that is idle, or about to be, or has not started; None if there is none."""
         until = self.loop.time() + _RETURN_SECONDS
         while True:
-            while self._idle:
-                actor, _ = self._idle.pop()
-                if _is_current(actor.session):
-                    return actor
+            self._idle = [idle for idle in self._idle if _is_current(idle[0].session)]
+            if self._idle:
+                self._idle.sort(key=lambda idle: idle[0].is_checked)  # those that are ready first
+                return self._idle.pop()[0]
             if not self._returning or self.loop.time() > until:
                 return None
             await asyncio.sleep(_TICK_SECONDS)
@@ -116,6 +117,7 @@ class ActorStore:
             self._returning -= 1
 
     def put(self, actor: Actor) -> None:
+        """Keep an actor of which nothing is asked any more, also one that has not started yet."""
         self._idle.append((actor, monotonic()))
         self.loop.call_later(KEEP_SECONDS, self._expire, KEEP_SECONDS)
 

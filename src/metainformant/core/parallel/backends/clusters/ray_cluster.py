@@ -112,6 +112,7 @@ class RayLink(AgentLink):
         self._ray = cluster
         self._setup = setup, interval
         self._actor: Actor | None = None
+        self._is_starting = False  # whether it has not said who it is
 
     def post(self, commands: list[Command]) -> None:
         if any(isinstance(command, EndProcess) for command in commands):
@@ -127,7 +128,9 @@ class RayLink(AgentLink):
         self._actor = await store().take()
         if self._actor is None:
             self._actor = make_actor()
+        if not self._actor.is_checked:
             await self._check()
+            self._actor = self._actor._replace(is_checked=True)
         setup, interval = self._setup
         opened = await self._ask("open", self._ray.shared(setup), interval)
         self._ray.has_worker = True
@@ -140,11 +143,14 @@ class RayLink(AgentLink):
 
     async def _check(self) -> None:
         """Compare versions; ParallelError if they differ and the map has not begun."""
+        self._is_starting = True
         try:
             self.name: str
             self.name, theirs = await self._ask("introduce")
+            self._is_starting = False
             wrong = handshake.mismatch(self.name, theirs)
         except RayActorError as error:
+            self._is_starting = False
             wrong = _why_not_imported(error)
             if wrong is None:
                 raise
@@ -173,6 +179,9 @@ class RayLink(AgentLink):
         if self._actor is None:
             return
         actor, self._actor = self._actor, None
+        if self._is_starting:  # nothing was asked of it but who it is
+            store().put(actor)
+            return
         try:
             asked = actor.ask("close", self._token) if is_settled else None
             if asked is not None and await asyncio.wait_for(asked, ANSWER_SECONDS):
