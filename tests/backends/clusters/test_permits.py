@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metainformant.core.parallel.backends.clusters import messages
 from metainformant.core.parallel.backends.clusters.messages import pack_items, unpack_items
 from metainformant.core.parallel.backends.clusters.permits import Permits, report_interval
 
@@ -51,6 +55,25 @@ def test_a_message_has_no_more_items_than_fit() -> None:
         (list(range(1000)), 1000),
     ]
     for items, expected in cases:
-        packed, count = pack_items(items)
+        packed, count = pack_items(items, 4 * 2**20)
         assert count == expected
         assert len(unpack_items(packed)) == count
+
+
+def test_what_does_not_fit_into_a_message_is_not_pickled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a map of large items would pickle all that are left for each message."""
+    sizes: list[int] = []
+
+    def dumps(value: Any, protocol: int) -> bytes:
+        sizes.append(len(pickle.dumps(value, protocol)))
+        return bytes(sizes[-1])
+
+    monkeypatch.setattr(messages, "pickle", SimpleNamespace(dumps=dumps))
+    many: tuple[list[Any], ...] = (
+        [bytes(1000 + number) for number in range(999)],
+        ["x" * (1000 + number) for number in range(999)],
+    )
+    for items in many:
+        _, count = pack_items(items, 10_000)
+        assert 4 <= count <= 9
+    assert sum(sizes) < 40_000  # of two million

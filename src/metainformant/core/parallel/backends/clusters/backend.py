@@ -53,7 +53,7 @@ class ClusterBackend:
         # All state is owned by the engine's thread, except the queue of what has happened, which
         # the cluster's threads add to. None: somebody wants to wake us.
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._group = SeatGroup(call.workers.count)
+        self._group = SeatGroup(call.workers.count, cluster.message_bytes)
         self._links: dict[str, Link] = {}  # by worker
         self._offsets: dict[Link, float] = {}  # what turns the time of a worker into ours
         self._threads: dict[str, int] = {}  # of the workers that there are

@@ -79,10 +79,13 @@ class Cluster(Protocol):
         how_to_send: what users do to get a module to the workers, for messages.
         thread_seconds: how long to wait for a thread of a worker before one of another is asked for
             too, if that has any.
+        message_bytes: of items, from which on a message gets no more of them: so the next can be on
+            its way meanwhile.
     """
 
     how_to_send: str
     thread_seconds: float
+    message_bytes: int
 
     def start(self, tell: Callable[[Event], object], limit: int) -> None:
         """Look for workers, now and from time to time, and check those that the map may use.

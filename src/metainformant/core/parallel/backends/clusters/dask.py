@@ -31,6 +31,7 @@ class DaskCluster(LoopCluster):
 
     how_to_send = "client.upload_file('module.py') before the map"
     thread_seconds: float = 0.5  # others may use the worker
+    message_bytes: int = 4 * 2**20
 
     def __init__(self, client: Any, caller: str) -> None:
         super().__init__(caller, client.loop.asyncio_loop)

@@ -31,6 +31,7 @@ class LoopCluster(ABC):
 
     how_to_send: str
     thread_seconds: float
+    message_bytes: int
 
     def __init__(self, caller: str, loop: asyncio.AbstractEventLoop) -> None:
         self.caller = caller

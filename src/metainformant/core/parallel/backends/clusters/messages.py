@@ -21,8 +21,8 @@ from ..ipc.exceptions import unpicklable
 from ..ipc.items import Sealed, SealedItem, seal_for_cluster
 from ..ipc.pickling import dumps
 
-# Bytes of items from which on a message gets no more: so the next can be on its way meanwhile.
-_ENOUGH = 4 * 2**20
+# Plain types whose size is known before they are pickled, at least roughly.
+_SIZED = frozenset({bytes, str})
 
 
 class Setup(NamedTuple):
@@ -194,24 +194,36 @@ def opened(setup: Setup) -> tuple[Callable[..., Any], Preparation]:
     return values[0], Preparation(*values[1:])
 
 
-def pack_items(items: list[Any]) -> tuple[bytes | list[Sealed], int]:
+def pack_items(items: list[Any], enough: int) -> tuple[bytes | list[Sealed], int]:
     """Pickle items, together if that surely works; never fails.
 
-    Return how many they are too: no more than fit into one message, but at least one.
+    Return how many they are too: from `enough` bytes on no further ones, but at least one.
     """
-    if PLAIN_TYPES.issuperset(map(type, items)):
+    types = set(map(type, items))
+    if types <= PLAIN_TYPES:
+        if not types.isdisjoint(_SIZED):
+            items = items[: _count_within(enough, items)]
         packed = pickle.dumps(items, 5)
-        if len(packed) < _ENOUGH or len(items) == 1:
+        if len(packed) < enough or len(items) == 1:
             return packed, len(items)
-        return pack_items(items[: len(items) // 2])
+        return pack_items(items[: len(items) // 2], enough)
     sealed: list[Sealed] = []
     size = 0
     for item in items:
         sealed.append(seal_for_cluster(item))
         size += len(sealed[-1])
-        if size >= _ENOUGH:
+        if size >= enough:
             break
     return sealed, len(sealed)
+
+
+def _count_within(size: int, items: list[Any]) -> int:
+    """Return how many items surely are not larger than that; at least one."""
+    for at, item in enumerate(items):
+        size -= len(item) if type(item) in _SIZED else 0
+        if size < 0:
+            return max(1, at)
+    return len(items)
 
 
 def unpack_items(packed: bytes | list[Sealed]) -> list[Any]:

@@ -96,7 +96,7 @@ class ActorStore:
         threading.Thread(target=self.loop.run_forever, name=name, daemon=True).start()
 
     async def take(self) -> Actor | None:
-        """Return an actor that is idle, or about to be, or has not started; None if there is none."""
+        """Return an actor that is idle, or about to be, or that has not started; or else None."""
         until = self.loop.time() + _RETURN_SECONDS
         while True:
             self._idle = [idle for idle in self._idle if _is_current(idle[0].session)]

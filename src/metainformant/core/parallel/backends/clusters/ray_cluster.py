@@ -34,6 +34,7 @@ class RayCluster(LoopCluster):
 
     how_to_send = "ray.init(runtime_env={'working_dir': '.'}), or {'py_modules': [module]}"
     thread_seconds = inf  # an actor that waits gets any processor
+    message_bytes = 16 * 2**20  # a call costs as much as writing a few MiB into the object store
 
     def __init__(self, caller: str) -> None:
         super().__init__(caller, store().loop)

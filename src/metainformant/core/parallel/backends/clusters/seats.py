@@ -62,6 +62,10 @@ class SeatView:
 class SeatGroup:
     """The seats of a map, the jobs that they have, and those that wait for one.
 
+    Args:
+        most: how many seats may be open.
+        message_bytes: see `Cluster`.
+
     Attributes:
         seats: those that have not ended, in the order in which they were asked for.
         queue: the jobs that no seat has.
@@ -72,8 +76,9 @@ class SeatGroup:
         interval: seconds between two reports of a worker, for seats that are added from now on.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, message_bytes: int) -> None:
         self.most: int = most
+        self._message_bytes = message_bytes
         self.interval: float = 0.0
         self.seats: list[SeatView] = []
         self.queue: deque[ClusterJob] = deque()
@@ -233,7 +238,7 @@ class SeatGroup:
             self.queue.insert(at, job)
 
     def _give(self, job: ClusterJob, seat: SeatView) -> None:
-        packed, count = pack_items(job.items[: job.stop])
+        packed, count = pack_items(job.items[: job.stop], self._message_bytes)
         job.stop = count  # what does not fit is the engine's when the job ends
         if not seat.jobs:
             seat.last_report = monotonic()
