@@ -264,6 +264,26 @@ def test_a_future_that_somebody_else_cancels_is_done_again() -> None:
         assert run(executor, tasks.square, range(10)) == [number**2 for number in range(10)]
 
 
+def test_what_a_script_defines_goes_by_value_where_workers_lack_it() -> None:
+    script = run_python(
+        """
+        import loky
+        from metainformant.core import parallel
+        class Pair:
+            def __init__(self, number):
+                self.numbers = number, number
+        def make(pair):
+            return Pair(sum(pair.numbers))
+        if __name__ == "__main__":
+            with loky.ProcessPoolExecutor(2) as executor:
+                given = map(Pair, range(10))
+                pairs = parallel.imap(make, given, backend=executor, on_error="raise")
+                print([pair.numbers[0] for pair in pairs if isinstance(pair, Pair)])
+        """
+    )
+    assert (script.stdout, script.stderr) == (f"{list(range(0, 20, 2))}\n", "")
+
+
 def test_a_broken_executor_costs_its_chunks_and_then_stops_the_map() -> None:
     processes = MAKERS["ProcessPoolExecutor"]
     with processes() as executor, pytest.raises(parallel.ParallelError) as caught:

@@ -20,6 +20,7 @@ from ...engine.backend import Finished
 from ...engine.event_queue import taken
 from ...engine.source import Chunk
 from ...errors import FATAL, ParallelError
+from ..ipc import pickling as pickling
 from .job import ExecutorJob
 from .messages import ChunkRequest, ChunkResult, RequestRunner, packed_func
 
@@ -139,6 +140,7 @@ class ExecutorBackend:
             if not job.items:  # all of it was taken back
                 self._end(job, Finished([], {}))
                 continue
+            job.went_by_value = pickling.main_is_ours_alone
             try:
                 job.future = future = self._executor.submit(self._run, self._request(job))
             except Exception as error:
@@ -187,13 +189,22 @@ class ExecutorBackend:
                 self._is_ending = True
             self._abandoned_calls += result.abandoned
             if result.broken is not None:
-                self._workers, self._refusal = 0, result.broken
+                if not self._can_go_by_value(job):
+                    self._workers, self._refusal = 0, result.broken
             elif self._abandoned_calls > self._call.options.max_abandoned:
                 self._refuse(
                     f"has {self._abandoned_calls} tasks that were left running, more than "
                     f"max_abandoned={self._call.options.max_abandoned}. Give the calls limits of "
                     "their own (socket timeouts, say), or raise max_abandoned"
                 )
+
+    def _can_go_by_value(self, job: ExecutorJob) -> bool:
+        """Return whether a function that a worker could not look up can be sent itself."""
+        if job.went_by_value:
+            return False
+        return pickling.main_is_ours_alone or pickling.send_main_by_value(
+            packed_func(self._call.caller, self._call.func)
+        )
 
     def _end(
         self, job: ExecutorJob, finished: Finished, worker: str = "", seconds: float = 0.0

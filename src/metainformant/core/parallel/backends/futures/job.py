@@ -36,6 +36,7 @@ class ExecutorJob:
         self.first = first
         self.attempt = attempt
         self.future: Future[Any] | None = None  # once it is handed over
+        self.went_by_value: bool = False  # what it has of `__main__`, for certain
         self.is_ended: bool = False
         self.is_abandoned: bool = False
         self.ended: float = 0.0
