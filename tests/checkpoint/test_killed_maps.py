@@ -71,15 +71,16 @@ def test_it_returns_what_an_undisturbed_run_does(kind: str, tmp_path: Path) -> N
     delivered: set[int] = set()
     kills = rounds = 0
     while True:
-        process = tasks.start_python(RUN, kind, str(path), str(log))
-        assert process.stdout is not None
-        first = process.stdout.readline()  # the map is under way
-        is_killed = kills < KILLS
-        if is_killed:
-            # The moment is what is tried; nothing waits for it.
-            time.sleep(moments.uniform(0, 0.15))
-            process.send_signal(signal.SIGKILL)
-        told = first + process.communicate(timeout=100)[0]
+        with tasks.start_python(RUN, kind, str(path), str(log)) as process:
+            assert process.stdout is not None
+            told = process.stdout.readline()  # the map is under way
+            is_killed = kills < KILLS
+            if is_killed:
+                # The moment is what is tried; nothing waits for it.
+                time.sleep(moments.uniform(0, 0.15))
+                process.send_signal(signal.SIGKILL)
+            # Not `communicate`, which does not know what readline() has read ahead.
+            told += process.stdout.read()
         kills += is_killed
         rounds += 1
         for item in tasks.noted_items(log):
