@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.clusters import agent, dask_line, handshake
+from metainformant.core.parallel.backends.clusters import agent, handshake
 from tests.backends import tasks as common
 from tests.support import ROOT, wait_until, without_coverage
 
@@ -26,6 +26,8 @@ from . import tasks
 if not TYPE_CHECKING:
     pytest.importorskip("distributed", reason="not there for builds without the GIL")
 import distributed
+
+from metainformant.core.parallel.backends.clusters import dask_line
 
 from .support import await_all_workers, make_cluster, start_to_leave
 
