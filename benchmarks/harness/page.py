@@ -16,7 +16,7 @@ _WORDS = {
 INTRODUCTION = """\
 # Benchmarks
 
-`make bench` measures all of this on your machine, in about twenty minutes, with the other
+`make bench` measures all of this on your machine, in about half an hour, with the other
 libraries in an environment of their own. Each workload runs in a process of its own, where all
 contenders take turns, round after round, so that a slow minute slows all of them; those that take
 long sit out some of the rounds. Compare within a table, and mind the spread between fastest and
