@@ -64,7 +64,7 @@ checks: .venv/dev.stamp dist
 	@$(MAKE) --no-print-directory coverage
 
 # What all kinds of workers have in common, what is special about each, the command, and what is shown in a
-# browser, where one is installed (sh tools/install_browser.sh).
+# browser, where one is installed (sh tools/install_programs.sh).
 PARTS := behaviour workers processes command rest checkpoint browser
 TESTS_behaviour := tests/backends/test_*.py
 TESTS_processes := tests/backends/processes

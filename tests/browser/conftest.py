@@ -14,7 +14,7 @@ from tests.browser.webdriver import CHROMIUM, DRIVER, Browser
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Return a browser; where none is installed the test is skipped, unless it must be there."""
     if (CHROMIUM is None or DRIVER is None) and "NEEDS_BROWSER" not in os.environ:
-        pytest.skip("needs chromium and its driver: sh tools/install_browser.sh")
+        pytest.skip("needs chromium and its driver: sh tools/install_programs.sh")
     opened = Browser(tmp_path_factory.mktemp("profile"))
     try:
         yield opened

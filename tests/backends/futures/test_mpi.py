@@ -15,7 +15,7 @@ import pytest
 from tests.support import ROOT, without_coverage
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("mpiexec") is None, reason="needs MPI: tools/install_mpi.sh"),
+    pytest.mark.skipif(shutil.which("mpiexec") is None, reason="needs MPI"),
     pytest.mark.skipif(find_spec("mpi4py") is None, reason="mpi4py is not installed"),
 ]
 # Processes: one that calls maps, and three that run items.
