@@ -263,7 +263,7 @@ class WorkerLoop:
         worker.coroutine = None
         self._workers.discard(worker)
         if self.is_closing:
-            self._end_workers()
+            self._end_if_done()
 
     def _cancel(self, worker: Worker) -> None:
         if worker.task is not None:
@@ -279,5 +279,9 @@ class WorkerLoop:
         if not self._is_prepared:
             if self._is_cancelling and self._main is not None:
                 self._main.cancel()
-        elif self._may_end is not None and all(worker.is_abandoned for worker in self._workers):
+        else:
+            self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self._may_end is not None and all(worker.is_abandoned for worker in self._workers):
             self._may_end.set()
