@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import functools
 import operator
+import platform
 import threading
 import time
 from collections.abc import AsyncIterator, Generator
@@ -222,6 +223,31 @@ def test_coroutines_that_have_waited_take_no_turns(monkeypatch: pytest.MonkeyPat
 
     assert parallel.async_map(meet, range(200), 50, chunk_size=1) == list(range(200))
     assert yields < 50  # it was one for each item
+
+
+_READS = """
+import asyncio, resource, socket
+from metainformant.core import parallel
+
+async def count_faults(reads):
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(reads):
+        theirs.send(b"x")
+        await reader.read(1)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    writer.close()
+    return after - before
+
+print(*parallel.async_map(count_faults, [2000]))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is known to do so")
+def test_reads_of_connections_do_not_map_memory_each_time() -> None:
+    faults = int(run_python(_READS).stdout)
+    assert faults < 1000, f"{faults} page faults in 2000 reads"
 
 
 def test_each_task_knows_itself_while_others_run() -> None:

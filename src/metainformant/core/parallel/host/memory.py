@@ -12,6 +12,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+# More than the 256 KiB that asyncio asks for at each read of a connection.
+_LARGE_BYTES = 1 << 20
+
+
+def keep_large_blocks() -> None:
+    """Let the allocator keep blocks of up to 1 MiB for their next use.
+
+    glibc gives larger blocks than 128 KiB back to the system each time, until one was freed: from
+    then on it keeps those of that size and below (mallopt(3), M_MMAP_THRESHOLD). Other allocators
+    do not mind.
+    """
+    bytes(_LARGE_BYTES)  # freed at once; its memory is never touched
+
+
 def available_memory() -> int | None:
     """Return the bytes that may be allocated without swapping; None if that is unknown.
 

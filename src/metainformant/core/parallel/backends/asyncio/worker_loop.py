@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from time import monotonic
 
+from ...host.memory import keep_large_blocks
 from ...worker.loop_setup import PreparedLoop
 
 TYPE_CHECKING = False
@@ -204,6 +205,7 @@ class WorkerLoop:
         self._main = asyncio.current_task()
         self._may_end = asyncio.Event()
         self.ident = threading.get_ident()
+        keep_large_blocks()  # asyncio asks for one at each read
         prepared = PreparedLoop(self._call.options.preparation)
         try:
             bind = await prepared.open()
