@@ -28,7 +28,7 @@ def committed(tokens):
     print("\\n".join(f"{start} {stop}" for start, stop in tokens), flush=True)
 
 run = DurableRun(Checkpoint(sys.argv[1], file_system=sys.argv[2]), double)
-block = run.admit(range(300_000))
+block = run.admit(range(60_000))
 print("ready", flush=True)
 run.start_writer(committed)
 for span in block.spans:
@@ -69,7 +69,7 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path: Path, mode: Mode)
         # Taken over at once, and everything is there.
         run = DurableRun(Checkpoint(path, file_system=mode), double)
         assert all(item in run.finished for item in acknowledged)
-        block = run.admit(range(300_000))
+        block = run.admit(range(60_000))
         for span in block.spans:
             if span.piece is not None:
                 values = run.replay(block, span).values
