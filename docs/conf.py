@@ -30,6 +30,7 @@ NAVIGATION = {
     "docs/README": {
         "Start": ["README", "docs/start"],
         "How-to": [
+            "docs/services",
             "docs/howto/sequences",
             "docs/howto/programs",
             "docs/howto/shared-index",
@@ -44,6 +45,8 @@ NAVIGATION = {
             "docs/howto/nightly",
             "docs/howto/resume",
             "docs/howto/slurm",
+            "docs/howto/dask",
+            "docs/howto/ray",
             "docs/howto/coming-from",
             "docs/howto/*",
         ],
@@ -58,7 +61,6 @@ NAVIGATION = {
             "docs/checkpoints",
             "docs/clusters",
             "docs/async",
-            "docs/services",
             "docs/report",
             "docs/reference/*",
         ],

@@ -7,28 +7,28 @@ import doctest
 import importlib
 import pkgutil
 import re
-import textwrap
 import tomllib
 from pathlib import Path
 
 import pytest
 
 import metainformant
+from tests.documents import FLAGS, run_examples
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "metainformant" / "core" / "parallel"
+# Run where what they talk to is: test_services.py, backends/clusters/test_dask.py and test_ray.py.
+ELSEWHERE = {"services.md", "dask.md", "ray.md"}
 DOCUMENTS = sorted(
     path
     for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
-    if "```python" in path.read_text() and path.name != "services.md"  # see test_services.py
+    if "```python" in path.read_text() and path.name not in ELSEWHERE
 )
-BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 PROSE = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *PACKAGE.glob("**/*.md")])
-FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 # What examples show the use of, and not every environment has.
-_OF_OTHERS = {"fastapi", "joblib", "numpy", "pandas", "pyarrow", "sklearn"}
+_OF_OTHERS = {"fastapi", "joblib", "mpire", "numpy", "pandas", "pebble", "pyarrow", "sklearn"}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -36,28 +36,11 @@ def test_document(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks of a document run in order, in one namespace, from the root of the project."""
     monkeypatch.chdir(ROOT)
     try:
-        _run_blocks(path)
+        run_examples(path)
     except ModuleNotFoundError as error:
         if error.name not in _OF_OTHERS:
             raise
         pytest.skip(f"needs {error.name}")
-
-
-def _run_blocks(path: Path) -> None:
-    text = path.read_text()
-    namespace: dict[str, object] = {"__name__": "__main__"}
-    runner = doctest.DocTestRunner(optionflags=FLAGS)
-    for match in BLOCK.finditer(text):
-        code = textwrap.dedent(match[2])
-        line = text[: match.start(2)].count("\n")
-        name = f"{path.name}:{line + 1}"
-        if code.lstrip().startswith(">>>"):
-            test = doctest.DocTestParser().get_doctest(code, namespace, name, str(path), line)
-            runner.run(test, clear_globs=False)
-            namespace.update(test.globs)
-        else:
-            exec(compile("\n" * line + code, str(path), "exec"), namespace)
-    assert runner.failures == 0
 
 
 # What modules of ours import at their top that only those have who use them.

@@ -19,6 +19,7 @@ import pytest
 from metainformant.core import parallel
 from metainformant.core.parallel.backends.clusters import agent, handshake
 from tests.backends import tasks as common
+from tests.documents import run_examples
 from tests.support import ROOT, wait_until, without_coverage
 
 from . import tasks
@@ -542,3 +543,9 @@ def _nothing() -> Any:
     from contextlib import nullcontext
 
     return nullcontext()
+
+
+def test_the_examples_of_the_how_to(dask_client: distributed.Client) -> None:
+    address = dask_client.scheduler.address
+    page = ROOT / "docs" / "howto" / "dask.md"
+    run_examples(page, {'Client("tcp://head-node:8786")': f"Client({address!r})"})

@@ -17,6 +17,7 @@ import pytest
 from metainformant.core import parallel
 from metainformant.core.parallel.backends.clusters import handshake
 from tests.backends import tasks as common
+from tests.documents import run_examples
 from tests.support import ROOT, wait_until, without_coverage
 
 from . import tasks
@@ -336,3 +337,8 @@ print([thing.number for thing in things], type(things[0]) is Thing)
 """)
     text = subprocess.check_output([sys.executable, script], text=True, stderr=subprocess.DEVNULL)
     assert "[2, 4] True\n" in text
+
+
+def test_the_examples_of_the_how_to() -> None:
+    run_examples(ROOT / "docs" / "howto" / "ray.md", {'ray.init("auto")\n': "\n"})
+    wait_until_nothing_is_left()
