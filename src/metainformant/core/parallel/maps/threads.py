@@ -123,10 +123,12 @@ def thread_map(
         keep_locals: True to keep the local variables of failed tasks, for a debugger. By default a
             failure that is returned as a value keeps the lines of its traceback only, or a
             thousand failures would keep the memory of a thousand tasks.
-        retries, retry_on, backoff: how often (default 0) a failed item is tried again, after
-            which exceptions (default `Exception`), and with which longest delay in seconds
-            before the first retry (default 0.1; it doubles up to 60, and is drawn at random
-            below that), or a function of attempt and exception that returns the delay.
+        retries: how often a failed item is tried again (default 0).
+        retry_on: the exceptions after which it is: a class, a tuple of them, or a function that
+            gets the exception and returns whether to try again (default `Exception`).
+        backoff: seconds of the longest delay before the first retry (default 0.1). It doubles up
+            to 60, and the delay is drawn at random below it. Or a function of attempt and exception
+            that returns the delay.
         throttled: which exceptions mean that a service wants fewer calls: classes, a function, or
             None for none. By default those with a status 429, 503 or 529, and botocore's. They are
             no failures: the item is tried again, up to `retries` times or 5, and `Retry-After`
@@ -149,7 +151,8 @@ def thread_map(
         kwargs: a dict of constants that each call gets by keyword. Each worker is sent them once.
         seed: a whole number for `current_task().random` and `current_task().rng`: numbers that
             depend on it and on the index of the item only.
-        initializer, initargs: called once by each worker before its first task.
+        initializer: called once by each worker before its first task.
+        initargs: the arguments that it gets.
         worker_state: called once by each worker; `func` gets what it returns as its last
             positional argument. It is closed at the worker's end.
 
