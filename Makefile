@@ -192,10 +192,11 @@ docs: .venv/docs.stamp
 	  -c docs -d .cache/site-doctrees . .cache/site
 	@echo "the site is .cache/site/index.html"
 
-# Links and anchors, nothing from elsewhere, every example, and the pages that are made from the code.
+# Links and anchors, nothing from elsewhere, every example, the pages that are made from the code, and all of
+# them in a browser, where one is installed.
 docs-check: docs
 	$(BIN)/python tools/check_site.py .cache/site
-	$(BIN)/python $(PYTEST) tests/test_documents.py tests/test_reference.py
+	SITE=.cache/site $(BIN)/python $(PYTEST) tests/test_documents.py tests/test_reference.py tests/browser/test_site.py
 
 # Write the pages of the reference that follow from the code.
 reference: .venv/dev.stamp

@@ -79,6 +79,8 @@ NAVIGATION = {
     },
     "docs/decisions/README": {"Decisions": ["docs/decisions/*"]},
 }
+# What the navigation calls a page, where that is not its heading.
+TITLES = {"README": "Overview"}
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "docs/README"
@@ -108,7 +110,7 @@ html_copy_source = False
 html_show_sphinx = False
 templates_path = ["_templates"]
 html_static_path = ["_static"]
-html_css_files = ["narrow.css"]
+html_css_files = ["site.css"]
 # The root of the site leads to its first page.
 html_additional_pages = {"index": "to_first_page.html"}
 html_theme_options = {"navigation_with_keys": True}
@@ -128,7 +130,10 @@ def _listed(patterns: list[str]) -> Iterator[str]:
 def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
     """Append to a page the list of those below it."""
     for caption, patterns in NAVIGATION.get(page, {}).items():
-        entries = "\n".join(f"/{entry}" for entry in _listed(patterns))
+        entries = "\n".join(
+            f"{TITLES[entry]} </{entry}>" if entry in TITLES else f"/{entry}"
+            for entry in _listed(patterns)
+        )
         source[0] += f"\n\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}\n```\n"
 
 
