@@ -24,6 +24,12 @@ class Progress(NamedTuple):
             retries.
         rate: items per second, of the last half minute.
         eta: seconds that the rest takes at that rate; None if that can't be told.
+
+    >>> from metainformant.core import parallel
+    >>> seen = []
+    >>> _ = parallel.thread_map(int, ["1", "two", "3"], progress=seen.append)
+    >>> seen[-1].done, seen[-1].ok, seen[-1].failed, seen[-1].total
+    (3, 2, 1, 3)
     """
 
     done: int

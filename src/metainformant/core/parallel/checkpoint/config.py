@@ -44,6 +44,15 @@ class Checkpoint:
             items again; "raise" raises `CheckpointError`.
         file_system: "local" or "network", where that can't be seen from the path. On file systems
             that several hosts share, nobody can read the file during a run.
+
+    >>> import os, tempfile
+    >>> from metainformant.core import parallel
+    >>> path = os.path.join(tempfile.mkdtemp(), "lengths.ckpt")
+    >>> parallel.thread_map(len, ["ATG", "GG"], checkpoint=path)
+    [3, 2]
+    >>> done = [one.recorded for one in parallel.outcomes(len, ["GG", "T"], checkpoint=path)]
+    >>> done  # "GG" was not run again
+    [True, False]
     """
 
     def __init__(
