@@ -154,3 +154,32 @@ def test_the_words_can_be_learnt() -> None:
     words = [word for head in heads for word in head.split(", ")]
     assert 20 <= len(words) <= 40
     assert len(words) == len(set(words))
+
+
+def test_each_how_to_is_listed() -> None:
+    listed = (ROOT / "docs" / "README.md").read_text()
+    for path in sorted((ROOT / "docs" / "howto").glob("*.md")):
+        assert f"(howto/{path.name})" in listed
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert re.findall(r"^version: (.*)$", citation, re.MULTILINE) == [project["version"]]
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    latest = changes.split("\n## [", 2)[1]
+    if latest.startswith("Unreleased]"):
+        assert f"This will be {project['version']}" in latest
+    else:
+        assert latest.startswith(f"{project['version']}]")
+
+
+def test_the_workflows_run_targets_of_make_and_nothing_else() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    workflows = [path.read_text() for path in sorted(ROOT.glob(".github/workflows/*.yml"))]
+    commands = [run for text in workflows for run in re.findall(r"^ *- run: (.*)", text, re.M)]
+    assert len(commands) >= 5
+    for command in commands:
+        made = re.fullmatch(r"make ([\w-]+)( [A-Z]+=\w*)*", command)
+        assert made, command
+        assert made[1] in targets, command
