@@ -113,6 +113,12 @@ def test_figures_are_those_that_were_measured() -> None:
     for anchor, cells in rows:
         for figure in re.findall(r"\d[\d,.]* \w+", cells):
             assert f"| {figure} |" in chapters[anchor], f"{anchor}: {figure} was not measured"
+    ratios = re.findall(r"\(docs/benchmarks\.md#([^)]*)\)[^|(]*? (\d[\d.]*) times", text)
+    assert len(ratios) >= 2
+    for anchor, ratio in ratios:
+        ours = re.search(r"^\| metainformant \|.*", chapters[anchor], re.MULTILINE)
+        assert ours, anchor
+        assert f"| {ratio} |" in ours[0], f"{anchor}: {ratio} was not measured"
 
 
 def _anchors(path: Path) -> set[str]:
