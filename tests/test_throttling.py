@@ -132,11 +132,168 @@ def test_how_long_it_wants_none(error: Exception, seconds: float | None) -> None
     assert pause_of(error, NOW) == expected
 
 
-def test_only_the_limit_that_is_used_up_counts() -> None:
-    headers = {
-        "x-ratelimit-reset-requests": "1s",
-        "x-ratelimit-remaining-requests": "0",
-        "x-ratelimit-reset-tokens": "6m0s",
-        "x-ratelimit-remaining-tokens": "149984",
-    }
-    assert pause_of(StatusError(headers, status_code=429)) == 1
+# What services answer, as they document it or as clients have recorded it: headers, and the pause.
+ANSWERS: list[tuple[str, dict[str, str], float | None]] = [
+    (
+        "OpenAI, calls used up",
+        {
+            "x-ratelimit-limit-requests": "60",
+            "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": "1s",
+            "x-ratelimit-limit-tokens": "150000",
+            "x-ratelimit-remaining-tokens": "149984",
+            "x-ratelimit-reset-tokens": "6m0s",
+        },
+        1,
+    ),
+    (
+        "OpenAI, overloaded: nothing is used up",
+        {
+            "x-ratelimit-remaining-requests": "4999",
+            "x-ratelimit-reset-requests": "12ms",
+            "x-ratelimit-remaining-tokens": "79976",
+            "x-ratelimit-reset-tokens": "6m0s",
+            "x-ratelimit-remaining-tokens_usage_based": "79976",
+            "x-ratelimit-reset-tokens_usage_based": "18ms",
+        },
+        None,
+    ),
+    (
+        "OpenAI, overloaded, and says when",
+        {
+            "retry-after-ms": "1500",
+            "retry-after": "2",
+            "x-ratelimit-remaining-tokens": "0",
+            "x-ratelimit-reset-tokens": "6m0s",
+        },
+        1.5,
+    ),
+    (
+        "both used up",
+        {
+            "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": "120ms",
+            "x-ratelimit-remaining-tokens": "0",
+            "x-ratelimit-reset-tokens": "59.5s",
+        },
+        59.5,
+    ),
+    (
+        "one used up, one that does not tell what remains",
+        {
+            "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": "1s",
+            "x-ratelimit-reset-project-tokens": "3s",
+        },
+        3,
+    ),
+    (
+        "Groq",
+        {
+            "x-ratelimit-remaining-requests": "14370",
+            "x-ratelimit-reset-requests": "2m59.56s",
+            "x-ratelimit-remaining-tokens": "0",
+            "x-ratelimit-reset-tokens": "7.66s",
+        },
+        7.66,
+    ),
+    (
+        "Azure OpenAI, of a model whose limits it does not tell",
+        {"x-ratelimit-remaining-tokens": "-1", "x-ratelimit-reset-tokens": "0"},
+        0,
+    ),
+    ("Azure Cosmos DB", {"x-ms-retry-after-ms": "33"}, 0.033),
+    (
+        "Anthropic",
+        {
+            "anthropic-ratelimit-requests-limit": "50",
+            "anthropic-ratelimit-requests-remaining": "0",
+            "anthropic-ratelimit-requests-reset": "2023-11-14T22:13:25Z",
+            "anthropic-ratelimit-tokens-remaining": "39000",
+            "anthropic-ratelimit-tokens-reset": "2023-11-14T22:14:20Z",
+        },
+        5,
+    ),
+    (
+        "Anthropic, overloaded",
+        {
+            "anthropic-ratelimit-requests-remaining": "49",
+            "anthropic-ratelimit-requests-reset": "2023-11-14T22:13:25Z",
+            "anthropic-ratelimit-unified-7d-status": "allowed",
+            "anthropic-ratelimit-unified-7d-reset": str(NOW + 5 * 86400),
+        },
+        None,
+    ),
+    (
+        "GitHub",
+        {
+            "x-ratelimit-limit": "5000",
+            "x-ratelimit-remaining": "0",
+            "x-ratelimit-used": "5000",
+            "x-ratelimit-reset": f"{NOW + 1800:.0f}",
+            "x-ratelimit-resource": "core",
+        },
+        1800,
+    ),
+    (
+        "GitHub, a secondary limit",
+        {
+            "retry-after": "60",
+            "x-ratelimit-remaining": "4999",
+            "x-ratelimit-reset": f"{NOW + 1800:.0f}",
+        },
+        60,
+    ),
+    ("Reddit", {"x-ratelimit-remaining": "0.0", "x-ratelimit-reset": "123"}, 123),
+    ("Reddit, overloaded", {"x-ratelimit-remaining": "599.0", "x-ratelimit-reset": "123"}, None),
+    ("X", {"x-rate-limit-remaining": "0", "x-rate-limit-reset": f"{NOW + 900:.0f}"}, 900),
+    (
+        "Discord",
+        {"x-ratelimit-remaining": "0", "x-ratelimit-reset-after": "1.25"},
+        1.25,
+    ),
+    (
+        "Discord, where another limit was reached",
+        {"x-ratelimit-remaining": "3", "x-ratelimit-reset-after": "1.25"},
+        None,
+    ),
+    (
+        "OpenRouter: milliseconds since the epoch",
+        {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": f"{(NOW + 9) * 1000:.0f}"},
+        9,
+    ),
+    (
+        "Linear: the kind before the word, and milliseconds since the epoch",
+        {
+            "x-ratelimit-requests-remaining": "0",
+            "x-ratelimit-requests-reset": f"{(NOW + 9) * 1000:.0f}",
+            "x-ratelimit-complexity-remaining": "200000",
+            "x-ratelimit-complexity-reset": f"{(NOW + 3600) * 1000:.0f}",
+        },
+        9,
+    ),
+    (
+        "RapidAPI: a month of which much remains",
+        {"x-ratelimit-requests-remaining": "205676", "x-ratelimit-requests-reset": "2163603"},
+        None,
+    ),
+    ("milliseconds", {"x-ratelimit-remaining": "0", "x-ratelimit-reset-ms": "2500"}, 2.5),
+    ("the draft of the IETF", {"ratelimit-remaining": "0", "ratelimit-reset": "30"}, 30),
+    ("the draft, with some left", {"ratelimit-remaining": "5", "ratelimit-reset": "30"}, None),
+    ("GitLab", {"ratelimit-remaining": "0", "ratelimit-reset": f"{NOW + 40:.0f}"}, 40),
+    ("a date with an offset", {"x-ratelimit-reset": "2023-11-14T23:13:30.500+01:00"}, 10.5),
+    ("Retry-After since the epoch", {"retry-after": f"{NOW + 20:.0f}"}, 20),
+    ("Retry-After with a unit", {"retry-after": "20s"}, 20),
+    ("what can't be read", {"retry-after": "soon", "x-ratelimit-reset": "2m, 3x"}, None),
+    ("microseconds", {"x-ratelimit-reset-tokens": "1ms500\u00b5s"}, 0.0015),
+]
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [answer[1:] for answer in ANSWERS],
+    ids=[answer[0] for answer in ANSWERS],
+)
+def test_only_limits_that_are_used_up_count(headers: dict[str, str], seconds: float | None) -> None:
+    expected = seconds if seconds is None else pytest.approx(seconds)
+    assert pause_of(StatusError(headers, status_code=503), NOW) == expected

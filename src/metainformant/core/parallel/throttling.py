@@ -35,11 +35,14 @@ _CODES = frozenset(
         "TransactionInProgressException",
     }
 )
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_RESET = "x-ratelimit-reset"  # by itself, or with a hyphen and the kind of limit
-_REMAINING = "x-ratelimit-remaining"
-# Numbers above this are seconds since the epoch: as a duration it would be 30 years.
+# Those of durations as Go writes them.
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1, "ms": 1e-3, "\u00b5s": 1e-6, "ns": 1e-9}
+# What says when to call again, the most exact first.
+_RETRY_AFTER = ("retry-after-ms", "x-ms-retry-after-ms", "retry-after")
+# Numbers above these are seconds and milliseconds since the epoch: as a duration the first would be
+# 30 years.
 _LEAST_EPOCH = 1e9
+_LEAST_EPOCH_MS = 1e11
 
 
 def is_push_back(error: BaseException) -> bool:
@@ -71,13 +74,10 @@ def pause_of(error: BaseException, now: float | None = None) -> float | None:
     """
     now = time.time() if now is None else now
     for headers in _headers(error):
-        milliseconds = _number(headers.get("retry-after-ms"))
-        seconds = None if milliseconds is None else milliseconds / 1000
-        if seconds is None:
-            seconds = _retry_after(headers.get("retry-after"), now)
+        seconds = _retry_after(headers, now)
         if seconds is None:
             seconds = _reset(headers, now)
-        if seconds is not None and math.isfinite(seconds):
+        if seconds is not None:
             return max(0.0, seconds)
     return None
 
@@ -101,43 +101,77 @@ def _lowered(headers: Any) -> dict[str, str] | None:
         return None
 
 
-def _retry_after(value: str | None, now: float) -> float | None:
-    """Read seconds, or a date of HTTP."""
-    if value is None:
-        return None
-    seconds = _number(value)
-    if seconds is not None:
-        return seconds
-    from email.utils import parsedate_to_datetime  # slow to import
-
-    try:
-        return parsedate_to_datetime(value).timestamp() - now
-    except (TypeError, ValueError, OverflowError):
-        return None
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    for name in _RETRY_AFTER:
+        seconds = _seconds(name, headers.get(name, ""), now)
+        if seconds is not None:
+            return seconds
+    return None
 
 
 def _reset(headers: Mapping[str, str], now: float) -> float | None:
-    """Read when the limits are full again of which nothing remains; of all, if none says that."""
-    resets = {name[len(_RESET) :]: at for name, at in headers.items() if name.startswith(_RESET)}
-    # The one without a kind is of calls: where some remain it is another limit that was reached.
-    is_used_up = headers.get(_REMAINING, "0") == "0"
-    resets = {kind: at for kind, at in resets.items() if (kind[0] == "-" if kind else is_used_up)}
-    used_up = {kind: at for kind, at in resets.items() if headers.get(_REMAINING + kind) == "0"}
-    times = [_duration(at, now) for at in (used_up or resets).values()]
-    return max((seconds for seconds in times if seconds is not None), default=None)
+    """Return for how long the limits that are used up stay so.
+
+    Services have several limits, of calls and of tokens, of a minute and of a month, and tell of
+    all of them in each answer. Where something remains, another limit was reached.
+    """
+    times = []
+    for name, at in headers.items():
+        if _is_reset(name):
+            base = name.removesuffix("-ms").removesuffix("-after")
+            remaining = _number(headers.get(base.replace("reset", "remaining")))
+            seconds = _seconds(name, at, now)
+            if seconds is not None and (remaining is None or remaining <= 0):
+                times.append(seconds)
+    return max(times, default=None)
 
 
-def _duration(text: str, now: float) -> float | None:
-    """Read `6m0s`, `120ms`, a number of seconds, or one of seconds since the epoch."""
+def _is_reset(name: str) -> bool:
+    """Return whether a header says when a limit is full again.
+
+    These are `x-ratelimit-reset`, also with the kind of limit before or after `reset`,
+    `x-rate-limit-reset`, `ratelimit-reset`, `anthropic-ratelimit-requests-reset`. What Anthropic
+    calls unified are windows of up to a week, which do not say what remains.
+    """
+    parts = name.replace("rate-limit", "ratelimit").split("-")
+    return "ratelimit" in parts and "reset" in parts and "unified" not in parts
+
+
+def _seconds(name: str, text: str, now: float) -> float | None:
+    """Return how long it is until what a header says; None if it can't be read.
+
+    That is a number of seconds or, if the name says so, of milliseconds; `6m0s` or `120ms`; or a
+    time: a number of seconds or milliseconds since the epoch, a date of HTTP, or one of RFC 3339.
+    """
     number = _number(text)
-    if number is not None:
-        return number - now if number >= _LEAST_EPOCH else number
+    if number is None:
+        seconds = _duration(text)
+        return _until_date(text, now) if seconds is None else seconds
+    if number >= _LEAST_EPOCH:
+        return (number / 1000 if number >= _LEAST_EPOCH_MS else number) - now
+    return number / 1000 if name.endswith("-ms") else number
+
+
+def _duration(text: str) -> float | None:
     import re  # needed only here
 
-    if not re.fullmatch(r"(\d+(\.\d+)?(ms|[smhd]))+", text.strip()):
+    parts = re.findall(r"(\d+(?:\.\d+)?)([mn\u00b5]?s|[mhd])", text)
+    if not parts or "".join(map("".join, parts)) != text.strip():
         return None
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", text)
     return sum(float(count) * _UNITS[unit] for count, unit in parts)
+
+
+def _until_date(text: str, now: float) -> float | None:
+    from datetime import UTC, datetime  # slow to import
+    from email.utils import parsedate_to_datetime
+
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            date = parse(text.strip())
+            return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
+        except (TypeError, ValueError, OverflowError):
+            pass
+    return None
 
 
 def _number(value: str | None) -> float | None:
