@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.asyncio import backend as asyncio_backend
 from metainformant.core.parallel.backends.asyncio.backend import AsyncioBackend
-from metainformant.core.parallel.backends.asyncio.worker_loop import WorkerLoop
+from metainformant.core.parallel.backends.asyncio.worker_loop import Worker, WorkerLoop
 from tests.support import run_python, wait_for_other_threads
 
 
@@ -195,6 +196,44 @@ def test_a_thousand_workers_do_not_begin_in_one_step() -> None:
 
     seen = parallel.async_map(task, range(1000), 1000, chunk_size=1, on_error="raise")
     assert seen[0] < 200
+
+
+def test_ending_looks_at_each_worker_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at all that are left whenever one ends: that would be a hundred thousand looks here."""
+    looks = 0
+
+    class Seen(Worker):
+        @property
+        def is_abandoned(self) -> bool:
+            nonlocal looks
+            looks += 1
+            return self.was_abandoned
+
+        @is_abandoned.setter
+        def is_abandoned(self, value: bool) -> None:
+            self.was_abandoned = value
+
+    async def task(item: int) -> None:
+        if item == 499:
+            raise ValueError("the last")
+        await asyncio.Event().wait()
+
+    before = set(threading.enumerate())
+    monkeypatch.setattr(asyncio_backend, "Worker", Seen)
+    with pytest.raises(ValueError, match="the last"):
+        parallel.async_map(task, range(500), 500, on_error="raise")
+    wait_for_other_threads(before)
+    assert 500 <= looks <= 10 * 500
+
+
+def test_a_task_that_stops_the_loop_costs_nobody_anything() -> None:
+    async def task(item: int) -> int:
+        if item % 2:
+            asyncio.get_running_loop().stop()
+        await asyncio.sleep(0)
+        return item
+
+    assert parallel.async_map(task, range(40), 4, chunk_size=3) == list(range(40))
 
 
 def test_coroutines_that_have_waited_take_no_turns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.asyncio.worker_loop import Worker
 from metainformant.core.parallel.host.gil import HAS_GIL
 from tests.support import wait_for_other_threads, wait_until
 
@@ -202,6 +203,29 @@ class TestBlockedLoop:
             assert isinstance(culprit, parallel.TaskTimeoutError)
             assert culprit.running
             assert len(ran) - before == items + 1
+
+    def test_who_blocks_is_looked_for_once(
+        self, release: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """All calls that are overdue name it, so looking at all for each would take very long."""
+        looks = 0
+        is_running = Worker.is_running
+
+        def counted(worker: Worker) -> bool:
+            nonlocal looks
+            looks += 1
+            return is_running(worker)
+
+        async def task(item: int) -> None:
+            if item == 299:
+                release.wait(60)
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(Worker, "is_running", counted)
+        errors = parallel.async_map(task, range(300), 300, timeout=1)
+        release.set()
+        assert sum("Item 299 blocks the event loop" in str(error) for error in errors) == 299
+        assert looks <= 3 * 300
 
     def test_it_keeps_no_deadline_waiting(self, release: threading.Event) -> None:
         async def block(_: int) -> None:

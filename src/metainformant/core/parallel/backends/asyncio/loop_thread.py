@@ -81,11 +81,12 @@ class LoopThread(WorkerLoop):
             self._is_clean.set()
 
     def _complete(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end; report exits that tasks of tasks raise."""
+        """Run a coroutine to its end, however often tasks stop the loop; report exits of theirs."""
         task = self.loop.create_task(coroutine, context=self._context)
+        task.add_done_callback(lambda _: self.loop.stop())
         while not task.done():
             try:
-                self.loop.run_until_complete(task)
+                self.loop.run_forever()
             except FATAL as error:
                 self._report(error)
         return task.result()

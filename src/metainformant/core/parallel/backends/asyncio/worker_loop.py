@@ -57,6 +57,10 @@ class Worker:
     def is_alive(self) -> bool:
         return is_alive(self.task, self.loop.loop)
 
+    def is_running(self) -> bool:
+        """Return whether its code is what the loop runs just now."""
+        return getattr(self.coroutine, "cr_running", False)
+
 
 def is_alive(task: asyncio.Task[None] | None, loop: asyncio.AbstractEventLoop) -> bool:
     """Return whether a task has begun or will, and has not ended. Its loop may be closed before."""
@@ -110,11 +114,15 @@ class WorkerLoop:
         # Whether a worker was ever abandoned. Set by engine and loop, never reset.
         self._has_abandoned = False
         self._beat_at = monotonic()  # the last sign of life; read by the engine
+        self._blocking: Worker | None = None  # what was found last; owned by the engine
         self._is_prepared = False
         self._main: asyncio.Task[None] | None = None
         self._workers: set[Worker] = set()  # whose tasks have not ended; the engine reads a copy
         self._parked: list[asyncio.Future[None]] = []
         self._may_end: asyncio.Event | None = None
+        # Those that somebody waits for, or did a moment ago, and some that have ended since; None
+        # until the loop ends.
+        self._last: list[Worker] | None = None
         self._is_clean = threading.Event()  # whether the state is closed
 
     # From the engine's thread
@@ -152,10 +160,10 @@ class WorkerLoop:
 
     def blocking(self) -> Worker | None:
         """Return the worker whose code is running just now; None if it is something else."""
-        for worker in self._workers.copy():
-            if worker.coroutine is not None and getattr(worker.coroutine, "cr_running", False):
-                return worker
-        return None
+        if self._blocking is None or not self._blocking.is_running():  # all others ask the same
+            workers = self._workers.copy()
+            self._blocking = next((worker for worker in workers if worker.is_running()), None)
+        return self._blocking
 
     def close(self, *, cancel: bool) -> None:
         """Let workers end; those that run something at once if `cancel` is set."""
@@ -285,5 +293,13 @@ class WorkerLoop:
             self._end_if_done()
 
     def _end_if_done(self) -> None:
-        if self._may_end is not None and all(worker.is_abandoned for worker in self._workers):
+        """Let `live` go on if nobody waits for any worker. Each is looked at about once.
+
+        No worker begins any more, and none that has ended or was abandoned comes back.
+        """
+        if self._last is None:
+            self._last = list(self._workers)
+        while self._last and (self._last[-1].coroutine is None or self._last[-1].is_abandoned):
+            self._last.pop()
+        if not self._last and self._may_end is not None:
             self._may_end.set()
