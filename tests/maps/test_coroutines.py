@@ -98,6 +98,35 @@ def test_a_caller_that_is_cancelled_stops_everything(map_it: Any) -> None:
     wait_for_other_threads(before)
 
 
+def test_a_caller_that_is_cancelled_again_and_again_waits_for_its_calls(map_it: Any) -> None:
+    """Scopes of anyio cancel a task until it has left them."""
+    ended: list[int] = []
+
+    async def main() -> None:
+        all_run = asyncio.Event()
+
+        async def task(item: int) -> None:
+            if item == 4:
+                all_run.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                ended.append(item)
+
+        caller = asyncio.create_task(map_it(task, range(100), max_workers=5))
+        await all_run.wait()
+        while not caller.done():
+            caller.cancel()
+            await asyncio.sleep(0)
+        assert caller.cancelled()
+        assert sorted(ended) == list(range(5))
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
 def test_a_timeout_cancels_a_call(map_it: Any) -> None:
     async def task(item: int) -> int:
         if item == 1:
@@ -143,17 +172,34 @@ def test_on_complete_is_called_in_the_loop(map_it: Any) -> None:
     assert threads == {threading.get_ident()}
 
 
+def test_no_thread_waits_for_a_callback_in_a_loop_that_is_closed() -> None:
+    before = set(threading.enumerate())
+    loop = asyncio.new_event_loop()
+
+    async def task(item: int) -> int:
+        return item
+
+    def tell(index: int, item: int, result: int) -> None:
+        loop.stop()
+
+    mapped = loop.create_task(parallel.aiomap(task, range(40), on_complete=tell))
+    with pytest.raises(RuntimeError, match="loop stopped"):
+        loop.run_until_complete(mapped)
+    loop.close()
+    wait_for_other_threads(before)
+
+
 def test_aiomap_is_a_list_like_any_other() -> None:
     async def task(item: int) -> int:
         if item == 5:
+            cancel.set()
             await asyncio.Event().wait()
         return item
 
     cancel = threading.Event()
-    results: Any = asyncio.run(parallel.aiomap(task, range(9), 1, deadline=0.3))
+    results: Any = asyncio.run(parallel.aiomap(task, range(9), 1, cancel=cancel))
     assert results[:5] == list(range(5))
     assert {type(result) for result in results[5:]} == {parallel.TaskCancelledError}
-    cancel.set()
     with pytest.raises(parallel.TaskCancelledError, match="cancel was set"):
         asyncio.run(parallel.aiomap(task, range(9), cancel=cancel, on_error="raise"))
     with pytest.raises(ValueError, match="first"):

@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import queue
 import threading
+from time import monotonic
 
 from ..host.threads import DAEMON, launch
 from .list_map import run_map
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # Seconds that calls which were cancelled have to end before nobody waits for them any more.
 _GRACE_SECONDS = 1.0
+# Seconds between two looks, while a call in the loop is awaited, at whether the loop was closed.
+_LOOK_SECONDS = 0.5
 
 
 async def await_map(call: MapCall, items: Iterable[Any]) -> list[Any]:
@@ -62,9 +65,22 @@ async def await_map(call: MapCall, items: Iterable[Any]) -> list[Any]:
 
 
 async def let_end(tasks: set[asyncio.Task[None]]) -> None:
-    """Wait until the tasks of a map, which are being cancelled, have ended: a second at most."""
-    if tasks:
-        await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
+    """Wait until the tasks of a map, which are being cancelled, have ended: a second at most.
+
+    A caller that is cancelled again meanwhile waits on: scopes of anyio do so at each step.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    until = monotonic() + _GRACE_SECONDS
+    try:
+        while tasks and (seconds := until - monotonic()) > 0:
+            try:
+                await asyncio.wait(tasks, timeout=seconds)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+    finally:
+        del cancelled  # its traceback leads to this frame: leave no cycle
 
 
 class _Either:
@@ -81,7 +97,10 @@ class _Either:
 def _called_in(
     loop: asyncio.AbstractEventLoop, function: Callable[..., object]
 ) -> Callable[..., None]:
-    """Return what calls a function in the thread of a loop, and raises what it raises."""
+    """Return what calls a function in the thread of a loop, and raises what it raises.
+
+    It raises RuntimeError if the loop is closed before.
+    """
 
     def call(*arguments: Any) -> None:
         ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
@@ -95,7 +114,13 @@ def _called_in(
                 ended.put(None)
 
         loop.call_soon_threadsafe(run)
-        error = ended.get()
+        while True:
+            try:
+                error = ended.get(timeout=_LOOK_SECONDS)
+                break
+            except queue.Empty:
+                if loop.is_closed():
+                    raise RuntimeError("the event loop was closed before on_complete ran") from None
         if error is not None:
             try:
                 raise error
