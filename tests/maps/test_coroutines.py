@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.runner import awaited_map
 from tests.support import wait_for_other_threads, wait_until
 
 
@@ -24,6 +25,12 @@ MAPS: list[Any] = [parallel.aiomap, collected]
 @pytest.fixture(params=MAPS, ids=["aiomap", "aimap"])
 def map_it(request: pytest.FixtureRequest) -> Any:
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine have all the time that it needs to end calls."""
+    monkeypatch.setattr(awaited_map, "_GRACE_SECONDS", 60.0)
 
 
 def test_calls_run_in_the_callers_loop(map_it: Any) -> None:
