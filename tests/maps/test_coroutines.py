@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import threading
 from contextlib import aclosing
@@ -194,6 +195,8 @@ def test_no_thread_waits_for_a_callback_in_a_loop_that_is_closed() -> None:
         loop.run_until_complete(mapped)
     loop.close()
     wait_for_other_threads(before)
+    del mapped
+    gc.collect()  # which would warn of a coroutine that waits for something when it is freed
 
 
 def test_aiomap_is_a_list_like_any_other() -> None:

@@ -57,11 +57,16 @@ async def await_map(call: MapCall, items: Iterable[Any]) -> list[Any]:
     name = f"{call.caller} driver"
     context = contextvars.copy_context()
     launch(threading.Thread(target=context.run, args=(run,), name=name, daemon=DAEMON), call.caller)
+    is_freed = False
     try:
         return await done
+    except GeneratorExit:  # its loop is gone, in which it could wait
+        is_freed = True
+        raise
     finally:
         has_left.set()
-        await let_end(workers.tasks)
+        if not is_freed:
+            await let_end(workers.tasks)
 
 
 async def let_end(tasks: set[asyncio.Task[None]]) -> None:
