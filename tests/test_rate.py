@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import pickle
@@ -176,6 +177,16 @@ def test_what_is_settled_is_there_again_or_missing() -> None:
     assert limit.try_acquire() == pytest.approx(0.6)
     limit.settle(0, guessed=15)
     assert limit.try_acquire() == 0
+
+
+@pytest.mark.parametrize("cost", [-1, math.nan, math.inf, "3", True])
+@pytest.mark.parametrize("method", ["acquire", "try_acquire"])
+def test_a_wrong_number_of_units_is_refused_and_takes_nothing(method: str, cost: Any) -> None:
+    limit = parallel.RateLimit(1e-6, burst=2)
+    with pytest.raises((TypeError, ValueError), match=rf"RateLimit\.{method}: cost=.* 0 or more"):
+        getattr(limit, method)(cost=cost)
+    assert limit.try_acquire(0.0, cost=2) == 0
+    assert limit.try_acquire(0.0) > 0
 
 
 def test_settling_needs_to_know_what_was_guessed() -> None:

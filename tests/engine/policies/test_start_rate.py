@@ -88,6 +88,15 @@ def test_a_wrong_cost_ends_the_map(cost: float) -> None:
         parallel.thread_map(len, ["a"], rate=parallel.RateLimit(10, cost=lambda item: cost))
 
 
+def test_a_cost_that_raises_names_the_item() -> None:
+    limit = parallel.RateLimit(1e6, cost=lambda item: {0: 1.0}[item])
+    with pytest.raises(KeyError) as caught:
+        parallel.thread_map(abs, range(3), rate=limit)
+    (note,) = caught.value.__notes__
+    assert note.startswith("RateLimit: cost=")
+    assert note.endswith("raised this for 1")
+
+
 @pytest.mark.parametrize(
     ("rate", "message"),
     [

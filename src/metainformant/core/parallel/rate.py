@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextvars import ContextVar
 
+from .describe import describe
 from .errors import ParallelError
 from .functions import is_async
 from .public import public
@@ -126,12 +127,13 @@ class RateLimit:
         """Return how many units the task of `item` takes."""
         if self._cost is None:
             return 1.0
-        cost = self._cost(item)
-        fix = (
-            f"RateLimit: cost({item!r:.60}) returned {cost!r}; it must return a finite number, "
-            "0 or more"
-        )
-        return positive(cost, fix, or_zero=True)
+        try:
+            cost = self._cost(item)
+        except Exception as error:
+            error.add_note(f"RateLimit: cost={self._cost!r} raised this for {describe(item)}")
+            raise
+        fix = f"RateLimit: cost({describe(item)}) returned {cost!r}; it must return a finite number"
+        return positive(cost, f"{fix}, 0 or more", or_zero=True)
 
     def shares_with(self, other: RateLimit) -> bool:
         """Return whether what is taken from one is taken from the other."""
@@ -144,14 +146,17 @@ class RateLimit:
 
         `now` is what the clock says, `time.monotonic()` by default.
         """
-        return take([(self, cost)], self._clock() if now is None else now)
+        charge = self, _units("try_acquire: cost", cost)
+        return take([charge], self._clock() if now is None else now)
 
     def acquire(self, cost: float = 1.0) -> None:
         """Take `cost` units, and wait until they are there. For threads of your own.
 
         Raises:
+            TypeError, ValueError: for a wrong argument.
             ParallelError: in a fork with which the limit could not be shared.
         """
+        cost = _units("acquire: cost", cost)
         self.check_process("acquire")
         while (seconds := self.try_acquire(cost=cost)) > 0:
             time.sleep(seconds)
@@ -184,8 +189,7 @@ class RateLimit:
             ParallelError: outside of a task, or in one that runs in another process, without
                 `guessed`.
         """
-        fix = f"RateLimit.settle: actual={actual!r} must be a number of units, 0 or more"
-        actual = positive(actual, fix, or_zero=True)
+        actual = _units("settle: actual", actual)
         self.check_process("settle")
         call = charged.get() if guessed is None else None
         if call is None:
@@ -195,8 +199,7 @@ class RateLimit:
 
     def _guess(self, guessed: float | None) -> float:
         if guessed is not None:
-            fix = f"RateLimit.settle: guessed={guessed!r} must be a number of units, 0 or more"
-            return positive(guessed, fix, or_zero=True)
+            return _units("settle: guessed", guessed)
         if self.has_cost:
             raise ParallelError(
                 "RateLimit.settle: there is no task whose cost could be corrected; of a map that "
@@ -294,6 +297,12 @@ def came_late(charges: Sequence[Charge], at: float) -> None:
     with held([limit._state for limit, _ in charges]):
         for limit, units in charges:
             limit._came_late(units, at)
+
+
+def _units(what: str, value: Any) -> float:
+    """Return a number of units that was passed to a method of a limit."""
+    fix = f"RateLimit.{what}={value!r} must be a number of units, 0 or more"
+    return positive(value, fix, or_zero=True)
 
 
 def _checked_cost(cost: Any) -> Any:
