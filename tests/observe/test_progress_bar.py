@@ -276,3 +276,47 @@ def test_snapshots_have_rate_and_time_left() -> None:
     assert seen[-1].eta == 0
     list(parallel.imap(abs, iter([1]), progress=seen.append))
     assert seen[-1].eta is None
+
+
+class RefusedError(Exception):
+    status_code = 429
+    headers = {"Retry-After": "3599.5"}  # noqa: RUF012  # as exceptions have it
+
+
+def refuse(_: object) -> None:
+    raise RefusedError
+
+
+def test_a_pause_that_a_service_asks_for_is_told() -> None:
+    seen: list[parallel.Progress] = []
+    cancel = threading.Event()
+
+    def watch(progress: parallel.Progress) -> None:
+        seen.append(progress)
+        if progress.pause:
+            cancel.set()
+
+    parallel.thread_map(refuse, [1, 2], cancel=cancel, progress=watch)
+    assert 3000 < seen[-1].pause <= 3599.5
+    parallel.thread_map(abs, [1], progress=seen.append)
+    assert seen[-1].pause == 0
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_pause_is_shown(monkeypatch: pytest.MonkeyPatch, is_terminal: bool) -> None:
+    cancel = threading.Event()
+
+    class Watched(io.StringIO):
+        def isatty(self) -> bool:
+            return is_terminal
+
+        def write(self, text: str) -> int:
+            if "paused for 59:" in text:
+                cancel.set()
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stderr", Watched())
+    monkeypatch.setattr(reporting, "_LINE_EVERY", 0.1)
+    (error,) = parallel.thread_map(refuse, [1], cancel=cancel, progress=True, deadline=60)
+    assert isinstance(error, parallel.TaskCancelledError)
+    assert "cancel was set" in str(error)

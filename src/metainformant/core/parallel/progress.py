@@ -24,6 +24,7 @@ class Progress(NamedTuple):
             retries.
         rate: items per second, of the last half minute.
         eta: seconds that the rest takes at that rate; None if that can't be told.
+        pause: seconds for which nothing is started yet, since a service has asked for that.
 
     >>> from metainformant.core import parallel
     >>> seen = []
@@ -43,3 +44,4 @@ class Progress(NamedTuple):
     throttled: int = 0
     rate: float = 0.0
     eta: float | None = None
+    pause: float = 0.0

@@ -140,6 +140,11 @@ class Announcer:
         for observer in self._watchers:
             observer.on_chunk(run)
 
+    def paused(self, seconds: float) -> None:
+        """Tell for how long a service wants no calls."""
+        for observer in self._observers:
+            observer.on_pause(seconds)
+
     def changed(self, history: Sequence[WorkersChanged]) -> None:
         """Tell the changes of the number of workers that are new in their history."""
         for change in history[self._told_changes :]:

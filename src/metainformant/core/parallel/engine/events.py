@@ -150,6 +150,9 @@ class Observer:
     def on_slow_item(self, slow: SlowItem) -> None:
         """Learn that an item is slow; called once for each."""
 
+    def on_pause(self, seconds: float) -> None:
+        """Learn that nothing is started for so long, for which a service has asked."""
+
     def on_workers_changed(self, change: WorkersChanged) -> None:
         """Learn that more or fewer workers are in use from now on."""
 

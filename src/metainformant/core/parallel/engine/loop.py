@@ -306,6 +306,7 @@ class Engine:
                 self._concurrency.refused(now, started, self._in_use)
             if pause > 0:
                 self._dispatcher.pause(now, pause)
+                self._announcer.paused(pause)
                 if self._concurrency is not None:
                     self._concurrency.paused(now + pause)
         if self._concurrency is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..calls import MapCall
@@ -45,6 +47,10 @@ class ProgressReporter(Observer):
         self._total = total
         self._speed = Speed()
         self._record = record
+        self._paused_until = -math.inf
+
+    def on_pause(self, seconds: float) -> None:
+        self._paused_until = max(self._paused_until, monotonic() + seconds)
 
     def on_progress(self, counts: Counts, elapsed: float) -> None:
         if self._report is None:
@@ -63,6 +69,7 @@ class ProgressReporter(Observer):
                 throttled=counts.throttled,
                 rate=rate,
                 eta=time_left(rate, counts.finished, self._total),
+                pause=max(0.0, self._paused_until - monotonic()),
             )
         )
 
@@ -99,6 +106,8 @@ class _Bar:
         words = [f"{name}={n}" for name, n in counts.items() if n]
         if progress.eta:
             words.insert(0, f"{duration(progress.eta)} left")
+        if progress.pause:
+            words.insert(0, f"paused for {duration(progress.pause)}")
         words.insert(0, f"{progress.rate:,.3g}/s")
         bar.set_postfix_str(", ".join(words), refresh=False)
         bar.n = progress.done
@@ -136,6 +145,7 @@ class _Lines:
         left = f", {duration(progress.eta)} left" if progress.eta else ""
         bad = f", {progress.failed:,} failed" if progress.failed else ""
         bad += f", {progress.throttled:,} refused" if progress.throttled else ""
+        bad += f", paused for {duration(progress.pause)}" if progress.pause else ""
         if self._file is not None:
             with suppress(OSError, ValueError):  # a broken stderr is no reason to stop the map
                 self._file.write(
