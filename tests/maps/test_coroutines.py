@@ -135,6 +135,38 @@ def test_a_caller_that_is_cancelled_again_and_again_waits_for_its_calls(map_it: 
     asyncio.run(main())
 
 
+def test_a_map_whose_tasks_a_stranger_has_cancelled_ends(map_it: Any) -> None:
+    async def main() -> None:
+        caller = asyncio.current_task()
+
+        async def task(item: int) -> None:
+            for each in asyncio.all_tasks() - {caller}:
+                each.cancel()
+            await asyncio.Event().wait()
+
+        await map_it(task, range(100), max_workers=5)
+
+    with pytest.raises(parallel.ParallelError, match="something else has cancelled its tasks"):
+        asyncio.run(main())
+
+
+def test_a_loop_ends_beside_a_stream_that_was_not_left() -> None:
+    streams: list[Any] = []
+
+    async def task(item: int) -> int:
+        if item > 5:
+            await asyncio.Event().wait()
+        return item
+
+    async def main() -> None:
+        streams.append(parallel.aimap(task, range(100), max_workers=10))
+        assert await anext(streams[0]) == 0
+
+    before = set(threading.enumerate())
+    asyncio.run(main())
+    wait_for_other_threads(before)
+
+
 def test_a_timeout_cancels_a_call(map_it: Any) -> None:
     async def task(item: int) -> int:
         if item == 1:

@@ -236,6 +236,31 @@ def test_a_task_that_stops_the_loop_costs_nobody_anything() -> None:
     assert parallel.async_map(task, range(40), 4, chunk_size=3) == list(range(40))
 
 
+@pytest.mark.parametrize("when", [0, 30])
+def test_a_task_that_cancels_all_others_costs_only_what_is_in_flight(when: int) -> None:
+    """Workers that had nothing to do, or had not begun, go on as well."""
+    in_flight, all_run = 0, asyncio.Event()
+
+    async def task(item: int) -> int:
+        nonlocal in_flight
+        if item == when:
+            for each in asyncio.all_tasks() - {asyncio.current_task()}:
+                each.cancel()
+        if item > 59:
+            in_flight += 1
+            if in_flight == 20:
+                all_run.set()
+            await all_run.wait()
+        await asyncio.sleep(0)
+        return item
+
+    results = parallel.async_map(task, range(100), 20, chunk_size=1, deadline=60)
+    assert results[60:] == list(range(60, 100))
+    errors = [result for result in results if isinstance(result, BaseException)]
+    assert len(errors) < 20
+    assert {type(error) for error in errors} <= {asyncio.CancelledError}
+
+
 def test_coroutines_that_have_waited_take_no_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is due at one time goes on at once, however long the loop has waited for it."""
     yields, sleep = 0, asyncio.sleep

@@ -16,7 +16,7 @@ from ..threads.backend import ThreadBackend
 from .callers_loop import CallersLoop
 from .job import CoroutineJob
 from .loop_thread import LoopThread
-from .worker_loop import Worker
+from .worker_loop import Worker, forget_cancelling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,13 +105,15 @@ class AsyncioBackend(ThreadBackend):
     async def _work_in_loop(self, worker: Worker) -> None:
         """Run jobs until there are no more. What fails here is ours: the engine must hear of it."""
         worker.task = asyncio.current_task()
-        try:
-            while await self._work_once_in_loop(worker):
-                pass
-        except asyncio.CancelledError:  # it had nothing to do
-            self._leave(worker)
-        except BaseException as error:
-            self._report(error)
+        goes_on = True
+        while goes_on:
+            try:
+                goes_on = await self._work_once_in_loop(worker)
+            except asyncio.CancelledError:  # it had nothing to do; if it is to end, it sees that
+                forget_cancelling()
+            except BaseException as error:
+                self._report(error)
+                return
 
     @own_frame
     async def _work_once_in_loop(self, worker: Worker) -> bool:

@@ -13,7 +13,7 @@ from ...worker import running
 from ...worker.fork import leave_fork
 from ...worker.frames import own_code, own_frame
 from ..threads.job import LOOPS, ThreadJob
-from .worker_loop import is_alive
+from .worker_loop import forget_cancelling, is_alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class CoroutineJob(ThreadJob):
                     raise  # its loop was closed under it, and now it is freed
                 if runner.is_abandoned or self.claim.locked():
                     break  # it was cancelled, and nobody asks what came of it
-                _forget_cancelling()
+                forget_cancelling()  # the item alone is cancelled, which ended by it
                 self.note_failure(error, keeps_locals)
                 urgent = fail_fast or isinstance(error, self.fatal)
         if self.is_fork:
@@ -138,13 +138,6 @@ def _is_current(task: asyncio.Task[None] | None) -> bool:
         return asyncio.current_task() is task
     except RuntimeError:  # there is no loop that runs
         return False
-
-
-def _forget_cancelling() -> None:
-    """Let the task of this worker not count as cancelled: the item alone is, which ended by it."""
-    task = asyncio.current_task()
-    while task is not None and task.cancelling():
-        task.uncancel()
 
 
 def _blocked_by(runner: Worker, blocking: Worker | None) -> str:

@@ -7,7 +7,7 @@ import threading
 
 from ...errors import FATAL, ParallelError
 from ...host.threads import DAEMON, launch
-from .worker_loop import WorkerLoop
+from .worker_loop import WorkerLoop, forget_cancelling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,6 +58,13 @@ class LoopThread(WorkerLoop):
     def wait(self, seconds: float) -> None:
         if self._is_clean.wait(seconds):
             self._thread.join(seconds)
+
+    async def _await_end(self, may_end: asyncio.Event) -> None:
+        while not may_end.is_set():
+            try:
+                await may_end.wait()
+            except asyncio.CancelledError:  # by a call that has cancelled all tasks of the loop
+                forget_cancelling()
 
     def _run(self) -> None:
         loop = self.loop

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from time import monotonic
 
+from ...errors import ParallelError
 from ...host.memory import keep_large_blocks
 from ...worker.loop_setup import PreparedLoop
 
@@ -33,6 +34,10 @@ _MOST_BEGINS = 64
 # of the timeout, is taken for blocked.
 _BEAT_SECONDS = 0.05
 _MIN_SILENCE_SECONDS = 0.2
+_CANCELLED = (
+    "something else has cancelled its tasks in the caller's event loop, so that it can't go on; "
+    "cancel the caller of the map instead"
+)
 
 
 class Worker:
@@ -65,6 +70,13 @@ class Worker:
 def is_alive(task: asyncio.Task[None] | None, loop: asyncio.AbstractEventLoop) -> bool:
     """Return whether a task has begun or will, and has not ended. Its loop may be closed before."""
     return not (loop.is_closed() or (task is not None and task.done()))
+
+
+def forget_cancelling() -> None:
+    """Let the running task not count as cancelled."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
 
 
 class WorkerLoop:
@@ -188,7 +200,12 @@ class WorkerLoop:
         """Wait until there may be something to do."""
         future = self.loop.create_future()
         self._parked.append(future)
-        await future
+        try:
+            await future
+        except asyncio.CancelledError:
+            with contextlib.suppress(ValueError):  # it was woken just then
+                self._parked.remove(future)
+            raise
 
     async def take_turns(self) -> None:
         """Let other tasks of the loop run, if workers have kept them from it for long.
@@ -221,21 +238,27 @@ class WorkerLoop:
                 self._beat()
             self.func = bind(self._call.func)
             self._is_prepared = True
-            if self._is_woken:
+            if self._is_woken or self.is_closing:
                 self._look()
-            await self._may_end.wait()
+            await self._await_end(self._may_end)
         except asyncio.CancelledError:
-            pass  # by us, before all was prepared, or by the end of the caller's loop
+            if not self.is_closing:  # nor was it by us, before all was prepared
+                self._report(ParallelError(f"{self._call.caller}: {_CANCELLED}"))
         except BaseException as error:
             self._report(error)
         finally:
             self.is_closing = True
+            self._unpark_all()
             try:
                 await prepared.close()
             except Exception as error:
                 self._report(error)
             finally:
                 self._is_clean.set()
+
+    async def _await_end(self, may_end: asyncio.Event) -> None:
+        """Wait until nobody waits for any worker. CancelledError if no more can run."""
+        await may_end.wait()
 
     def _beat(self) -> None:
         self._beat_at = monotonic()
@@ -269,9 +292,15 @@ class WorkerLoop:
         if not future.done():  # it may have been cancelled
             future.set_result(None)
 
+    def _unpark_all(self) -> None:
+        while self._parked:
+            self._unpark()
+
     def _has_ended(self, worker: Worker) -> None:
         worker.coroutine = None
         self._workers.discard(worker)
+        if worker.task is not None and worker.task.cancelled() and not self.is_closing:
+            self._begin(worker)  # a stranger has cancelled it before it had begun
         if self.is_closing:
             self._end_if_done()
 
@@ -280,8 +309,7 @@ class WorkerLoop:
             worker.task.cancel()
 
     def _end_workers(self) -> None:
-        while self._parked:
-            self._unpark()
+        self._unpark_all()
         for worker in tuple(self._workers):
             if self._is_cancelling and not worker.is_abandoned:
                 self.abandon(worker)
