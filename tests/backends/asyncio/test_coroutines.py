@@ -18,7 +18,8 @@ import pytest
 from metainformant.core import parallel
 from metainformant.core.parallel.backends.asyncio import backend as asyncio_backend
 from metainformant.core.parallel.backends.asyncio.backend import AsyncioBackend
-from metainformant.core.parallel.backends.asyncio.worker_loop import Worker, WorkerLoop
+from metainformant.core.parallel.backends.asyncio.worker import Worker
+from metainformant.core.parallel.backends.asyncio.worker_loop import WorkerLoop
 from tests.support import run_python, wait_for_other_threads
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.asyncio.worker_loop import Worker
+from metainformant.core.parallel.backends.asyncio.worker import Worker
 from metainformant.core.parallel.host.gil import HAS_GIL
 from tests.support import wait_for_other_threads, wait_until
 

@@ -16,7 +16,7 @@ from ..threads.backend import ThreadBackend
 from .callers_loop import CallersLoop
 from .job import CoroutineJob
 from .loop_thread import LoopThread
-from .worker_loop import Worker, forget_cancelling
+from .worker import Worker, forget_cancelling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

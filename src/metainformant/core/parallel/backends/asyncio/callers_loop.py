@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import asyncio
     from typing import Any
 
-    from .worker_loop import Worker
+    from .worker import Worker
 
 
 class CallersLoop(WorkerLoop):

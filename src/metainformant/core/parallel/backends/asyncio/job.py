@@ -13,7 +13,7 @@ from ...worker import running
 from ...worker.fork import leave_fork
 from ...worker.frames import own_code, own_frame
 from ..threads.job import LOOPS, ThreadJob
-from .worker_loop import forget_cancelling, is_alive
+from .worker import forget_cancelling, is_alive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...errors import Frame
-    from .worker_loop import Worker, WorkerLoop
+    from .worker import Worker
+    from .worker_loop import WorkerLoop
 
 # After so many items of a job a worker looks whether others should have their turn.
 _TURN_ITEMS = 64

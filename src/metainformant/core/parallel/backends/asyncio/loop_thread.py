@@ -7,14 +7,15 @@ import threading
 
 from ...errors import FATAL, ParallelError
 from ...host.threads import DAEMON, launch
-from .worker_loop import WorkerLoop, forget_cancelling
+from .worker import forget_cancelling
+from .worker_loop import WorkerLoop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any, TypeVar
 
-    from .worker_loop import Worker
+    from .worker import Worker
 
     T = TypeVar("T")
 

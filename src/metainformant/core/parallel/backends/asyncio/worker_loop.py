@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ...calls import MapCall
-    from .job import CoroutineJob
+    from .worker import Worker
 
 # Seconds after which workers look whether they have kept the loop from everything else since, which
 # those that never have to wait may do for twice as long.
@@ -38,45 +38,6 @@ _CANCELLED = (
     "something else has cancelled its tasks in the caller's event loop, so that it can't go on; "
     "cancel the caller of the map instead"
 )
-
-
-class Worker:
-    """A task of an event loop that runs jobs one after the other. It is like a thread in a group.
-
-    Attributes:
-        task, coroutine: set by the loop when it begins; None for `coroutine` once it has ended.
-        job: what it runs; set by the worker.
-        is_abandoned: whether nobody waits for its call any more; set by `WorkerLoop.abandon`.
-    """
-
-    __slots__ = ("coroutine", "is_abandoned", "job", "loop", "name", "task")
-
-    def __init__(self, name: str, loop: WorkerLoop) -> None:
-        self.name: str = name
-        self.loop: WorkerLoop = loop
-        self.task: asyncio.Task[None] | None = None
-        self.coroutine: Coroutine[Any, Any, None] | None = None
-        self.job: CoroutineJob | None = None
-        self.is_abandoned: bool = False
-
-    def is_alive(self) -> bool:
-        return is_alive(self.task, self.loop.loop)
-
-    def is_running(self) -> bool:
-        """Return whether its code is what the loop runs just now."""
-        return getattr(self.coroutine, "cr_running", False)
-
-
-def is_alive(task: asyncio.Task[None] | None, loop: asyncio.AbstractEventLoop) -> bool:
-    """Return whether a task has begun or will, and has not ended. Its loop may be closed before."""
-    return not (loop.is_closed() or (task is not None and task.done()))
-
-
-def forget_cancelling() -> None:
-    """Let the running task not count as cancelled."""
-    task = asyncio.current_task()
-    while task is not None and task.cancelling():
-        task.uncancel()
 
 
 class WorkerLoop:
