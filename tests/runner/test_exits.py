@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import pytest
@@ -86,6 +87,19 @@ class TestInterruptsAndExits:
             "TaskCancelledError 99999 it was interrupted",
             f"['KeyboardInterrupt: {how} was interrupted; what was finished is in `results`']",
         ]
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+    def test_ctrl_c_that_nobody_catches_ends_the_process_by_its_signal(self) -> None:
+        """A loop of a shell goes on after a process that ends with a status of its own."""
+        process = run_python(
+            """
+            import os, signal
+            from metainformant.core import parallel
+            parallel.thread_map(lambda _: os.kill(os.getpid(), signal.SIGINT), range(100), 1)
+            """
+        )
+        assert process.returncode == -signal.SIGINT
+        assert "\nKeyboardInterrupt: thread_map was interrupted" in process.stderr
 
     @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
     def test_where_ctrl_c_is_ignored_it_stays_so(self) -> None:

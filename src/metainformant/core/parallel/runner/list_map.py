@@ -87,9 +87,9 @@ def run_list(
     except KeyboardInterrupt as interrupt:
         if interrupt.args:  # no signal: an initializer raised it
             raise
-        from .interrupt import MapInterrupt
+        from .interrupt import with_results
 
-        raise MapInterrupt(call.caller, source, collector, interrupt) from None
+        raise with_results(call.caller, source, collector, interrupt) from None
     if ending.kind == "completed":
         return collector.results()
     results = collector.results()
