@@ -109,7 +109,7 @@ def test_a_workload_is_skipped_for_what_the_library_lacks() -> None:
 
 def _pretender(path: Path, status: int) -> Path:
     """Write what says, by its exit status, whether it has the GIL."""
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\nexit {status}\n")
     path.chmod(0o755)
     return path
@@ -119,6 +119,7 @@ def _pretender(path: Path, status: int) -> Path:
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Be on a machine that has no other Pythons."""
     monkeypatch.delenv("BENCH_FREE_THREADED", raising=False)
+    monkeypatch.delenv("PARALLEL_PYTHONS", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     return tmp_path
@@ -136,6 +137,15 @@ def test_a_free_threaded_python_may_be_named(
 def test_a_free_threaded_python_is_found(elsewhere: Path) -> None:
     _pretender(elsewhere / "bin" / "python3.15t", 1)  # PYTHON_GIL=1 may be set
     found = _pretender(elsewhere / ".pyenv" / "versions" / "3.14.1t" / "bin" / "python", 0)
+    assert free_threaded() == str(found)
+
+
+def test_a_free_threaded_python_that_was_made_for_tests_is_found(elsewhere: Path) -> None:
+    made = elsewhere / ".cache" / "metainformant-pythons"
+    found = _pretender(made / "3.13t" / "bin" / "python3.13t", 0)
+    with pytest.raises(LookupError):  # the stamp is written last
+        free_threaded()
+    (made / "3.13t.stamp").touch()
     assert free_threaded() == str(found)
 
 

@@ -30,8 +30,9 @@ map without what is measured, and is said above each table.
 `make bench ONLY="tiny sleeps"` measures some chapters or workloads again; `make bench-check`
 compares a few ratios with those on record, and is part of `make test`.
 
-One row needs a Python without the GIL, from the PATH or pyenv, or the one that the environment
-variable `BENCH_FREE_THREADED` names. A row is skipped, and says so, where what it needs is missing.
+One row needs a Python without the GIL: from the PATH, pyenv or `make pythons`, or the one that the
+environment variable `BENCH_FREE_THREADED` names. A row is skipped, and says so, where what it needs
+is missing.
 """
 
 

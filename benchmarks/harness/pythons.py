@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 VARIABLE = "BENCH_FREE_THREADED"
 _VERSIONS = ("3.15t", "3.14t", "3.13t")
+_FINDER = Path(__file__).parents[2] / "tools" / "find_python.sh"
 _IS_FREE_THREADED = "import sys; sys.exit(getattr(sys, '_is_gil_enabled', lambda: True)())"
 
 
 def free_threaded() -> str:
     """Return the path of a Python without the GIL.
 
-    The environment variable BENCH_FREE_THREADED says which one; otherwise it is the newest on the
-    PATH or in pyenv.
+    The environment variable BENCH_FREE_THREADED says which one; otherwise it is the newest that
+    `tools/find_python.sh` finds.
 
     Raises:
         LookupError: if there is none, or the one that the variable says is no such Python.
@@ -37,11 +37,10 @@ def free_threaded() -> str:
 
 def _installed() -> Iterator[str]:
     for version in _VERSIONS:
-        found = shutil.which(f"python{version}")
-        if found:
-            yield found
-    versions = Path.home() / ".pyenv" / "versions"
-    yield from map(str, sorted(versions.glob("*t/bin/python"), reverse=True))
+        command = ["/bin/sh", str(_FINDER), version]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        if found.returncode == 0:
+            yield found.stdout.strip()
 
 
 def _runs_without_gil(path: str) -> bool:
