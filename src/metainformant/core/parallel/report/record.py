@@ -160,10 +160,9 @@ class Record:
     ) -> None:
         spent = list(map(operator.sub, times[1 : count + 1], times[:count]))
         self.durations.add_sorted(sorted(spent))
-        if spent and max(spent) > self.slowest.least:
+        if spent and max(spent) > self.slowest.least:  # few chunks have such an item
             for position, seconds in enumerate(spent):
-                if seconds > self.slowest.least:
-                    self.slowest.add(seconds, first + position, item, worker, attempt)
+                self.slowest.add(seconds, first + position, item, worker, attempt)
 
     def _add_untimed(
         self,
