@@ -183,20 +183,23 @@ class ExecutorBackend:
             self._end(job, Finished([], {}))
             self._refuse_for(error)
         else:
-            finished = Finished(result.values, result.failed, result.times)
-            self._end(job, finished, result.worker, result.seconds)
-            if not job.is_abandoned and self._ends_the_map(result):
-                self._is_ending = True
-            self._abandoned_calls += result.abandoned
-            if result.broken is not None:
-                if not self._can_go_by_value(job):
-                    self._workers, self._refusal = 0, result.broken
-            elif self._abandoned_calls > self._call.options.max_abandoned:
-                self._refuse(
-                    f"has {self._abandoned_calls} tasks that were left running, more than "
-                    f"max_abandoned={self._call.options.max_abandoned}. Give the calls limits of "
-                    "their own (socket timeouts, say), or raise max_abandoned"
-                )
+            self._take(job, result)
+
+    def _take(self, job: ExecutorJob, result: ChunkResult) -> None:
+        """Take what a worker has done of a job, and see whether there can be more."""
+        finished = Finished(result.values, result.failed, result.times)
+        self._end(job, finished, result.worker, result.seconds)
+        if not job.is_abandoned and self._ends_the_map(result):
+            self._is_ending = True
+        self._abandoned_calls += result.abandoned
+        if result.broken is not None and not self._can_go_by_value(job):
+            self._workers, self._refusal = 0, result.broken
+        elif self._abandoned_calls > self._call.options.max_abandoned:
+            self._refuse(
+                f"has {self._abandoned_calls} tasks that were left running, more than "
+                f"max_abandoned={self._call.options.max_abandoned}. Give the calls limits of "
+                "their own (socket timeouts, say), or raise max_abandoned"
+            )
 
     def _can_go_by_value(self, job: ExecutorJob) -> bool:
         """Return whether a function that a worker could not look up can be sent itself."""
