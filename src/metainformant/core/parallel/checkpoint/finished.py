@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from . import codec
 from .failures import decode_failures, rebuild_failure
 from .fingerprint import PYTHON
 from .keys import Key
 from .reading import Pieces
+
+V = TypeVar("V")
 
 # Pieces that are kept decoded, since consecutive items were often recorded together.
 _KEPT = 16
@@ -44,7 +46,7 @@ class _Decoded(NamedTuple):
     attempts: int
     worker: str
     times: list[float]
-    has_unloadable: bool
+    unloadable: dict[int, codec.Unloadable]  # by position, as `failed`
 
 
 class Finished:
@@ -140,18 +142,12 @@ class Finished:
             places = {key: position for position, key in enumerate(decoded.keys)}
             positions = [places[key] for key in keys]
             values = [decoded.values[position] for position in positions]
-        failed = {}
-        if decoded.failed:
-            failed = {
-                at: decoded.failed[position]
-                for at, position in enumerate(positions)
-                if position in decoded.failed
-            }
-            for at, error in failed.items():
-                values[at] = error
+        failed = _at(positions, decoded.failed)
+        for at, error in failed.items():
+            values[at] = error
         times = decoded.times
         spent = [times[position : position + 2] for position in positions] if times else []
-        unloadable = _first_unloadable(values) if decoded.has_unloadable else None
+        unloadable = next(iter(_at(positions, decoded.unloadable).items()), None)
         return Outcomes(values, failed, decoded.attempts, decoded.worker, spent, unloadable)
 
     def _decode(self, piece: int) -> _Decoded:
@@ -160,6 +156,7 @@ class Finished:
             return known
         row = self._source.read(piece)
         values = codec.decode_results(row.results, codec.load)
+        pickled = values if isinstance(row.results, bytes) else []  # others come as text
         decoded = self._decoded[piece] = _Decoded(
             codec.decode_keys(row.keys),
             values,
@@ -167,17 +164,18 @@ class Finished:
             row.attempts,
             row.worker,
             codec.decode_times(row.times),
-            # Those that are not pickled come as text.
-            isinstance(row.results, bytes) and _first_unloadable(values) is not None,
+            {at: value for at, value in enumerate(pickled) if isinstance(value, codec.Unloadable)},
         )
         if len(self._decoded) > _KEPT:
             self._decoded.popitem(last=False)
         return decoded
 
 
-def _first_unloadable(values: list[Any]) -> tuple[int, codec.Unloadable] | None:
-    found = ((at, value) for at, value in enumerate(values) if isinstance(value, codec.Unloadable))
-    return next(found, None)
+def _at(positions: Sequence[int], found: Mapping[int, V]) -> dict[int, V]:
+    """Return what was found at these positions, by where they stand among them."""
+    if not found:
+        return {}
+    return {at: found[position] for at, position in enumerate(positions) if position in found}
 
 
 def _spans(found: Iterable[int | None]) -> Iterator[Span]:
