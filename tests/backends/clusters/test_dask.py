@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.clusters import agent, handshake
+from metainformant.core.parallel.backends.clusters import agent, handshake, loop
 from tests.backends import tasks as common
 from tests.documents import run_examples
 from tests.support import ROOT, wait_until, without_coverage
@@ -368,6 +368,29 @@ def test_a_scheduler_that_is_gone_is_an_error_with_the_results(tmp_path: Path, g
     results: Any = caught.value.results
     assert results[0] == 0
     assert all(isinstance(result, parallel.ParallelError) for result in results[1:])
+
+
+def test_a_client_that_is_closed_meanwhile_is_an_error(
+    dask_client: distributed.Client, tmp_path: Path, gate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its event loop ends with it, and with that all that could tell the map of anything."""
+    monkeypatch.setattr(loop, "_LOOK_SECONDS", 60.0)
+    path = str(tmp_path / "runs")
+    client = distributed.Client(dask_client.scheduler.address)
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            parallel.cluster_map(tasks.waits_if, [(path, gate, 1)], client, max_workers=1)
+        except parallel.ParallelError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    wait_until(lambda: bool(common.notes(path)))
+    client.close()
+    thread.join(20)
+    assert "connection is closed" in str(*errors)
 
 
 class TestHandshake:

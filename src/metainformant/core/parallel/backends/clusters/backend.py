@@ -145,6 +145,7 @@ class ClusterBackend:
         self._cluster.start(self._events.put, self._call.workers.count)
 
     def _take_events(self, timeout: float | None) -> None:
+        self._cluster.check()
         for event in taken(self._events, timeout):
             if event is not None:
                 self._take(event)

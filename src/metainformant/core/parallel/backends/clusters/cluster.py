@@ -106,6 +106,10 @@ class Cluster(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Tell that the map is `Broken` if otherwise nothing would ever be told any more."""
+        ...
+
     def close(self) -> None:
         """Let go of everything that the map has in the cluster, once all commands are sent."""
         ...

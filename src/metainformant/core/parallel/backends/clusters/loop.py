@@ -53,6 +53,10 @@ class LoopCluster(ABC):
         self.run(self._add(link))
         return link
 
+    def check(self) -> None:
+        if self._loop.is_closed():  # with the client; what ran in it could tell nothing any more
+            self._tell(Broken(self._gone("the connection is closed")))
+
     def close(self) -> None:
         self.run(self._close())
 
@@ -60,9 +64,8 @@ class LoopCluster(ABC):
         """Start a coroutine in the event loop; any thread may call this."""
         try:
             asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        except RuntimeError:  # the client is closed
+        except RuntimeError:  # the loop is closed, see `check`
             coroutine.close()
-            self._tell(Broken(self._gone("the connection is closed")))
 
     # The event loop
 
