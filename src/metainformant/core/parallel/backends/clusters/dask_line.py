@@ -6,9 +6,11 @@ Owned by the event loop of the client.
 from __future__ import annotations
 
 import asyncio
+import math
 import pickle
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import distributed.comm.core
 
@@ -20,9 +22,13 @@ if TYPE_CHECKING:
 
 # Seconds within which a worker that can be reached answers.
 _REACH_SECONDS = 1.0
+# Seconds for which workers are not tried once one could not be reached: behind a gateway none can,
+# but it may have been busy, or just have ended.
+_FAR_SECONDS = 60.0
 connect: Any = distributed.comm.core.connect  # which has no types
-# The clients that can't reach workers: somewhere between them is a gateway, or a firewall.
-_far_clients: WeakSet[Any] = WeakSet()
+# Until when to believe of a client that it can't reach workers. Each is looked up and set in its
+# own event loop only.
+_far_until: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
 
 class Line(Protocol):
@@ -90,11 +96,11 @@ class RelayedLine:
 
 async def line_to(client: Any, worker: str, token: str) -> Line:
     """Connect to an agent, directly if the worker can be reached."""
-    if client.direct_to_workers is not False and client not in _far_clients:
+    if client.direct_to_workers is not False and monotonic() >= _far_until.get(client, -math.inf):
         comm = await _reach(client, worker, token)
         if comm is not None:
             return DirectLine(comm)
-        _far_clients.add(client)
+        _far_until[client] = monotonic() + _FAR_SECONDS
     return RelayedLine(client, worker, token)
 
 
