@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,6 +99,49 @@ def test_a_writer_of_this_process_that_is_closing_is_waited_for(
         WriterLock(path)
     assert len(waits) == 1
     second.release()
+
+
+def test_one_that_was_released_while_another_was_refused_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "run.db")
+    first = WriterLock(path)
+    first.leave()
+    lock_soon = locks._lock_soon
+
+    def lock_a_moment_too_soon(descriptor: int) -> None:
+        try:
+            lock_soon(descriptor)
+        finally:
+            first.release()
+
+    monkeypatch.setattr(locks, "_lock_soon", lock_a_moment_too_soon)
+    WriterLock(path).release()
+
+
+def test_leaving_during_the_release_lets_nobody_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever closes a stream and the thread that ends it may do so at the same time."""
+    path = str(tmp_path / "run.db")
+
+    class Released(WriterLock):
+        """A lock that is released after `leave` has seen that it is held."""
+
+        def __getattribute__(self, name: str) -> Any:
+            value = super().__getattribute__(name)
+            if name == "_file" and sys._getframe(1).f_code is WriterLock.leave.__code__:
+                self.release()
+            return value
+
+    first = Released(path)
+    first.leave()
+    first.release()
+    held = WriterLock(path)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
+    with pytest.raises(CheckpointError):
+        WriterLock(path)
+    held.release()
 
 
 @pytest.mark.skipif(not locks._CAN_TELL_OWNERS, reason="there are no shared locks")

@@ -17,7 +17,6 @@ import os
 import socket
 import sys
 import time
-import weakref
 from typing import Any, NamedTuple
 
 from .errors import CheckpointError
@@ -63,9 +62,6 @@ _MOMENT = 0.05
 # disk takes its time.
 _CLOSING = 30.0
 _POLL_INTERVAL = 0.005
-
-# Paths of locks of this process that are released soon. Sets are safe to share between threads.
-_leaving: set[str] = set()
 
 
 def _lock_soon(descriptor: int) -> None:
@@ -127,6 +123,7 @@ class WriterLock:
         self.left_behind: list[str] = []
         self.previous: Owner | None = None
         self._file: int | None = None
+        self._is_leaving = False  # whether `release` comes soon; set once, by any thread
         self._pid = os.getpid()
         self._file = self._acquire()
         _held.add(self)
@@ -158,16 +155,14 @@ class WriterLock:
 
     def leave(self) -> None:
         """Say that `release` will come soon: who wants the lock in this process waits for it."""
-        if self._file is not None:
-            _leaving.add(self.path)
+        self._is_leaving = True
 
     def release(self) -> None:
         """Remove the lock file and drop the lock. Does nothing the second time, or in a child."""
         descriptor, self._file = self._file, None
         if descriptor is None:
             return
-        _leaving.add(self.path)
-        _held.discard(self)
+        self._is_leaving = True
         if os.getpid() == self._pid:
             # Removed while it is locked: who waits for it sees that it is no longer at its path.
             with contextlib.suppress(OSError):
@@ -176,7 +171,7 @@ class WriterLock:
                 elif self._is_at_path(descriptor):
                     os.unlink(self.path)
         os.close(descriptor)
-        _leaving.discard(self.path)
+        _held.discard(self)
 
     def _drop_in_child(self) -> None:
         descriptor, self._file = self._file, None
@@ -191,6 +186,7 @@ class WriterLock:
                 descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | _CLOSE_ON_EXEC, 0o666)
             except OSError as error:
                 raise self._unusable(error) from error
+            is_worth_waiting = self._comes_free_soon()  # first: it may be free once we were refused
             try:
                 _lock_soon(descriptor)
                 if self._is_at_path(descriptor):
@@ -200,7 +196,7 @@ class WriterLock:
                 os.close(descriptor)
                 if lines is None:
                     raise self._unusable(error) from error
-                if self.path not in _leaving or time.monotonic() > until:
+                if not is_worth_waiting or time.monotonic() > until:
                     owner = _owner(lines[0]) if lines else None
                     raise self._refusal(owner) from None
                 time.sleep(_POLL_INTERVAL)
@@ -208,6 +204,10 @@ class WriterLock:
             os.close(descriptor)  # its last owner has just removed it
             tries += 1
         raise CheckpointError(f"{self.path} is replaced all the time by others", self._database)
+
+    def _comes_free_soon(self) -> bool:
+        """Return whether another one of this process has the lock, and is about to release it."""
+        return any(lock.path == self.path and lock._is_leaving for lock in list(_held))
 
     def _take_over(self, descriptor: int) -> None:
         lines = _read(descriptor)
@@ -286,13 +286,14 @@ def _owner(line: str) -> Owner | None:
         return None
 
 
-_held: weakref.WeakSet[WriterLock] = weakref.WeakSet()
+# The locks of this process. Sets are safe to share between threads, and to be made a list of.
+_held: set[WriterLock] = set()
 
 
 def _after_fork() -> None:
-    _leaving.clear()
     for lock in list(_held):
         lock._drop_in_child()
+    _held.clear()
 
 
 def _at_exit() -> None:
