@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import pickle
 from typing import TYPE_CHECKING, Any
 
 from ...describe import error_in_words
 from ...errors import ParallelError
 from . import handshake
-from .agent import run_seat
 from .dask_host import open_agent
 from .dask_line import line_to
 from .link import AgentLink
 from .loop import ANSWER_SECONDS, LoopCluster
+from .messages import read_hello
 
 if TYPE_CHECKING:
-    from ..ipc.out_of_band import BufferedPickle
-    from .dask_line import Line
+    from .dask_line import DaskLine
     from .messages import Hello
 
 
@@ -90,56 +88,22 @@ class DaskCluster(LoopCluster):
             _logger().warning("%s: not used: %s", self.caller, wrong)
 
 
-class DaskLink(AgentLink):
+class DaskLink(AgentLink["DaskLine"]):
     """The agent of a map in one worker."""
 
     def __init__(self, cluster: DaskCluster, worker: str, setup: bytes, interval: float) -> None:
         super().__init__(cluster, worker)
         self._client = cluster.client
         self._setup = setup, interval
-        self._line: Line | None = None
-        self._seats: list[Any] = []  # futures of the pinned tasks
 
-    @property
-    def is_direct(self) -> bool:
-        return self._line is not None and self._line.is_direct
-
-    async def make_agent(self) -> Hello:
+    async def make_agent(self) -> tuple[Hello, DaskLine]:
         answers = await self._client.run(open_agent, *self._setup, workers=[self.worker])
-        hello: Hello = pickle.loads(answers[self.worker])
-        if not hello.problem:
-            self._line = await line_to(self._client, self.worker, hello.token)
-        return hello
+        hello = read_hello(answers[self.worker])
+        return hello, await line_to(self._client, self.worker, hello.token)
 
-    async def run_seat(self, token: str, number: int) -> None:
-        self._seats.append(
-            self._client.submit(
-                run_seat,
-                token,
-                number,
-                workers=[self.worker],
-                allow_other_workers=False,
-                pure=False,
-                retries=0,
-            )
-        )
-
-    async def send(self, token: str, commands: BufferedPickle) -> None:
-        assert self._line is not None  # noqa: S101  # nothing is sent before there is an agent
-        await self._line.send(commands)
-
-    async def poll(self, token: str) -> list[BufferedPickle] | None:
-        assert self._line is not None  # noqa: S101  # nothing is asked before there is an agent
-        return await self._line.receive()
-
-    async def let_go(self, *, is_settled: bool) -> None:
-        seats, self._seats = self._seats, []
-        if self._line is not None:
-            await self._line.close()
-        try:
-            await self._client.cancel(seats)
-        except Exception:
-            return  # the scheduler is gone, and with it all that was there
+    async def let_go(self) -> None:
+        if self.line is not None:
+            await self.line.close()
 
 
 def _logger() -> logging.Logger:

@@ -1,14 +1,14 @@
 """The connection of a map with its agent in one worker process, kept by an event loop.
 
 What is the same for all kinds of clusters: commands are sent one after the other, and one long poll
-brings the reports. How an agent is made and called is up to each kind.
+brings the reports. How an agent is made, and the line to it once it has answered, is up to each.
 """
 
 from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ...describe import error_in_words
 from ...errors import ParallelError
@@ -17,7 +17,6 @@ from .cluster import Broken, Lost, Received
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from typing import Any, Protocol
 
     from .cluster import Event
     from .messages import Command, Hello
@@ -37,27 +36,54 @@ if TYPE_CHECKING:
 _CLOSE_SECONDS = 5.0
 
 
-class AgentLink(ABC):
-    """An agent in a worker. Owned by the event loop, except what the map's thread calls."""
+class Line(Protocol):
+    """A way to an agent that has answered. Owned by the event loop; whatever fails raises."""
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it ends when the process of the agent does."""
+        ...
+
+    async def open_seat(self, number: int) -> None:
+        """Let a thread of the worker call `agent.run_seat`, once it has one."""
+
+    async def send(self, commands: BufferedPickle) -> None:
+        """Send commands, and wait until the agent has taken them, or is certain to."""
+
+    async def receive(self) -> list[BufferedPickle] | None:
+        """Wait for reports; None when all is over."""
+        ...
+
+
+LineT = TypeVar("LineT", bound=Line)
+
+
+class AgentLink(ABC, Generic[LineT]):
+    """An agent in a worker. Owned by the event loop, except what the map's thread calls.
+
+    Attributes:
+        line: the way to the agent; None before that has answered.
+        is_settled: whether the agent has said that all its seats have ended.
+    """
 
     def __init__(self, cluster: LinkOwner, worker: str) -> None:
         self.worker = worker
         self.name: str = worker
         self.pid: int = 0
         self.task: asyncio.Task[None] | None = None
+        self.line: LineT | None = None
+        self.is_settled: bool = False
         self._cluster = cluster
-        self._token = ""  # of the agent; empty before that has answered
         self._numbers: list[int] = []  # of seats that wait for the agent
         self._posts: list[BufferedPickle] = []
         self._is_posting = False
         self._is_over = False  # whether nothing more is sent or told
-        self._is_settled = False  # whether the agent has said that all its seats have ended
 
     # The map's thread
 
     @property
     def is_direct(self) -> bool:
-        return False
+        return self.line is not None and self.line.is_direct
 
     def open_seat(self, number: int) -> None:
         self._cluster.run(self._open_seat(number))
@@ -71,11 +97,11 @@ class AgentLink(ABC):
         """Make the agent, and pass on what it reports, until all is over."""
         cluster = self._cluster
         try:
-            await self._open()
+            line = await self._open()
             while not self._is_over:
-                reports = await self.poll(self._token)
+                reports = await line.receive()
                 if reports is None:  # the map has asked for that, or was not heard of for long
-                    self._is_settled = True
+                    self.is_settled = True
                     cluster.tell(Lost(self, "has ended all that it did for this map"))
                     break
                 cluster.tell(Received(self, reports))
@@ -89,46 +115,45 @@ class AgentLink(ABC):
 
     async def close(self) -> None:
         """Let go of the worker, once it has been told and its seats have ended."""
-        if self.task is not None and self._token:
+        if self.task is not None and self.line is not None:
             await asyncio.wait([self.task], timeout=_CLOSE_SECONDS)
         self._is_over = True
         if self.task is not None:
             self.task.cancel()
-        await self.let_go(is_settled=self._is_settled)
+        await self.let_go()
 
-    async def _open(self) -> None:
-        hello = await self.make_agent()
-        if hello.problem:
-            raise ParallelError(f"{hello.problem} (worker {hello.worker})")
-        self._token, self.name, self.pid = hello.token, hello.worker, hello.pid
-        await self._send_posts()
+    async def _open(self) -> LineT:
+        hello, line = await self.make_agent()
+        self.line, self.name, self.pid = line, hello.worker, hello.pid
+        await self._send_posts(line)
         for number in self._numbers:
             await self._open_seat(number)
+        return line
 
     async def _open_seat(self, number: int) -> None:
         if self._is_over:
             return
-        if not self._token:
+        if self.line is None:
             self._numbers.append(number)
             return
         try:
-            await self.run_seat(self._token, number)
+            await self.line.open_seat(number)
         except Exception as error:
             await self._lose(error)
 
     async def _post(self, commands: BufferedPickle) -> None:
         self._posts.append(commands)
-        if self._token and not self._is_posting:
-            await self._send_posts()
+        if self.line is not None and not self._is_posting:
+            await self._send_posts(self.line)
 
-    async def _send_posts(self) -> None:
+    async def _send_posts(self, line: LineT) -> None:
         """Send what there is, one after the other: two calls may overtake each other."""
         self._is_posting = True
         try:
             while self._posts and not self._is_over:
                 posts, self._posts = self._posts, []
                 for commands in posts:
-                    await self.send(self._token, commands)
+                    await line.send(commands)
         except Exception as error:
             await self._lose(error)
         finally:
@@ -146,24 +171,12 @@ class AgentLink(ABC):
     # For each kind of cluster
 
     @abstractmethod
-    async def make_agent(self) -> Hello:
-        """Make the agent and return its answer; ParallelError if the map can't go on."""
+    async def make_agent(self) -> tuple[Hello, LineT]:
+        """Make the agent; return its answer and the way to it. ParallelError ends the map."""
 
     @abstractmethod
-    async def run_seat(self, token: str, number: int) -> None:
-        """Let a thread of the worker call `agent.run_seat`, once it has one."""
-
-    @abstractmethod
-    async def send(self, token: str, commands: BufferedPickle) -> None:
-        """Send commands to the agent, and wait until it has taken them."""
-
-    @abstractmethod
-    async def poll(self, token: str) -> list[BufferedPickle] | None:
-        """Ask the agent for reports, and wait until it answers."""
-
-    @abstractmethod
-    async def let_go(self, *, is_settled: bool) -> None:
-        """Let nothing stay in the cluster. Nothing runs there any more if it `is_settled`."""
+    async def let_go(self) -> None:
+        """Let nothing stay in the cluster."""
 
     def in_words(self, error: Exception) -> str:
         """Say why the worker was lost."""

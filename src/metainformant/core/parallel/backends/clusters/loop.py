@@ -38,7 +38,7 @@ class LoopCluster(ABC):
         self._loop = loop
         self._tell: Callable[[Event], object] = _ignore
         # Owned by the event loop:
-        self._links: list[AgentLink] = []
+        self._links: list[AgentLink[Any]] = []
         self._watching: asyncio.Task[None] | None = None
         self._is_closed = False
         self.limit: int = 0
@@ -48,7 +48,7 @@ class LoopCluster(ABC):
         self.limit = limit
         self.run(self._start())
 
-    def connect(self, worker: str, setup: bytes, interval: float) -> AgentLink:
+    def connect(self, worker: str, setup: bytes, interval: float) -> AgentLink[Any]:
         link = self.make_link(worker, setup, interval)
         self.run(self._add(link))
         return link
@@ -87,7 +87,7 @@ class LoopCluster(ABC):
     async def _start(self) -> None:
         self._watching = asyncio.create_task(self._watch())
 
-    async def _add(self, link: AgentLink) -> None:
+    async def _add(self, link: AgentLink[Any]) -> None:
         self._links.append(link)
         link.task = asyncio.create_task(link.talk())
 
@@ -128,7 +128,7 @@ class LoopCluster(ABC):
     # For each kind of cluster
 
     @abstractmethod
-    def make_link(self, worker: str, setup: bytes, interval: float) -> AgentLink:
+    def make_link(self, worker: str, setup: bytes, interval: float) -> AgentLink[Any]:
         """Return a link that has not begun to talk. The map's thread calls this."""
 
     @abstractmethod

@@ -150,6 +150,14 @@ class Hello(NamedTuple):
     problem: str  # why it can run nothing; or nothing
 
 
+def read_hello(pickled: bytes) -> Hello:
+    """Read what an agent has answered; ParallelError if it can run nothing."""
+    hello: Hello = pickle.loads(pickled)
+    if hello.problem:
+        raise ParallelError(f"{hello.problem} (worker {hello.worker})")
+    return hello
+
+
 def make_setup(call: MapCall, how_to_send: str, *, keep_times: bool) -> Setup:
     """Pickle what is the same for the whole map; ParallelError if that fails."""
     options = call.options

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import pickle
 import re
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from ...errors import ParallelError
 from . import handshake
 from .link import AgentLink
 from .loop import ANSWER_SECONDS, LoopCluster
-from .messages import EndProcess
+from .messages import EndProcess, read_hello
 from .ray_actors import check_connection, make_actor, store
 
 if TYPE_CHECKING:
@@ -105,7 +104,32 @@ class RayCluster(LoopCluster):
         self._setup = None
 
 
-class RayLink(AgentLink):
+class RayLine:
+    """A way to an agent in an actor: calls of the actor."""
+
+    is_direct = False
+
+    def __init__(self, actor: Actor, token: str) -> None:
+        self._actor = actor
+        self._token = token
+
+    async def open_seat(self, number: int) -> None:
+        await self._actor.ask("run_seat", self._token, number)
+
+    async def send(self, commands: BufferedPickle) -> None:
+        await self._actor.ask("post", self._token, commands)
+
+    async def receive(self) -> list[BufferedPickle] | None:
+        reports: list[BufferedPickle] | None = await self._actor.ask("poll", self._token)
+        return reports
+
+    async def close(self) -> bool:
+        """Forget the agent, whose seats have ended; return whether nothing of it still runs."""
+        is_idle: bool = await self._actor.ask("close", self._token)
+        return is_idle
+
+
+class RayLink(AgentLink[RayLine]):
     """The agent of a map in an actor."""
 
     def __init__(self, cluster: RayCluster, worker: str, setup: bytes, interval: float) -> None:
@@ -113,7 +137,6 @@ class RayLink(AgentLink):
         self._ray = cluster
         self._setup = setup, interval
         self._actor: Actor | None = None
-        self._is_starting = False  # whether it has not said who it is
 
     def post(self, commands: list[Command]) -> None:
         if any(isinstance(command, EndProcess) for command in commands):
@@ -125,33 +148,29 @@ class RayLink(AgentLink):
         if self._actor is not None:
             self._actor.end()  # the poll fails then
 
-    async def make_agent(self) -> Hello:
-        self._actor = await store().take()
-        if self._actor is None:
-            self._actor = make_actor()
-        if not self._actor.is_checked:
-            await self._check()
-            self._actor = self._actor._replace(is_checked=True)
+    async def make_agent(self) -> tuple[Hello, RayLine]:
+        actor = self._actor = await store().take() or make_actor()
+        if not actor.is_checked:
+            try:
+                await self._check(actor)
+            except Exception:  # but not if this is cancelled: the actor may start yet
+                self._actor = None
+                actor.end()
+                raise
+            actor = self._actor = actor._replace(is_checked=True)
         setup, interval = self._setup
-        opened = await self._ask("open", self._ray.shared(setup), interval)
+        opened = await actor.ask("open", self._ray.shared(setup), interval)
         self._ray.has_worker = True
-        hello: Hello = pickle.loads(opened)
-        return hello
+        hello = read_hello(opened)
+        return hello, RayLine(actor, hello.token)
 
-    def _ask(self, method: str, *arguments: Any) -> Any:
-        assert self._actor is not None  # noqa: S101  # nothing is asked of it before
-        return self._actor.ask(method, *arguments)
-
-    async def _check(self) -> None:
+    async def _check(self, actor: Actor) -> None:
         """Compare versions; ParallelError if they differ and the map has not begun."""
-        self._is_starting = True
         try:
-            self.name: str
-            self.name, theirs = await self._ask("introduce")
-            self._is_starting = False
-            wrong = handshake.mismatch(self.name, theirs)
+            name, theirs = await actor.ask("introduce")
+            self.name = name
+            wrong = handshake.mismatch(name, theirs)
         except RayActorError as error:
-            self._is_starting = False
             wrong = _why_not_imported(error)
             if wrong is None:
                 raise
@@ -162,35 +181,27 @@ class RayLink(AgentLink):
         self._ray.refuse(wrong)
         raise ConnectionError(wrong)
 
-    async def run_seat(self, token: str, number: int) -> None:
-        await self._ask("run_seat", token, number)
-
-    async def send(self, token: str, commands: BufferedPickle) -> None:
-        await self._ask("post", token, commands)
-
-    async def poll(self, token: str) -> list[BufferedPickle] | None:
-        reports: list[BufferedPickle] | None = await self._ask("poll", token)
-        return reports
-
     async def close(self) -> None:
         with store().returning():
             await super().close()
 
-    async def let_go(self, *, is_settled: bool) -> None:
+    async def let_go(self) -> None:
         if self._actor is None:
             return
         actor, self._actor = self._actor, None
-        if self._is_starting:  # nothing was asked of it but who it is
+        if not actor.is_checked or await self._is_idle():  # nothing is asked of it any more
             store().put(actor)
-            return
+        else:
+            actor.end()
+
+    async def _is_idle(self) -> bool:
+        """Return whether nothing of this map runs in the actor any more."""
+        if self.line is None or not self.is_settled:
+            return False
         try:
-            asked = actor.ask("close", self._token) if is_settled else None
-            if asked is not None and await asyncio.wait_for(asked, ANSWER_SECONDS):
-                store().put(actor)
-                return
+            return await asyncio.wait_for(self.line.close(), ANSWER_SECONDS)
         except Exception:
-            pass  # it is gone, or hangs
-        actor.end()
+            return False  # it is gone, or hangs
 
     def in_words(self, error: Exception) -> str:
         if isinstance(error, RayActorError):
