@@ -326,6 +326,21 @@ def test_after_close_it_refuses_to_be_used() -> None:
         list(stream)
 
 
+@pytest.mark.parametrize("method", ["imap", "outcomes"])
+def test_closing_it_while_a_stream_is_being_made(method: str) -> None:
+    pool = parallel.Pool("thread", 1)
+
+    class ClosesThePool(list[int]):
+        def __len__(self) -> int:  # which is asked for between the first check and the last step
+            thread = threading.Thread(target=pool.close)
+            thread.start()
+            thread.join(10)
+            return super().__len__()
+
+    with pytest.raises(parallel.ParallelError, match="the pool is closed; make another"):
+        getattr(pool, method)(same, ClosesThePool([1]))
+
+
 def test_closing_it_while_a_map_is_running(tmp_path: Path) -> None:
     pool = parallel.Pool("process", 1)
     results: list[Any] = []

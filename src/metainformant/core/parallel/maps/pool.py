@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 
 from .. import validate
@@ -116,8 +117,10 @@ class Pool:
         self._workers = call.workers
         # What belongs to the workers, for the maps that start some of their own.
         self._options: dict[str, Any] = {name: getattr(call.options, name) for name in _OF_WORKERS}
-        self._is_closed = False  # set once, by whoever closes the pool
-        self._streams: weakref.WeakSet[Results[Any]] = weakref.WeakSet()
+        # Under the lock, which the garbage collector may take in the middle of anything.
+        self._lock = threading.RLock()
+        self._is_closed = False
+        self._streams: weakref.WeakSet[Results[Any]] = weakref.WeakSet()  # those to be closed
         pool = self._workers.pool = make_kept_workers(call)
         if pool is not None:
             # Also at exit, and when nobody has the pool any more.
@@ -274,7 +277,7 @@ class Pool:
             buffer_size=buffer_size,
             **self._options,
         )
-        return self._keep(values_of(stream))
+        return self._keep("imap", values_of(stream))
 
     @overload
     def outcomes(
@@ -325,7 +328,7 @@ class Pool:
             default=NO_DEFAULT,
             **self._options,
         )
-        return self._keep(outcomes_of(stream))
+        return self._keep("outcomes", outcomes_of(stream))
 
     @overload
     def batch(
@@ -401,10 +404,12 @@ class Pool:
         Raises:
             ParallelError: if a worker could not close its state.
         """
-        if self._is_closed:
-            return
-        self._is_closed = True
-        for stream in list(self._streams):
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            streams = list(self._streams)
+        for stream in streams:
             stream.abort()
         pool = self._workers.pool
         if pool is not None and self._finalizer.detach():
@@ -430,8 +435,7 @@ class Pool:
             raise AttributeError(unknown_pool_method(name))
 
     def _check(self, name: str, options: Mapping[str, object]) -> None:
-        if self._is_closed:
-            raise ParallelError(f"Pool.{name}: the pool is closed; make another")
+        self._check_open(name)
         for option in options:
             if option in ("backend", "max_workers", *self._options):
                 raise TypeError(
@@ -439,8 +443,15 @@ class Pool:
                     "pool has; pass it to Pool"
                 )
 
-    def _keep(self, results: Results[R]) -> Results[R]:
-        self._streams.add(results)
+    def _check_open(self, name: str) -> None:
+        if self._is_closed:
+            raise ParallelError(f"Pool.{name}: the pool is closed; make another")
+
+    def _keep(self, name: str, results: Results[R]) -> Results[R]:
+        """Let the results be closed with the pool, which may have been while they were made."""
+        with self._lock:
+            self._check_open(name)
+            self._streams.add(results)
         results.keep(self)
         return results
 
