@@ -6,6 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from metainformant.core.parallel.backends.ipc import pickling
+from metainformant.core.parallel.backends.processes import pool as pools
+from metainformant.core.parallel.backends.processes.pool import ProcessPool
+from metainformant.core.parallel.calls import Workers, make_call
 from tests.backends.processes.support import Child
 
 BY_VALUE = """
@@ -63,3 +67,16 @@ class TestPicklingByValue:
         else:
             assert "func can't be read in a worker" in last
         assert "pip install 'metainformant[process]'" in last
+
+    def test_what_another_map_finds_out_meanwhile_stays(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pickling, "main_is_ours_alone", False)
+
+        def while_another_map_finds_out() -> bool:
+            pickling.main_is_ours_alone = True
+            return True
+
+        monkeypatch.setattr(pools, "main_can_be_imported", while_another_map_finds_out)
+        ProcessPool(make_call("process_map", abs, Workers("process", 1), {})).abort()
+        assert pickling.main_is_ours_alone

@@ -96,7 +96,8 @@ class ProcessPool(WorkerPool):
         self._func = call.func
         self.needs_function: bool = kept or not self._forks
         if not self._forks:
-            pickling.main_is_ours_alone |= not main_can_be_imported()
+            if not main_can_be_imported():
+                pickling.main_is_ours_alone = True  # and never False again: no lock
             try:
                 self._packed = self.pack_preparation()
             except ParallelError:
