@@ -6,9 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -280,6 +283,20 @@ def _objects() -> int:
         ray._private.worker.global_worker.core_worker.get_all_reference_counts()
     )
     return len(counts)
+
+
+def test_maps_that_begin_at_the_same_time_share_one_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = threading.Barrier(2)
+
+    def make() -> object:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)  # until another one is made too, if there is
+        return object()
+
+    monkeypatch.setattr(ray_actors, "_only_store", cache(make))
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.submit(ray_actors.store), threads.submit(ray_actors.store)
+    assert first.result() is second.result()
 
 
 def test_none_is_started_after_a_shutdown() -> None:

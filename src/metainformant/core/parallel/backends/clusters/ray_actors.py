@@ -141,10 +141,14 @@ class ActorStore:
                 actor.end()
 
 
-@cache
 def store() -> ActorStore:
     """Return that of this process."""
-    return ActorStore()
+    with _store_lock:  # a cache makes two of them, if two threads ask at the same time
+        return _only_store()
+
+
+_store_lock = threading.Lock()
+_only_store = cache(ActorStore)
 
 
 def check_connection() -> None:
