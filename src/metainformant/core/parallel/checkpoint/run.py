@@ -162,10 +162,7 @@ class DurableRun:
         try:
             self._in_flight.begun(start, block.keys[start - block.first : stop - block.first])
         except OSError as error:
-            path = self._store.lock.path
-            raise CheckpointError(
-                f"{path} can't be written: {error.strerror}", self.path
-            ) from error
+            raise self._not_noted(error) from error
 
     def start_writer(
         self, committed: Callable[[list[T]], object], wake: Callable[[], object] = lambda: None
