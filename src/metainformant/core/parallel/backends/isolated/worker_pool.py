@@ -75,13 +75,10 @@ class WorkerPool(ABC):
         """
         if os.getpid() != self._owner:
             self._forget_workers()
+        handle = self._take_idle()
+        if handle is not None:
+            return handle
         with self._lock:
-            while self._idle:
-                handle = self._idle.pop()
-                if not handle.has_ended():
-                    return handle
-                self._count -= 1
-                _reap(handle)
             if self._closed:
                 raise ParallelError(f"{self.label} was closed while one of its maps was running")
             if self._kept and self._count >= self._most and not alone:
@@ -95,6 +92,18 @@ class WorkerPool(ABC):
         except BaseException:
             self.lost()
             raise
+
+    def _take_idle(self) -> WorkerHandle | None:
+        """Return a worker that has nothing to do, and has not ended; None if there is none."""
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                handle = self._idle.pop()
+                if not handle.has_ended():
+                    return handle
+                self._count -= 1
+            _reap(handle)  # without the lock: that may take long, and takes locks of its own
 
     def _forget_workers(self) -> None:
         """In a fork: its parent has the workers, and perhaps the lock."""
