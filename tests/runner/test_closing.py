@@ -101,3 +101,37 @@ class TestClosing:
         gc.collect()
         assert time.monotonic() - began < 25
         release.set()
+
+
+def test_closing_a_stream_that_another_thread_has_just_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = parallel.imap(abs, [-1])
+    has_begun, is_closed = threading.Event(), threading.Event()
+    start = streaming.Stream.start
+    errors: list[BaseException] = []
+
+    def begin() -> None:
+        try:
+            next(stream)
+        except parallel.ParallelError as error:
+            errors.append(error)
+
+    def begin_slowly(self: streaming.Stream, send: Any) -> None:
+        has_begun.set()
+        assert is_closed.wait(10)
+        start(self, send)
+
+    consumer = threading.Thread(target=begin)
+
+    def look_a_moment_before(_: streaming.Stream) -> bool:
+        consumer.start()
+        assert has_begun.wait(10)
+        return False
+
+    monkeypatch.setattr(streaming.Stream, "start", begin_slowly)
+    monkeypatch.setattr(streaming.Stream, "is_consumed_elsewhere", property(look_a_moment_before))
+    stream.close()
+    is_closed.set()
+    consumer.join()
+    assert "closed before its results were complete" in str(*errors)

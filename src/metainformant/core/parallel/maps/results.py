@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Generic, TypeVar
 
@@ -44,9 +45,10 @@ class Results(Generic[R]):
         `ParallelError` instead of the next ones.
         """
         self._stream.abort()
-        is_running = getattr(self._results, "gi_running", False)  # it may be what called us
-        if not (self._stream.is_consumed_elsewhere or is_running):
-            self._results.close()
+        if not self._stream.is_consumed_elsewhere:
+            # It may be what called us; or another thread may have asked it for a result just now.
+            with contextlib.suppress(ValueError):  # "generator already executing"
+                self._results.close()
         self._stream.join()
 
     def abort(self) -> None:
