@@ -68,7 +68,8 @@ class StopRule:
 
     Attributes:
         finished, failures, timeouts: items that are finished, that failed, and that timed out.
-        broken: what is wrong with the workers; set by the engine.
+        broken: why the map can't go on: its workers, or its checkpoint. Set by any thread, through
+            `Engine.fail`, and by the engine.
         exhausted: why nothing more may be started, for its cost; set by the engine.
     """
 
