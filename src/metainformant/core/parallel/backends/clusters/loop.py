@@ -116,7 +116,7 @@ class LoopCluster(ABC):
             except ParallelError as error:
                 self.tell(Broken(error))
                 return
-            except Exception:
+            except (Exception, asyncio.CancelledError):  # the look was cancelled, not this
                 if not await self.is_there():
                     self.tell_gone()
                     return
