@@ -250,6 +250,8 @@ def takes_wakes() -> bool:
 
     It never replaces another one, and once set it stays.
     """
+    if sys.is_finalizing():  # nothing can be imported any more, and no thread started
+        return False
     import signal
 
     handler = signal.getsignal(signal.SIGURG)
