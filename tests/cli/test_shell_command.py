@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from metainformant.cli.process_groups import ProcessGroups
 from metainformant.cli.record import Record
 from metainformant.cli.shell_command import ShellCommand, compile_template
 from tests.support import wait_until, without_coverage
@@ -223,6 +224,30 @@ def test_a_limit_ends_all_that_a_command_has_started(run: Runner, script: str, l
     error = "TaskTimeoutError" if limit == "--timeout" else "TaskCancelledError"
     assert rows(result)[0]["error"] == error
     wait_until(lambda: subprocess.run(["pgrep", "-f", f"^{nap}$"]).returncode == 1)
+
+
+@pytest.mark.parametrize("where", ["kill", "wait"])
+def test_what_ends_a_call_may_come_while_its_group_is_ended(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ended(BaseException): ...
+
+    class Leader(subprocess.Popen[bytes]): ...
+
+    def end_here(*_: object) -> None:
+        monkeypatch.undo()
+        raise Ended
+
+    if where == "kill":
+        monkeypatch.setattr(os, "killpg", end_here)
+    else:
+        monkeypatch.setattr(Leader, "wait", end_here)
+    with (
+        pytest.raises(Ended),
+        Leader(["/bin/sh", "-c", "sleep 9"], process_group=0, stdout=subprocess.PIPE) as leader,
+    ):
+        ProcessGroups().output_of(leader, 0.01, lambda: True)
+    assert leader.returncode == -signal.SIGKILL
 
 
 def test_what_a_command_leaves_behind_that_has_ended_goes_on(run: Runner) -> None:

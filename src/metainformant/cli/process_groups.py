@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 # Seconds between two looks at whether anybody still waits for a command.
 _POLL_SECONDS = 0.05
@@ -37,35 +37,40 @@ class ProcessGroups:
             is_given_up: whether nobody waits for the output any more. Its whole group is killed
                 then, also what the leader has left in the background.
         """
-        with self._known(leader):
+        with self._lock:
+            self._leaders.add(leader)
+        try:
+            while True:
+                try:
+                    return leader.communicate(timeout=timeout)
+                except subprocess.TimeoutExpired:
+                    if is_given_up():
+                        raise
+                    timeout = _POLL_SECONDS
+        finally:
             try:
-                while True:
-                    try:
-                        return leader.communicate(timeout=timeout)
-                    except subprocess.TimeoutExpired:
-                        if is_given_up():
-                            raise
-                        timeout = _POLL_SECONDS
-            finally:
-                # What ended the leader may have spared others.
-                if leader.returncode != 0 and is_given_up():
-                    _signal_group(leader, signal.SIGKILL)
+                self._end(leader, is_given_up)
+            except BaseException:  # what ends an overdue call comes once, and may come in there
+                self._end(leader, is_given_up)
+                raise
+
+    def _end(self, leader: subprocess.Popen[bytes], is_given_up: Callable[[], bool]) -> None:
+        """Let nothing of a group be left that was given up, and forget its leader."""
+        # What ended the leader may have spared others.
+        if leader.returncode != 0 and is_given_up():
+            _signal_group(leader, signal.SIGKILL)
+            for pipe in (leader.stdout, leader.stderr):
+                if pipe is not None:
+                    pipe.close()
+            leader.wait()
+        with self._lock:
+            self._leaders.discard(leader)
 
     def terminate(self) -> None:
         """Send SIGTERM to all groups."""
         with self._lock:
             for leader in self._leaders:
                 _signal_group(leader, signal.SIGTERM)
-
-    @contextmanager
-    def _known(self, leader: subprocess.Popen[bytes]) -> Iterator[None]:
-        with self._lock:
-            self._leaders.add(leader)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._leaders.discard(leader)
 
 
 def _signal_group(leader: subprocess.Popen[bytes], number: int) -> None:
