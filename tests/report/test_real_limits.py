@@ -58,7 +58,8 @@ def predicted(kind: str, run: Callable[..., object], change: Callable[[], object
         began = time.monotonic()
         change()
         found.append((seconds, time.monotonic() - began))
-        if found[-1][1] == pytest.approx(seconds, rel=0.25):
+        # Where others want the processors too, nothing is predicted.
+        if seconds is not None and found[-1][1] == pytest.approx(seconds, rel=0.25):
             return
     raise AssertionError(f"predicted and real seconds: {found}")
 
