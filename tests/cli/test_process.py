@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import pytest
 
-from tests.support import wait_until
+from tests.support import run_python, wait_until
 
 from .terminal import run_in_terminal
 
@@ -345,6 +345,31 @@ def test_the_second_ctrl_c_ends_it_also_while_the_output_is_stuck(start: Start) 
     read_until(process.stderr, "interrupted")
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == 130
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="sees by /proc who sleeps")
+def test_the_second_ctrl_c_may_come_just_before_a_call_that_blocks() -> None:
+    """It interrupts no system call then, as what is simulated by interrupt_main()."""
+    process = run_python(
+        """
+        import _thread, os, signal
+        from metainformant.cli.interrupt_handler import InterruptHandler
+
+        def sleeps():
+            with open(f"/proc/self/task/{os.getpid()}/stat") as file:
+                return file.read().rpartition(")")[2].split()[0] == "S"
+
+        def press_again(text):
+            while not sleeps():
+                pass
+            _thread.interrupt_main()
+
+        with InterruptHandler(lambda: False, press_again, lambda: None):
+            signal.raise_signal(signal.SIGINT)
+            os.read(os.pipe()[0], 1)
+        """
+    )
+    assert (process.stderr, process.returncode) == ("", 130)
 
 
 @posix

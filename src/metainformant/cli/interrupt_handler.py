@@ -59,6 +59,7 @@ class InterruptHandler:
         self._thread = threading.Thread(target=self._wait, name="interrupts", daemon=True)
         self._second: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._enforcer = threading.Thread(target=self._enforce, name="enforcer", daemon=True)
+        self._main: int | None = None  # the main thread, once a signal of its own may wake it
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> InterruptHandler:
@@ -92,10 +93,30 @@ class InterruptHandler:
         if not self.stopping:
             self.status = 128 + number
             self.stopping = True
+            self._take_nudges()
             self._messages.put("signal")
         elif number != getattr(signal, "SIGHUP", None):
             self._second.put("signal")
             self._messages.put("signal")
+
+    def _take_nudges(self) -> None:
+        """Let SIGURG, which is ignored by default, interrupt the system calls of this thread."""
+        number = getattr(signal, "SIGURG", None)
+        if number is None or not hasattr(signal, "pthread_kill"):
+            return
+        if signal.getsignal(number) is signal.SIG_DFL:
+            self._previous[number] = signal.signal(number, _do_nothing)
+        if callable(signal.getsignal(number)):
+            self._main = threading.get_ident()
+
+    def _nudge(self) -> None:
+        """Let the main thread see a signal that has come just before a system call that blocks.
+
+        Python calls a handler between two bytecodes, or when a system call was interrupted. A call
+        that has not quite begun is not, and may last as long as the output is stuck.
+        """
+        if self._main is not None:
+            signal.pthread_kill(self._main, signal.SIGURG)
 
     def _wait(self) -> None:
         grace_ends: float | None = None
@@ -103,8 +124,10 @@ class InterruptHandler:
             try:
                 message = self._messages.get(timeout=_POLL_SECONDS)
             except queue.Empty:
-                if grace_ends is not None and (monotonic() >= grace_ends or self._is_idle()):
-                    self.cancel.set()
+                if grace_ends is not None:
+                    self._nudge()
+                    if monotonic() >= grace_ends or self._is_idle():
+                        self.cancel.set()
                 continue
             if message == "end":
                 return
@@ -131,3 +154,6 @@ class InterruptHandler:
         if self._second.get() == "signal":
             sleep(_LAST_WORDS_SECONDS)
             os._exit(self.status)
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None: ...
