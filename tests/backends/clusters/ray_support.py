@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import ray
 
@@ -19,8 +21,7 @@ def running_ray() -> Iterator[None]:
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # else it writes a token
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     before = _children()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # those of its own
+    with _ignored_warnings():
         ray.init(
             num_cpus=2,
             include_dashboard=False,
@@ -33,9 +34,22 @@ def running_ray() -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
-        _restore(environment)
-        wait_until(lambda: not own & _children())
+        with _ignored_warnings():
+            ray.shutdown()
+            _restore(environment)
+            wait_until(lambda: not own & _children())
+
+
+@contextmanager
+def _ignored_warnings() -> Iterator[None]:
+    """Ignore warnings of Ray, and those of what it has forgotten.
+
+    Ray 2.50 leaves files open, and does not wait for a process that it has ended.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+        gc.collect()
 
 
 def _restore(environment: dict[str, str]) -> None:
@@ -45,6 +59,14 @@ def _restore(environment: dict[str, str]) -> None:
 
 
 def _children() -> set[int]:
-    """Return the process ids of all children of this process."""
+    """Return the process ids of the children of this process that have not ended."""
     with open(f"/proc/self/task/{os.getpid()}/children") as file:
-        return set(map(int, file.read().split()))
+        return {pid for pid in map(int, file.read().split()) if _is_running(pid)}
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
+    except OSError:
+        return False
+    return after_name.split()[0] != "Z"  # a zombie, which nobody has waited for
