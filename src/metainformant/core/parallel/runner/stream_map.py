@@ -234,7 +234,9 @@ class Stream:
     def abort(self) -> None:
         """Let the map end soon, without more outcomes."""
         self._is_aborted = True
-        if self._engine is not None:
+        # While the interpreter exits, the driver does not get to run any more. And without the GIL,
+        # all modules may be empty by then, so that nothing could be woken.
+        if self._engine is not None and not sys.is_finalizing():
             self._engine.abort()
         recorder = self._recorder  # the consumer may set it to None at any time
         if recorder is not None:
