@@ -23,18 +23,23 @@ SCRIPT = """
     from metainformant.core import parallel
     from tests.backends import tasks
 
+    def seen(path):
+        "What is in a file of /proc; nothing if its thread has just ended."
+        try:
+            return Path(path).read_text()
+        except OSError:
+            return ""
+
     def servers():
         "The pids of this process's children, and of theirs."
         found, new = [], [os.getpid()]
         while new:
             path = f"/proc/{{new.pop()}}/task"
             for pid in os.listdir(path) if os.path.isdir(path) else []:
-                new += Path(f"{{path}}/{{pid}}/children").read_text().split()
+                new += seen(f"{{path}}/{{pid}}/children").split()
             found += new
-        return [
-            pid for pid in set(found)
-            if "fork_server_process" in Path(f"/proc/{{pid}}/cmdline").read_text()
-        ]
+        name = "fork_server_process"
+        return [pid for pid in set(found) if name in seen(f"/proc/{{pid}}/cmdline")]
 
     def double(number):
         return 2 * number
