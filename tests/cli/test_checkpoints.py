@@ -385,13 +385,13 @@ def test_closed_streams() -> None:
 
 
 SLOW = """
-import sys, threading
+import sys, time
 from pathlib import Path
 class Slow:
     def __reduce__(self): return load, ()
 def load():
     Path("loading").touch()
-    threading.Event().wait()
+    while True: time.sleep(0.01)  # one wait that has not quite begun would not see the signal
 def make(item): return Slow()
 """
 
