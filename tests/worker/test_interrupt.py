@@ -302,6 +302,29 @@ class TestLooking:
         sender.end(call)
         assert names == ["end overdue calls"] * 2
 
+    def test_programs_are_killed_before_a_call_that_waits_for_them_wakes(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done: list[str] = []
+
+        def wake(_ident: int) -> None:
+            done.append("wake")
+            call.is_over = True  # the exception has ended the call at once
+
+        def kill() -> bool:
+            done.append("kill")
+            return True
+
+        monkeypatch.setattr(interrupt, "_takes_exceptions", lambda _: True)
+        monkeypatch.setattr(interrupt, "_set_exception", lambda _: True)
+        monkeypatch.setattr(interrupt, "_wake", wake)
+        programs: Any = SimpleNamespace(kill=kill)
+        call = Interruptible(threading.current_thread(), programs)
+        assert call.send()
+        interrupt._sent.clear()
+        assert done == ["kill", "wake"]
+        assert call.end_programs()
+
     def test_nothing_is_sent_again_after_the_end(self) -> None:
         call = Interruptible(threading.current_thread())
         call.settle()

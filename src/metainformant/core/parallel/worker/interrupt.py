@@ -74,6 +74,7 @@ class Interruptible:
         self._programs = programs
         self._tokens = [None]  # whoever pops the only one decides; list.pop is atomic
         self._resends = _MAX_RESENDS
+        self._had_programs = False  # owned by the sender
         self.is_lost: bool = False
         self.is_over: bool = False
 
@@ -93,6 +94,7 @@ class Interruptible:
             return True
         _sent[ident] = self
         if _set_exception(ident):
+            self.end_programs()  # a call that waits for one is over as soon as it wakes
             _wake(ident)
         return True
 
@@ -106,8 +108,10 @@ class Interruptible:
         return self.send()
 
     def end_programs(self) -> bool:
-        """Kill the programs that the call has started; return whether there were any."""
-        return self._programs is not None and not self.is_over and self._programs.kill()
+        """Kill the programs that the call has started; return whether there have been any."""
+        if self._programs is not None and not self.is_over and self._programs.kill():
+            self._had_programs = True
+        return self._had_programs
 
     @property
     def has_ended(self) -> bool:
