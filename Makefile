@@ -8,6 +8,9 @@ unexport PYTHONDONTWRITEBYTECODE
 OTHERS := 3.12 3.13 3.14 3.15 3.13t
 # Those of them that can be made here.
 NEWER := 3.14 3.15 3.13t
+# Those without which the tests fail. What can be made of them is, if it is missing.
+REQUIRED :=
+MADE = $(filter $(REQUIRED),$(NEWER))
 
 .PHONY: demo demo-resume test test-all lint types layers checks alone unit coverage quick dist wheel wheel-own wheel-types pythons bench bench-page bench-check bench-record format clean
 .PHONY: docs docs-check reference pictures dist-check test-here test-oldest
@@ -60,7 +63,7 @@ TOGETHER = +@$(MAKE) --no-print-directory --keep-going --jobs 6 \
 
 checks: .venv/dev.stamp dist
 	$(BIN)/coverage erase
-	$(TOGETHER) types $(UNIT) $(WHEELS) wheel-types layers
+	$(TOGETHER) $(if $(MADE),pythons) types $(UNIT) $(WHEELS) wheel-types layers
 	@$(MAKE) --no-print-directory coverage
 
 # What all kinds of workers have in common, what is special about each, the command, and what is shown in a
@@ -118,7 +121,8 @@ quick: .venv/dev.stamp
 # interpreters, and fork servers by default; without the GIL, threads do run at the same time. In test-all,
 # each runs nearly all: the command is tested there by its examples.
 FOUND = $(foreach version,$(OTHERS),$(if $(shell sh tools/find_python.sh $(version)),$(version)))
-WHEELS = $(foreach version,$(FOUND),$(addprefix wheel-$(version)-,$(PARTS_$(version)))) wheel-own
+WHEELS = $(foreach version,$(filter $(FOUND) $(REQUIRED),$(OTHERS)),$(addprefix wheel-$(version)-,$(PARTS_$(version)))) \
+  wheel-own
 ifdef WHOLE
 $(foreach version,$(OTHERS),$(eval PARTS_$(version) := behaviour processes workers rest))
 else
@@ -138,7 +142,7 @@ wheel: dist
 	$(TOGETHER) $(WHEELS)
 
 dist: .venv/dev.stamp
-	@sh tools/check_pythons.sh $(OTHERS)
+	@sh tools/check_pythons.sh $(filter-out $(REQUIRED),$(OTHERS))
 	rm -rf dist .cache/wheel
 	$(BIN)/python -m build --wheel --outdir dist >/dev/null
 
@@ -157,7 +161,7 @@ define WHEEL_RULES
 wheel-$(1)-%: .cache/wheel/$(1)/stamp
 	sh tools/run_with.sh $(1) test_wheel.sh $$(<D) $$(BESIDE) $$(TESTS_$$*)
 
-.cache/wheel/$(1)/stamp:
+.cache/wheel/$(1)/stamp: $(if $(filter $(1),$(MADE)),| pythons)
 	sh tools/run_with.sh $(1) make_test_venv.sh $$(@D) dist/*.whl
 	@touch $$@
 endef
@@ -169,7 +173,7 @@ pictures: .venv/dev.stamp
 
 # Make those of the other Pythons that are missing, if that can be done here.
 pythons:
-	@sh tools/pythons.sh $(NEWER)
+	@sh tools/pythons.sh $(or $(MADE),$(NEWER))
 
 # The other libraries are kept away from what the tests use. ONLY="tiny sleeps" for some of it.
 bench: .cache/bench/stamp

@@ -54,8 +54,9 @@ build_without_gil() {
     mkdir -p "$build"
     cd "$build"
     fetch_source
-    ./configure --prefix="$prefix" --disable-gil --disable-test-modules --without-static-libpython \
-        --with-ensurepip=no
+    # With -O2 it takes a third longer to make, and is a tenth quicker.
+    ./configure OPT="-O1 -DNDEBUG" --prefix="$prefix" --disable-gil --disable-test-modules \
+        --without-static-libpython --with-ensurepip=no
     make -j"$(nproc)"
     make install
     rm -rf "$build" "$made/lists" "$made/sources.list" "$prefix"/lib/python*/config-*
