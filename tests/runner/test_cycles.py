@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.threads.backend import ThreadBackend
 from tests.support import wait_for_other_threads, wait_until
 
 
@@ -107,6 +108,33 @@ def test_an_error_is_freed_with_its_last_reference(
         assert error is not None
         wait_for_other_threads(before)  # they may have to let go of it
         # Without the GIL, what another thread let go of last is freed when its maker looks again.
+        wait_until(lambda: error() is None)
+    finally:
+        gc.enable()
+
+
+def test_a_job_that_ends_after_its_map_keeps_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine may see a failure, and end the map, before the worker has handed in its job."""
+    hand_in, is_over = ThreadBackend._hand_in, threading.Event()
+
+    def late(*arguments: Any) -> bool:
+        assert is_over.wait(60)
+        return hand_in(*arguments)
+
+    monkeypatch.setattr(ThreadBackend, "_hand_in", late)
+    before = set(threading.enumerate())
+    error: weakref.ref[BaseException] | None = None
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            stream(func=fails, items=[1, 2, 3], on_error="raise", max_workers=1)
+        except EndError as caught:
+            error = weakref.ref(caught)
+        finally:
+            is_over.set()
+        assert error is not None
+        wait_for_other_threads(before)
         wait_until(lambda: error() is None)
     finally:
         gc.enable()

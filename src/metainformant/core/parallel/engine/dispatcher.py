@@ -191,6 +191,12 @@ class Dispatcher:
         self._stealable.pop(assignment.job, None)
         self._truncated.discard(assignment.job)
 
+    def forget_all(self) -> None:
+        """Let go of all jobs, once the map has ended: their failures have frames that lead here."""
+        self.assignments.clear()
+        self._stealable.clear()
+        self._truncated.clear()
+
     # Workers
 
     def _one_is_enough(self, now: float) -> bool:

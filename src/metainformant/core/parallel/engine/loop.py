@@ -153,6 +153,7 @@ class Engine:
         if broken is not None and ending is not None and ending.kind == "completed":
             ending = Ending("failed", error=broken)  # for observers; who reads it raises the error
         self._announcer.end(ending)
+        self._dispatcher.forget_all()
         self._rule.broken = None  # whoever raises it must be able to let go of it
 
     def abort(self) -> None:

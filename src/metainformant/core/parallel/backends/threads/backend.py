@@ -83,6 +83,9 @@ class ThreadBackend:
         # tells of, in `_ended`. An event is an error only if a worker broke down.
         self._ready: queue.SimpleQueue[ThreadJob | None] = queue.SimpleQueue()  # None: a reminder
         self._ended: deque[ThreadJob] = deque()
+        # Whether the engine takes nothing more from there, set by it; what is left there would keep
+        # failures, whose frames lead to here, for the garbage collector.
+        self._is_over = False
         self._left: deque[Worker] = deque()  # the same for workers that end
         self._events: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
@@ -151,7 +154,8 @@ class ThreadBackend:
 
     def _close(self, is_over: Callable[[], bool] | None) -> None:
         group = self._group
-        group.closed = True
+        group.closed = self._is_over = True
+        self._ended.clear()
         for _ in group.threads:
             self._ready.put(None)
         if is_over is not None:
@@ -237,6 +241,8 @@ class ThreadBackend:
         if urgent and not self._may_be_throttled(job.failed[len(job.out) - 1]):
             self._group.closed = True  # nobody starts anything before the engine knows
         self._ended.append(job)
+        if self._is_over:
+            self._ended.clear()
         if urgent or self._eager or job.failed:  # it may be that a service refuses calls
             self._events.put(None)
         return True
