@@ -266,6 +266,16 @@ def test_starting_for_long_is_no_fault_of_the_loop_where_workers_are_prepared() 
     assert built.verdict().kind == "startup"
 
 
+def test_a_loop_in_which_some_coroutines_begin_later_is_busy_too() -> None:
+    built = Built("asyncio", 2).runs(1.0, 1.0)
+    run = {**built.about, **built.record.data(ELAPSED, None)}
+    run["time"]["worker_seconds"] = 10.0
+    run["time"]["parts"] = {"startup": 2.0, "transport": 3.1, "tail": 4.9}
+    assert judge(run).kind == "event_loop"
+    run["time"]["parts"] = {"startup": 0.1, "transport": 5.0, "tail": 4.9}
+    assert judge(run).kind == "tail"
+
+
 def test_workers_that_were_not_allowed_yet_did_not_wait() -> None:
     time_parts = TimeParts(100, is_auto=True)
     time_parts.add_wait(5.0, 10, 0, None)

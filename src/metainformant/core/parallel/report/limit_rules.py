@@ -114,9 +114,14 @@ def _gil(facts: Facts) -> Limit | None:
 
 
 def _blocked_loop(facts: Facts) -> Limit | None:
-    """Judge by how long coroutines took to begin, for which a loop that is free takes no time."""
-    share = facts.share("startup")
+    """Judge by how long coroutines took to begin, for which a loop that is free takes no time.
+
+    Many begin in several steps of the loop: then their calls wait for it, and not they.
+    """
+    share = facts.share("startup", "transport")
     if facts.backend != "asyncio" or facts.is_prepared or share < _SOME:
+        return None
+    if facts.share("startup") < _SOME / 2:
         return None
     return Limit(
         "event_loop",
