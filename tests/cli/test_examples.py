@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def test_demo(run: Callable[..., Result]) -> None:
     names = ("ls_orchid.fasta", "trouble.fasta", "lambda_virus.fa")
     inputs = [str(EXAMPLES / "data" / name) for name in names]
-    result = run(f"{EXAMPLES / 'demo.py'}:demo", *inputs, "--timeout", "1", "-o", "demo.tsv")
+    result = run(f"{EXAMPLES / 'demo.py'}:demo", *inputs, "--timeout", "5", "-o", "demo.tsv")
     assert "97 records: 95 ok, 1 failed, 1 timed out" in result.stderr
     with open("demo.tsv", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
