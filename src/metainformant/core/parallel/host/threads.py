@@ -34,6 +34,9 @@ def launch(thread: threading.Thread, label: str) -> None:
     try:
         thread.start()
     except RuntimeError as error:
+        # Ctrl-C while it waits for the thread to begin may also find a lock that is not held.
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
         raise ParallelError(f"{label} can't start another thread: {error}") from error
 
 
