@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from metainformant.core import parallel
-from tests.support import wait_for_other_threads
+from tests.support import wait_for_other_threads, wait_until
 
 
 def test_what_was_read_before_the_input_failed_is_delivered() -> None:
@@ -126,6 +126,7 @@ class TestCancelledItems:
         cancel, release = threading.Event(), threading.Event()
 
         def task(_: int) -> None:
+            wait_until(lambda: not any("reader" in each.name for each in threading.enumerate()))
             cancel.set()
             release.wait(60)
 
