@@ -89,20 +89,15 @@ def start_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading.Thread, "start", limited)
 
 
-@pytest.mark.parametrize("run", [parallel.thread_map, stream])
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_an_error_is_freed_with_its_last_reference(
-    run: Callable[..., object], ending: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if ending == "no thread":
-        start_no_worker(monkeypatch)
+def assert_freed(run: Callable[[], object]) -> None:
+    """Check that what a call raises is freed without the garbage collector."""
     before = set(threading.enumerate())
     error: weakref.ref[BaseException] | None = None
     gc.collect()
     gc.disable()
     try:
         try:
-            run(**{"func": abs, "items": [1, 2, 3], **ENDINGS[ending]()})
+            run()
         except BaseException as caught:
             error = weakref.ref(caught)
         assert error is not None
@@ -111,6 +106,16 @@ def test_an_error_is_freed_with_its_last_reference(
         wait_until(lambda: error() is None)
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("run", [parallel.thread_map, stream])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_error_is_freed_with_its_last_reference(
+    run: Callable[..., object], ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if ending == "no thread":
+        start_no_worker(monkeypatch)
+    assert_freed(lambda: run(**{"func": abs, "items": [1, 2, 3], **ENDINGS[ending]()}))
 
 
 def test_a_job_that_ends_after_its_map_keeps_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,22 +127,14 @@ def test_a_job_that_ends_after_its_map_keeps_no_failure(monkeypatch: pytest.Monk
         return hand_in(*arguments)
 
     monkeypatch.setattr(ThreadBackend, "_hand_in", late)
-    before = set(threading.enumerate())
-    error: weakref.ref[BaseException] | None = None
-    gc.collect()
-    gc.disable()
-    try:
+
+    def fail() -> None:
         try:
             stream(func=fails, items=[1, 2, 3], on_error="raise", max_workers=1)
-        except EndError as caught:
-            error = weakref.ref(caught)
         finally:
             is_over.set()
-        assert error is not None
-        wait_for_other_threads(before)
-        wait_until(lambda: error() is None)
-    finally:
-        gc.enable()
+
+    assert_freed(fail)
 
 
 def test_what_a_stream_holds_is_freed_with_its_error() -> None:
