@@ -49,9 +49,9 @@ class TestInterruptsAndExits:
                     for _ in parallel.outcomes(abs, numbers(blocks=False)):
                         pass
                 else:
-                    parallel.thread_map(task, [150] * 900, 100, timeout=0.2)
+                    parallel.thread_map(task, [150] * 9_000, 100, timeout=0.2)  # would take 18 s
             except KeyboardInterrupt:
-                print(time.monotonic() - times[0] < 1.5)
+                print(time.monotonic() - times[0] < 9)
             """
         )
         assert (process.stdout, process.stderr, process.returncode) == ("True\n", "", 0)
