@@ -12,7 +12,7 @@ NEWER := 3.13t 3.14 3.15
 REQUIRED :=
 MADE = $(filter $(REQUIRED),$(NEWER))
 
-.PHONY: demo demo-resume test test-all lint types layers checks alone unit coverage quick dist wheel wheel-own wheel-types pythons bench bench-page bench-check bench-record format clean
+.PHONY: demo demo-resume test test-all lint types layers checks ray alone unit coverage quick dist wheel wheel-own wheel-types pythons bench bench-page bench-check bench-record format clean
 .PHONY: docs docs-check reference pictures dist-check test-here test-oldest
 .DEFAULT_GOAL := help
 
@@ -61,9 +61,11 @@ layers: .venv/dev.stamp
 TOGETHER = +@$(MAKE) --no-print-directory --keep-going --jobs 6 \
   $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
+# The tests of Ray, which is a dozen processes, mostly wait: one other thing at a time runs beside them.
 checks: .venv/dev.stamp dist
 	$(BIN)/coverage erase
-	$(TOGETHER) $(if $(MADE),pythons) types $(UNIT) $(WHEELS) wheel-types layers
+	$(TOGETHER) --jobs 2 ray types wheel-types layers
+	$(TOGETHER) $(if $(MADE),pythons) $(UNIT) $(WHEELS)
 	@$(MAKE) --no-print-directory coverage
 
 # What all kinds of workers have in common, what is special about each, the command, and what is shown in a
@@ -82,8 +84,8 @@ UNIT := $(addprefix unit-,$(PARTS))
 $(addprefix unit-,behaviour rest checkpoint browser): export STARTED := fork
 
 PYTEST := -m pytest --quiet -p no:cacheprovider
-# Tests that judge by times, and those of Ray, which is a dozen processes, run when all others have ended.
-BESIDE := -m 'not alone'
+# Tests that judge by times run when all others have ended.
+BESIDE := -m 'not alone and not ray'
 # Under coverage, Hypothesis tries a quarter of its examples: all of them are tried on other Pythons.
 PROFILE := --hypothesis-profile quick
 
@@ -95,8 +97,11 @@ unit: .venv/dev.stamp
 unit-%: .venv/dev.stamp
 	$(BIN)/coverage run $(PYTEST) $(BESIDE) $(PROFILE) $(TESTS_$*)
 
+ray: .venv/dev.stamp
+	$(BIN)/python $(PYTEST) -m ray tests/backends tests/cli/test_cluster.py
+
 alone: .venv/dev.stamp
-	$(BIN)/python $(PYTEST) -m alone tests/report tests/test_services.py tests/backends tests/cli/test_cluster.py
+	$(BIN)/python $(PYTEST) -m alone tests/report tests/test_services.py
 
 # A file that no test has imported counts as one that was not run.
 coverage: .venv/dev.stamp
@@ -127,7 +132,7 @@ ifdef WHOLE
 $(foreach version,$(OTHERS),$(eval PARTS_$(version) := behaviour processes workers rest))
 else
 PARTS_3.12 := few
-PARTS_3.13 := few engine
+PARTS_3.13 := few
 PARTS_3.14 := few interpreters processes
 PARTS_3.15 := few interpreters
 PARTS_3.13t := few engine threads

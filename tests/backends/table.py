@@ -189,4 +189,4 @@ FORKS = [
 
 def marks(kind: Kind) -> list[pytest.MarkDecorator]:
     """Return the marks of the tests of a kind of workers."""
-    return [*FORKS, pytest.mark.alone] if kind.name == "ray" else FORKS
+    return [*FORKS, pytest.mark.ray] if kind.name == "ray" else FORKS

@@ -83,7 +83,7 @@ def test_ctrl_c_is_left_to_this_process(start: Start, workplace: Path) -> None:
     assert "failed" not in errors
 
 
-@pytest.mark.alone
+@pytest.mark.ray
 def test_ray(start: Start) -> None:
     pytest.importorskip("ray", reason="not there for all builds")
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}

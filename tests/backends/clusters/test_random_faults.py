@@ -181,7 +181,7 @@ def test_workers_of_dask(seconds: float, tmp_path: Path) -> None:
         check(DaskFaults(path, client), client, path, seconds)
 
 
-@pytest.mark.alone
+@pytest.mark.ray
 @pytest.mark.skipif(find_spec("ray") is None, reason="ray is not there for all builds")
 @pytest.mark.parametrize("seconds", [_LONG, 0.004])
 def test_actors_of_ray(seconds: float, tmp_path: Path, ray_cluster: str) -> None:

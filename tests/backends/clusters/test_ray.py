@@ -31,7 +31,7 @@ import ray
 
 from metainformant.core.parallel.backends.clusters import ray_actors, ray_cluster
 
-pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("ray_cluster")]
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
 
 @pytest.fixture
