@@ -45,6 +45,26 @@ def test_many_kinds_of_failures_are_counted() -> None:
     assert lines[-1] == "   5 x others, of 5 kinds"
 
 
+def test_the_example_names_the_item_whatever_else_is_noted() -> None:
+    def fail(item: str) -> None:
+        error = ValueError("bad")
+        error.add_note("a hint of the function")
+        raise error
+
+    _, failures = parallel.split(parallel.thread_map(fail, ["a"]))
+    assert failures.summary().splitlines()[2:] == ["       item 0 ('a'), attempt 1"]
+    _, failures = parallel.split([failures[0].error, ValueError("no note")])
+    assert "a hint" not in failures.summary()
+
+
+def test_the_summary_of_long_texts_is_short_and_indented() -> None:
+    _, failures = parallel.split([ValueError("first line\nsecond line\n"), ValueError("x" * 5000)])
+    lines = failures.summary().splitlines()
+    assert lines[1:3] == ["   1 x ValueError: first line", "       second line"]
+    assert lines[3] == f"   1 x ValueError: {'x' * 988}... (5,012 characters)"
+    assert len(lines) == 4
+
+
 def test_failures_can_be_pickled() -> None:
     _, failures = parallel.split([ValueError("bad")])
     copy = pickle.loads(pickle.dumps(failures))

@@ -64,6 +64,17 @@ def note_failure(
         return
 
 
+def note_of_item(error: BaseException) -> str | None:
+    """Return what `note_failure` has noted first: the item and the attempt, in one line.
+
+    Notes of other origin, of the function itself for example, are passed over.
+    """
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, str) and note.startswith("item "):
+            return note.splitlines()[0]
+    return None
+
+
 def _earlier(past: Sequence[tuple[int, str]]) -> Iterator[str]:
     expected = 1
     for number, text in past:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 
-from .describe import error_in_words
+from .describe import error_in_words, note_of_item
 from .public import public
 
 R = TypeVar("R")
 
 # How many groups are listed; the rest is counted.
 _MAX_GROUPS = 20
+
+# The longest text of a group: some messages hold a whole page, of a server for example.
+_LONGEST_TEXT = 1_000
+
+_INDENT = " " * 7
 
 
 @public
@@ -34,8 +39,8 @@ class Failures(list[Failure]):
     def summary(self) -> str:
         """Return a text that groups them by class and message, largest group first.
 
-        Each group has a line with its count and its text, and an example by the note of its first
-        failure.
+        Each group has its count, the first 1,000 characters of its text, and an example by the note
+        that names the item of its first failure.
 
         >>> from metainformant.core import parallel
         >>> _, failures = parallel.split(parallel.thread_map(int, ["1", "two", "", "two"]))
@@ -52,14 +57,20 @@ class Failures(list[Failure]):
         largest = sorted(groups.items(), key=lambda group: -len(group[1]))
         lines = [f"{len(self)} failure{'' if len(self) == 1 else 's'}"]
         for text, failures in largest[:_MAX_GROUPS]:
-            lines.append(f"{len(failures):>4} x {text}")
-            notes = getattr(failures[0].error, "__notes__", None)
-            if notes:
-                lines.append(f"       {notes[0].splitlines()[0]}")
+            lines.append(f"{len(failures):>4} x {_listed(text)}")
+            example = note_of_item(failures[0].error)
+            if example is not None:
+                lines.append(_INDENT + example)
         if len(largest) > _MAX_GROUPS:
             rest = sum(len(failures) for _, failures in largest[_MAX_GROUPS:])
             lines.append(f"{rest:>4} x others, of {len(largest) - _MAX_GROUPS} kinds")
         return "\n".join(lines)
+
+
+def _listed(text: str) -> str:
+    if len(text) > _LONGEST_TEXT:
+        text = f"{text[:_LONGEST_TEXT]}... ({len(text):,} characters)"
+    return text.rstrip().replace("\n", f"\n{_INDENT}")
 
 
 @public
