@@ -116,6 +116,7 @@ def test_paths_and_patterns(run: Callable[..., Result]) -> None:
     [
         (["absent.txt"], "no file 'absent.txt'"),
         (["good.txt", "absent.txt"], "no file 'absent.txt'"),
+        (["*.txt"], "no file '*.txt'; for a pattern use --format paths"),
         (["odd.dat"], "add --format with one of: lines, jsonl, csv, tsv, fasta, fastq, paths"),
         (["odd.dat.gz"], "add --format"),
         (["directory"], "is a directory"),
@@ -144,11 +145,11 @@ def test_is_checked_before_anything_starts(
         ("a.jsonl", b"1\n{2\n", 1, "a.jsonl: line 2: not JSON ("),
         ("a.jsonl", b"[" * 100_000, 0, "a.jsonl: line 1: not JSON ("),
         ("a.csv", b"a,b\n1,2\n1,2,3\n", 1, "a.csv: line 3: 3 fields where the header has 2"),
-        ("a.csv", b"a,b\n1,2\n1\n", 1, "a.csv: line 3: 1 fields where the header has 2"),
+        ("a.csv", b"a,b\n1,2\n1\n", 1, "a.csv: line 3: 1 field where the header has 2"),
         ("a.csv", b'a,b\n1,2\n1,"2\n3', 1, "a.csv: line 3: unexpected end of data"),
         ("a.csv", b"a,a\n1,2\n", 0, "a.csv: line 1: the header has the column 'a' twice"),
         ("a.csv", b">s1\nACGT\n", 0, "a.csv: line 1: this looks like FASTA"),
-        ("a.tsv", b"a\tb\n1,2\n", 0, "a.tsv: line 2: 1 fields"),
+        ("a.tsv", b"a\tb\n1,2\n", 0, "a.tsv: line 2: 1 field where"),
         (
             "a.fa",
             b">s1\nAC\n>s2\nA\n>s3\n",

@@ -42,6 +42,15 @@ def test_rows_summary_and_status(run: Callable[..., Result]) -> None:
     assert result.exit_code == 1
 
 
+def test_an_input_in_the_place_of_the_function_is_named(run: Callable[..., Result]) -> None:
+    Path("a.txt").touch()
+    result = run("a.txt", "functions:same")
+    assert result.exit_code == 2
+    assert "FUNCTION 'a.txt' must be module:name" in result.stderr
+    assert "; FUNCTION comes first, INPUTs after it" in result.stderr
+    assert "comes first" not in run("functions.py", "a.txt").stderr
+
+
 def test_all_well(run: Callable[..., Result]) -> None:
     result = run("functions:same", input="a\n")
     assert result.exit_code == 0
@@ -195,7 +204,7 @@ def test_progress_only_in_a_terminal_unless_asked_for(run: Callable[..., Result]
         (["--max-failures", "100%"], "'100%' must be a count, or a share"),
         (["--batch-size", "x"], "'x' is not a valid integer"),
         (["--on-error", "ignore"], "'ignore' is not one of"),
-        (["-o", "absent/o.csv"], "'absent/o.csv' can't be written: No such file"),
+        (["-o", "absent/o.csv"], "No such file or directory; make the folder 'absent' first"),
         (["-o", "o.csv.bgz"], "pipe the rows into bgzip"),
         (["a.txt", "-o", "a.txt"], "'a.txt' is the input 'a.txt' too"),
         (["--no-such-option"], "No such option"),
@@ -433,3 +442,5 @@ def test_refused_calls_are_tried_again_and_counted(run: Callable[..., Result]) -
     assert result.exit_code == 0
     assert "2 ok" in result.stderr
     assert "2 refused calls were tried again" in result.stderr
+    result = run("functions:refused", "--backoff", "0", input="a\n")
+    assert "1 refused call was tried again" in result.stderr

@@ -119,3 +119,19 @@ def test_a_bar_shows_the_time_left() -> None:
     assert status == 0
     assert "/400  " in seen
     assert "s left" in seen
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs terminals")
+def test_a_bar_shows_for_how_long_a_service_wants_no_calls() -> None:
+    Path("service.py").write_text(
+        "from metainformant.core.parallel import current_task\n"
+        "class Refused(OSError): status, headers = 429, {'Retry-After': '1.5'}\n"
+        "def call(text):\n"
+        "    if text == 'b' and current_task().attempt == 1: raise Refused\n"
+    )
+    Path("in.txt").write_text("a\nb\n")
+    command = [sys.executable, "-m", "metainformant", "map", "service.py:call", "in.txt"]
+    status, seen = run_in_terminal([*command, "-o", "o.jsonl"])
+    assert status == 0
+    assert "  paused for " in seen
+    assert "2 records: 2 ok" in seen

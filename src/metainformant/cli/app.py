@@ -10,6 +10,7 @@ from .checkpoints import checkpoint_group
 from .cluster import cluster_place
 from .dry_run import plan
 from .durability import Durability
+from .function import parts_of
 from .grouped_help import GroupedCommand
 from .inputs import FORMATS, PATHS, SEQUENCE_FORMATS, format_for_command, resolve
 from .interrupt_handler import INTERRUPTED
@@ -276,6 +277,7 @@ def map_command(
     elif function is None:
         raise click.UsageError("name a FUNCTION, or a command of the shell with --command")
     else:
+        parts_of(function)  # before INPUTs are looked for: one may stand in its place
         called = function
     files = resolve(inputs, format_, quoting=quoting)
     columns = [] if keep is None else list(dict.fromkeys(keep.split(",")))

@@ -19,6 +19,23 @@ Function = Callable[[Any], Any]
 UNTAKEN = "_metainformant_"
 
 
+def parts_of(spec: str) -> tuple[str, str]:
+    """Return the module or file, and the name in it.
+
+    Raises:
+        click.UsageError: if `spec` has another form.
+    """
+    place, _, name = spec.rpartition(":")
+    if not (place and name):
+        is_input = Path(spec).is_file() and not spec.endswith(".py")
+        hint = "; FUNCTION comes first, INPUTs after it" if is_input else ""
+        raise click.UsageError(
+            f"FUNCTION {spec!r} must be module:name or path/to/file.py:name, "
+            f"for example string:capwords or examples/sequences.py:profile{hint}"
+        )
+    return place, name
+
+
 def load_function(spec: str) -> Function:
     """Import what `spec` names.
 
@@ -27,12 +44,7 @@ def load_function(spec: str) -> Function:
     Raises:
         click.UsageError: if there is no such function; the message says what is wrong with it.
     """
-    place, colon, name = spec.rpartition(":")
-    if not (place and colon and name):
-        raise click.UsageError(
-            f"FUNCTION {spec!r} must be module:name or path/to/file.py:name, "
-            "for example string:capwords or examples/sequences.py:profile"
-        )
+    place, name = parts_of(spec)
     sys.path.insert(0, str(Path.cwd()))
     module = _load_file(place) if place.endswith(".py") else _load_module(place)
     found: Any = module

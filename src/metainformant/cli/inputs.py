@@ -98,7 +98,8 @@ def _expand(arguments: Sequence[str]) -> list[str]:
 
 def _existing(path: str) -> str:
     if not os.path.exists(path):
-        raise click.UsageError(f"there is no file {path!r}; check the path")
+        fix = "for a pattern use --format paths" if glob.has_magic(path) else "check the path"
+        raise click.UsageError(f"there is no file {path!r}; {fix}")
     return path
 
 

@@ -58,7 +58,9 @@ class OutputFile:
             self.file: FileIO = FileIO(path, "w") if _in_place(path) else self._create()
             self._open(row_file)
         except OSError as error:
-            raise click.UsageError(f"{path!r} can't be written: {error.strerror}") from None
+            folder = os.path.dirname(path)
+            fix = "" if os.path.isdir(folder or ".") else f"; make the folder {folder!r} first"
+            raise click.UsageError(f"{path!r} can't be written: {error.strerror}{fix}") from None
 
     def __enter__(self) -> OutputFile:
         return self

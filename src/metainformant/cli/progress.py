@@ -64,6 +64,8 @@ class _Counts:
             words.append(f"{tally.failed} failed")
         if tally.timed_out:
             words.append(f"{tally.timed_out} timed out")
+        if tally.pause:
+            words.append(f"paused for {duration(tally.pause)}")
         left = self._time_left.update(tally.seconds, tally.done, self.total)
         if left is not None:
             words.append(f"{duration(round(left))} left")

@@ -151,6 +151,8 @@ class Session:
         self._output_file = arguments.output_file()
         self._records, self._tally = arguments.records(stdin), Tally()
         self._display = display(self._tally, self._records, _print) if wants_display else None
+        if self._display:
+            arguments.settings.map_options["progress"] = self._tally.report
         self._writer: Writer[Any] | PairWriter
         if self._output_file:
             self._writer = self._output_file.writer

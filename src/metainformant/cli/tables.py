@@ -52,7 +52,8 @@ class _Table:
             self._header = cells
             return
         if len(cells) != len(self._header):
-            what = f"{len(cells)} fields where the header has {len(self._header)}"
+            fields = "field" if len(cells) == 1 else "fields"
+            what = f"{len(cells)} {fields} where the header has {len(self._header)}"
             raise self._text.broken(what, self._fix, line)
         yield Record(f"{self._text.path}:{line}", dict(zip(self._header, cells, strict=True)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from time import monotonic
 
 from metainformant.core import parallel
@@ -22,6 +23,8 @@ class Tally:
         self.throttled = 0  # calls that a service has refused, and that were made again
         self.recorded = 0  # of all these, how many come from a checkpoint
         self.failures: FailureGroups = FailureGroups()
+        # Written by the thread that reports the progress of the map, if it is shown.
+        self._paused_until = -math.inf
         self._since = monotonic()
 
     @property
@@ -44,6 +47,15 @@ class Tally:
     @property
     def rate(self) -> float:
         return (self.done - self.recorded) / max(self.seconds, 1e-6)
+
+    @property
+    def pause(self) -> float:
+        """The seconds for which no call is made, since a service has asked for that."""
+        return max(0.0, self._paused_until - monotonic())
+
+    def report(self, progress: parallel.Progress) -> None:
+        """Take over what only the map knows."""
+        self._paused_until = monotonic() + progress.pause
 
     def failure(self, error: BaseException, failure: Failure) -> None:
         """Count a record that has no result."""
@@ -69,7 +81,8 @@ class Tally:
         known = f" ({self.recorded:,} from the checkpoint)" if self.recorded else ""
         speed = f" ({rate(self.rate)})" if self.done > self.recorded else ""
         took = duration(self.seconds)
-        again = f"; {self.throttled:,} refused calls were tried again" if self.throttled else ""
+        calls = "call was" if self.throttled == 1 else "calls were"
+        again = f"; {self.throttled:,} refused {calls} tried again" if self.throttled else ""
         return f"{_records(self.seen)}{known}: {', '.join(counts)} in {took}{speed}{again}"
 
 
