@@ -74,8 +74,15 @@ def test_failures_can_be_pickled() -> None:
 
 @pytest.mark.parametrize("wrong", [None, 7])
 def test_what_is_no_iterable_is_refused(wrong: object) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=f"split: results={wrong} can't be iterated; pass what a"):
         parallel.split(wrong)  # type: ignore[arg-type]
+
+
+def test_records_of_outcomes_are_refused_before_the_second_is_made() -> None:
+    with parallel.outcomes(int, ["one", *map(str, range(10))]) as records:
+        with pytest.raises(TypeError, match=r"records of outcomes.*look at outcome\.ok"):
+            parallel.split(records)
+        assert next(records).index == 1
 
 
 @pytest.mark.parametrize("name", ["map", "starmap", "Parallel"])

@@ -190,6 +190,9 @@ def test_batches_may_come_from_a_generator_function() -> None:
         (Adder().two, [[1]], {}, "takes 2"),
         (lambda a, b=1: a, [()], {}, "takes 1 to 2"),
         (lambda a, *more: a, [()], {}, "takes 1 or more"),
+        (add, [1, 2.5], {}, "and 1 holds none; leave star out"),
+        (add, [None, (1, 2, 3)], {}, "and None holds none"),
+        (add, [(1, 2, 3), 7], {}, "takes 2"),
     ],
 )
 def test_star_is_refused_if_no_item_fits(func: Any, items: Any, kwargs: Any, takes: str) -> None:

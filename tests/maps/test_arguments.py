@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import queue
 import re
 import sys
 import threading
@@ -119,12 +120,30 @@ def test_wrong_function(any_map: Any) -> None:
 def test_wrong_items(any_map: Any) -> None:
     with pytest.raises(TypeError, match="items=7 is not iterable; pass a list"):
         any_map(nothing, 7)
+    with pytest.raises(TypeError, match=r"is not iterable; collect it first: \[item async for"):
+        any_map(nothing, never_iterated())
+    with pytest.raises(TypeError, match=r"is not iterable; iter\(items\.get, END\) reads a queue"):
+        any_map(nothing, queue.Queue())
+    with pytest.raises(TypeError, match="is not iterable; call it, if it returns or yields"):
+        any_map(nothing, nothing)
+
+
+def test_an_array_without_dimensions_is_named_by_streams_too() -> None:
+    class Unsized:
+        def __len__(self) -> int:
+            raise TypeError("len() of unsized object")
+
+        def __iter__(self) -> Any:
+            raise TypeError("iteration over a 0-d array")
+
+    with pytest.raises(TypeError, match=r"imap: items=<.*> is not iterable; pass a list"):
+        parallel.imap(nothing, Unsized())
 
 
 def test_wrong_order_and_batch_size() -> None:
     with pytest.raises(TypeError, match="ordered=1 must be True or False"):
         parallel.thread_map(nothing, [1], ordered=1)  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match="unknown option 'ordered'; the options are"):
+    with pytest.raises(TypeError, match="'ordered'; results come in the order of comp"):
         parallel.thread_map_unordered(nothing, [1], ordered=False)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="batch_size=0 must be a whole number, at least 1"):
         parallel.parallel_batch(nothing, [1], batch_size=0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -104,13 +106,36 @@ def test_a_pool_has_no_other_attributes() -> None:
         "delayed",
         "submit",
         "ThreadPool",
+        "parallel_map",
         "pmap",
+        "async_imap",
         "tqdm",
     ],
 )
 def test_functions(name: str) -> None:
     with pytest.raises(AttributeError, match=f"has no attribute '{name}'; .*map"):
         getattr(parallel, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("map", "use thread_map for threads or process_map for processes"),
+        ("threadmap", "has no attribute 'threadmap'. Did you mean: 'thread_map'?"),
+    ],
+)
+def test_the_interpreter_suggests_near_names_where_there_is_no_hint(name: str, end: str) -> None:
+    code = f"from metainformant.core import parallel; parallel.{name}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stderr.endswith(f"{end}\n")
+    assert not hasattr(parallel, name)
+
+
+def test_options_that_are_not_needed() -> None:
+    with pytest.raises(TypeError, match=r"outcomes.*'on_error'; each Outcome says whether"):
+        parallel.outcomes(len, ["a"], on_error="raise")  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="'total'; leave it out"):
+        parallel.thread_map(len, ["a"], total=1)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(

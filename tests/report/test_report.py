@@ -228,7 +228,7 @@ def test_results_survive_a_report_that_cannot_be_written(
     [
         ("run.txt", ValueError, r"thread_map: report='run.txt' .* \.html or \.json"),
         (7, TypeError, "thread_map: report=7 "),
-        ("no/such/folder/run.html", ValueError, "no folder"),
+        ("no/such/folder/run.html", ValueError, "no folder '.*'; make it first$"),
     ],
 )
 def test_wrong_reports_are_refused_at_the_call(

@@ -62,6 +62,9 @@ class TestArguments:
     def test_a_plain_function_is_refused(self) -> None:
         with pytest.raises(TypeError, match=r"async_map: .*plain function.*Call thread_map"):
             parallel.async_map(plain, [1])  # type: ignore[arg-type]
+        for func in plain, len:
+            with pytest.raises(TypeError, match=r"aiomap: .*Call aimap with it, and collect"):
+                asyncio.run(parallel.aiomap(func, [1]))  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="plain function"):
             parallel.imap(lambda item: double(item), [1], backend="asyncio")
 

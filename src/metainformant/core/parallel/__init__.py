@@ -132,15 +132,20 @@ _HINTS = {
         ("submit", "apply", "apply_async"),
         "use imap(func, items): this package runs maps, no single calls",
     ),
+    "parallel_map": "use thread_map for threads or process_map for processes",
     "pmap": "use process_map(func, items)",
+    "async_imap": "use aimap(func, items)",
     "tqdm": "pass progress=True to the map",
 }
 
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
-        hint = f"; {_HINTS[name]}" if name in _HINTS else ""
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
+        text = f"module {__name__!r} has no attribute {name!r}"
+        if name in _HINTS:
+            # The interpreter looks for near names in `obj`, and would contradict the hint.
+            raise AttributeError(f"{text}; {_HINTS[name]}", name=name, obj=None)
+        raise AttributeError(text)  # to which the interpreter adds near names where it is shown
     home = __import__(f"{__name__}.{_HOMES[name]}", fromlist=[name])  # importlib takes longer
     value = globals()[name] = getattr(home, name)
     return value

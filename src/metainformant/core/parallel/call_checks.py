@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+# Types of items that hold no arguments, beside None.
+_HOLD_NOTHING = (int, float, complex)
+
 
 def check_initializer(caller: str, initializer: object, initargs: tuple[Any, ...]) -> None:
     """Raise TypeError if a call of the initializer is certain to fail, or to run nothing."""
@@ -63,8 +66,16 @@ def check_starred(caller: str, func: object, items: Sequence[Any], *, has_state:
         most = math.inf
     least, most = max(0, least - bound - has_state), most - bound - has_state
     for item in items:
-        if not isinstance(item, (list, tuple)) or least <= len(item) <= most:
+        if isinstance(item, (list, tuple)):
+            if least <= len(item) <= most:
+                return
+        elif item is not None and not isinstance(item, _HOLD_NOTHING):
             return
+    if not isinstance(items[0], (list, tuple)):
+        raise TypeError(
+            f"{caller}: star=True passes the arguments in each item, and {describe(items[0])} "
+            "holds none; leave star out, or pass tuples of arguments"
+        )
     takes = (
         f"{least}"
         if least == most

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 
-from .describe import error_in_words, note_of_item
+from .describe import describe, error_in_words, note_of_item
+from .outcome import Outcome
 from .public import public
 
 R = TypeVar("R")
@@ -80,10 +81,11 @@ def split(results: Iterable[R | BaseException]) -> tuple[list[R], Failures]:
     Every exception among the results counts as a failure, also one that a function has returned.
 
     Args:
-        results: what a map returned, or any iterable of values and exceptions.
+        results: what a map returned, or any iterable of values and exceptions; not the records of
+            `outcomes`, which say themselves what failed.
 
     Raises:
-        TypeError: if `results` can't be iterated.
+        TypeError: if `results` can't be iterated, or has such records.
 
     >>> from metainformant.core import parallel
     >>> values, failures = parallel.split(parallel.thread_map(int, ["1", "two", "3"]))
@@ -94,9 +96,20 @@ def split(results: Iterable[R | BaseException]) -> tuple[list[R], Failures]:
     """
     values: list[R] = []
     failures = Failures()
-    for index, result in enumerate(results):
+    try:
+        iterator = iter(results)
+    except TypeError:
+        raise TypeError(
+            f"split: results={describe(results)} can't be iterated; pass what a map returned"
+        ) from None
+    for index, result in enumerate(iterator):
         if isinstance(result, BaseException):
             failures.append(Failure(index, result))
-        else:
-            values.append(result)
+            continue
+        if not values and isinstance(result, Outcome):
+            raise TypeError(
+                "split: results has records of outcomes(), which say what failed: look at "
+                "outcome.ok, or pass the results of imap()"
+            )
+        values.append(result)
     return values, failures

@@ -87,15 +87,21 @@ def _check_async(caller: str, func: object) -> None:
     if flags:
         raise TypeError(
             f"{caller}: func={func!r} is a plain function, and what is called here is awaited. "
-            "Call thread_map with it; or if it returns a coroutine, make it async: "
+            f"{_map_of_plain(caller)}; or if it returns a coroutine, make it async: "
             "async def call(item): return await func(item)"
         )
     if _is_surely_plain(func):
         kind = "class" if isinstance(func, type) else "plain function"
         raise TypeError(
             f"{caller}: func={func!r} is a {kind}, and what it returns can't be awaited. "
-            "Call thread_map with it"
+            f"{_map_of_plain(caller)}"
         )
+
+
+def _map_of_plain(caller: str) -> str:
+    if caller == "aiomap":  # whose caller must not block its event loop
+        return "Call aimap with it, and collect the results by async for"
+    return "Call thread_map with it"
 
 
 def surely_returns_awaitable(func: object) -> bool:

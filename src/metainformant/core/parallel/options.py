@@ -234,7 +234,8 @@ def _report(caller: str, name: str, value: Any) -> Report:
         return Report(value, keep_trace=False)  # nobody has it to ask it for one
     except (TypeError, ValueError) as error:
         text = str(error).removeprefix("path=")
-        raise type(error)(f"{caller}: {name}={text}, or a Report") from None
+        instead = ", or a Report" if " must be " in text else ""  # not if a folder is missing
+        raise type(error)(f"{caller}: {name}={text}{instead}") from None
 
 
 def _trace(caller: str, name: str, value: Any) -> str:

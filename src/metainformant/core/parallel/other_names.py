@@ -26,6 +26,13 @@ _OPTIONS = {
     "kwds": "kwargs",
 }
 
+# Options of most maps that some do not need, and one that no map needs.
+_NOT_NEEDED = {
+    "on_error": "each Outcome says whether its item failed, as ok and error",
+    "ordered": "results come in the order of completion here",
+    "total": "leave it out: items are counted where they have a length",
+}
+
 _POOL_METHODS = {
     "submit": "use pool.imap(func, items): a pool runs maps, no single calls",
     "apply": "use pool.map(func, [item]): a pool runs maps, no single calls",
@@ -55,6 +62,8 @@ def unknown_option(caller: str, name: str, known: Iterable[str]) -> str:
         )
     elif name in ("backend", "executor", "pool"):
         hint = "imap, outcomes, aimap and Pool take backend; for lists, choose between the maps"
+    elif name in _NOT_NEEDED:
+        hint = _NOT_NEEDED[name]
     elif close:
         hint = f"did you mean {close[0]!r}?"
     else:

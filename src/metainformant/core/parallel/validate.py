@@ -62,8 +62,18 @@ def check_items(caller: str, items: Iterable[T], *, star: bool = False) -> Itera
         return iter(items)
     except TypeError as error:
         raise TypeError(
-            f"{caller}: items={items!r} is not iterable; pass a list, or any other iterable"
+            f"{caller}: items={describe(items)} is not iterable; {_iterable_instead(items)}"
         ) from error
+
+
+def _iterable_instead(items: object) -> str:
+    if hasattr(items, "__aiter__"):
+        return "collect it first: [item async for item in items]"
+    if hasattr(items, "get_nowait"):
+        return "iter(items.get, END) reads a queue until it gives END"
+    if callable(items):
+        return "call it, if it returns or yields the items"
+    return "pass a list, or any other iterable"
 
 
 _ONE_ITERABLE = "A map takes one iterable; for several arguments pass zip(a, b) and star=True"

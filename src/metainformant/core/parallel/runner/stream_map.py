@@ -297,11 +297,11 @@ def make_stream(
     """Check the arguments of a lazy map and return it, not started; see `make_call`."""
     call = as_it_runs(make_call(caller, func, workers, options, **arguments))
     size = validate.optional_whole(caller, "buffer_size", buffer_size)
+    read = validate.check_items(caller, items, star=call.options.star)
     total = len(items) if isinstance(items, Sized) else None
-    items = validate.check_items(caller, items, star=call.options.star)
     kind = Stream
     if call.workers.kind == "serial":
         from .serial_stream import SerialStream  # needed only by those who ask for it
 
         kind = SerialStream
-    return kind(call, items, size, total=total, keep_times=keep_times)
+    return kind(call, read, size, total=total, keep_times=keep_times)
