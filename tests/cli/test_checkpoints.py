@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from metainformant.cli.app import cli
-from metainformant.cli.checkpoint_text import visible
+from metainformant.cli.visible import visible
 from metainformant.core import parallel
 from tests.support import wait_until
 

@@ -42,6 +42,19 @@ def test_rows_summary_and_status(run: Callable[..., Result]) -> None:
     assert result.exit_code == 1
 
 
+def test_names_and_messages_do_nothing_to_a_terminal(run: Callable[..., Result]) -> None:
+    bell = "a\x1b]0;title\x07.txt"
+    Path(bell).write_text("x\n")
+    Path("loud.py").write_text("def f(text): raise ValueError('\\x1b[2J\\x07')\n")
+    for progress in "--no-progress", "--progress":
+        result = run("loud.py:f", bell, progress)
+        assert rows(result)[0]["name"] == f"{bell}:1"
+        shown = r"  a\x1b]0;title\x07.txt:1: ValueError: \x1b[2J\x07"
+        assert result.stderr.splitlines()[1] == shown
+    Path(bell).write_text("")
+    assert r"error: a\x1b]0;title\x07.txt: has no records" in run("loud.py:f", bell).stderr
+
+
 def test_an_input_in_the_place_of_the_function_is_named(run: Callable[..., Result]) -> None:
     Path("a.txt").touch()
     result = run("a.txt", "functions:same")

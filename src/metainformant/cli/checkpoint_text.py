@@ -4,24 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from .visible import visible
+
 # Characters of a message in a line; the whole is in the traceback, and in files for programs.
 _MAX_MESSAGE = 500
-
-
-def visible(text: str, keep: str = "") -> str:
-    """Return text whose control characters are escapes, except those to `keep`.
-
-    So it stays on one line, and does nothing to a terminal.
-
-    >>> print(visible("bad" + chr(10) + chr(27) + "[2J"))
-    bad\\n\\x1b[2J
-    """  # noqa: D301
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode()
-        for each in text
-    )
 
 
 def status_in_words(file: str, status: Any) -> str:

@@ -16,9 +16,10 @@ import click
 
 from metainformant.core import parallel
 
-from .checkpoint_text import failure_in_words, status_in_words, visible
+from .checkpoint_text import failure_in_words, status_in_words
 from .output import STDOUT, is_stdout
 from .run import BROKEN_PIPE, SOME_FAILED
+from .visible import visible
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _Format = Literal["jsonl", "csv", "parquet"]

@@ -41,6 +41,7 @@ from .shell_command import ShellCommand
 from .standard_streams import take_stdin, take_stdout
 from .tally import Tally, rest
 from .ticker import Ticker
+from .visible import visible
 
 
 class Arguments(NamedTuple):
@@ -277,14 +278,18 @@ class Session:
 
     def _say(self, line: str) -> None:
         if self._display:
-            self._display.say(line)
+            self._display.say(_shown(line))
         else:
             _print(line)
 
 
 def _print(line: str) -> None:
     with suppress(OSError):  # nobody reads it
-        click.echo(line, err=True)
+        click.echo(_shown(line), err=True)
+
+
+def _shown(lines: str) -> str:
+    return visible(lines, keep="\n\t")
 
 
 def _wants_display(chosen: bool | None, inputs: list[Input]) -> bool:
