@@ -69,6 +69,13 @@ def test_the_total_is_near_from_the_start(name: str) -> None:
     assert totals == [pytest.approx(4000, rel=share) for share in (0.25, 0.15, 0.05, 0.02)]
 
 
+def test_large_counts_are_written_alike() -> None:
+    tally = Tally()
+    tally.ok, tally.dropped, tally.failed, tally.not_started = 4000, 3000, 2000, 1000
+    line = "7,000 records: 4,000 ok, 3,000 of them None, 2,000 failed, 1,000 not started in "
+    assert tally.in_words().startswith(line)
+
+
 def test_a_log_file_gets_a_line_every_ten_seconds() -> None:
     Path("in.txt").write_text("aaaa\n" * 100)
     records = Records([Input("in.txt", "lines")], io.BytesIO())

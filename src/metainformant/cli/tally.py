@@ -69,7 +69,8 @@ class Tally:
 
     def in_words(self) -> str:
         """Return the counts in one line."""
-        counts = [f"{self.ok} ok" + (f", {self.dropped} of them None" if self.dropped else "")]
+        none = f", {self.dropped:,} of them None" if self.dropped else ""
+        counts = [f"{self.ok:,} ok{none}"]
         for count, word in (
             (self.failed, "failed"),
             (self.timed_out, "timed out"),
@@ -77,7 +78,7 @@ class Tally:
             (self.not_started, "not started"),
         ):
             if count:
-                counts.append(f"{count} {word}")
+                counts.append(f"{count:,} {word}")
         known = f" ({self.recorded:,} from the checkpoint)" if self.recorded else ""
         speed = f" ({rate(self.rate)})" if self.done > self.recorded else ""
         took = duration(self.seconds)
