@@ -69,3 +69,24 @@ class TestIncompleteListsRaise:
         assert len(results) == 5000
         assert results[:2] == [0, 1]
         assert [type(result) for result in results[2:4]] == [ValueError] * 2
+
+
+@pytest.mark.parametrize("workers", ["thread_map", "process_map", "async_map", "serial"])
+def test_nothing_is_started_if_cancel_is_set_before(workers: str) -> None:
+    started: list[int] = []
+    cancel = threading.Event()
+    cancel.set()
+
+    async def coroutine(item: int) -> None:
+        started.append(item)
+
+    task: Any = coroutine if workers == "async_map" else started.append
+    if workers == "serial":
+        with parallel.serial():
+            results: list[Any] = parallel.thread_map(task, [1, 2], cancel=cancel)
+    else:
+        results = getattr(parallel, workers)(task, [1, 2], cancel=cancel)
+    assert started == []
+    assert [(type(error), error.started) for error in results] == [
+        (parallel.TaskCancelledError, False)
+    ] * 2

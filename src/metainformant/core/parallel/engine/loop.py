@@ -240,6 +240,8 @@ class Engine:
         return ending
 
     def _hand_out(self, now: float) -> float:
+        if self._rule.is_over(now):
+            return now
         if self._supervisor.abandoned or self._rule.holds_back:
             self._rule.saw_stuck(self._backend.abandoned(), now)
             if self._rule.holds_back:
