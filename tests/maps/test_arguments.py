@@ -176,6 +176,37 @@ def test_async_functions_are_refused(option: str, function: Any) -> None:
             run(items=[1], **call)
 
 
+@pytest.mark.parametrize(
+    ("option", "function", "message"),
+    [
+        ("on_complete", lambda result: None, "is called with index, item and result, and takes 1"),
+        ("on_complete", lambda a, b, c, d: None, "index, item and result, and needs d too"),
+        ("progress", lambda: None, "is called with a Progress, and takes no argument"),
+        ("backoff", lambda attempt: 1.0, "is called with the attempt and its error, and takes 1"),
+        ("retry_on", lambda: True, "is called with the exception, and takes no argument"),
+        ("throttled", lambda attempt, error: True, "the exception, and needs error too"),
+    ],
+)
+def test_callbacks_that_cannot_be_called_are_refused(
+    option: str, function: Any, message: str
+) -> None:
+    for run in (parallel.thread_map, parallel.imap, parallel.Pool().map, parallel.parallel_batch):
+        with pytest.raises(TypeError, match=f"{option}=<function.* {message}"):
+            run(func=nothing, items=[1], **{option: function})
+
+
+def test_callbacks_that_may_fit_are_taken() -> None:
+    told: list[object] = []
+    append: Any = told.append
+    for on_complete in (
+        lambda *all_three: append(all_three),
+        lambda index, item, result, more=None: append((index, item, result)),
+        functools.partial(lambda name, *rest: append(rest), "name"),
+    ):
+        assert parallel.thread_map(abs, [-1], on_complete=on_complete, progress=append) == [1]
+    assert told.count((0, -1, 1)) == 3
+
+
 def test_a_misspelt_option_gets_a_suggestion() -> None:
     with pytest.raises(TypeError, match="did you mean 'on_error'"):
         parallel.thread_map(nothing, [1], onerror="raise")  # type: ignore[call-overload]

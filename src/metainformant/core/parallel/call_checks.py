@@ -1,4 +1,4 @@
-"""Checks of calls that few maps make: of an initializer, and with the arguments in each item.
+"""Checks of calls that few maps make: of callbacks, and with the arguments in each item.
 
 Only what is certain is refused, as in `functions.py`.
 """
@@ -12,9 +12,17 @@ from .functions import GENERATOR, VARARGS, called, flags_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
+# The options that are called in the caller's thread, with how many and which arguments.
+_CALLBACKS = {
+    "on_complete": (3, "index, item and result"),
+    "progress": (1, "a Progress"),
+    "backoff": (2, "the attempt and its error"),
+    "retry_on": (1, "the exception"),
+    "throttled": (1, "the exception"),
+}
 # Types of items that hold no arguments, beside None.
 _HOLD_NOTHING = (int, float, complex)
 
@@ -26,21 +34,41 @@ def check_initializer(caller: str, initializer: object, initargs: tuple[Any, ...
             f"{caller}: initializer={initializer!r} is a generator function: calling it runs "
             "nothing. For what is to be closed at the end, pass worker_state"
         )
-    found = called(initializer)
+    misfit = _misfit(initializer, len(initargs))
+    if misfit is not None:
+        raise TypeError(
+            f"{caller}: initializer={initializer!r} is called with the {len(initargs)} arguments "
+            f"of initargs={describe(initargs)}, and {misfit}"
+        )
+
+
+def check_callbacks(caller: str, options: Mapping[str, object]) -> None:
+    """Raise TypeError if a callback among the options is certain to fail when it is called."""
+    for name, (count, arguments) in _CALLBACKS.items():
+        callback = options[name]
+        if callable(callback):
+            misfit = _misfit(callback, count)
+            if misfit is not None:
+                raise TypeError(
+                    f"{caller}: {name}={callback!r} is called with {arguments}, and {misfit}"
+                )
+
+
+def _misfit(func: object, count: int) -> str | None:
+    """Return why no call with so many positional arguments can succeed; None if one may."""
+    found = called(func)
     if found is None:
-        return
+        return None
     target, bound, given = found
     code = target.__code__
     names = code.co_varnames[: code.co_argcount]
-    count = bound + len(initargs)
     required = names[: code.co_argcount - len(target.__defaults__ or ())]
-    missing = [name for name in required[count:] if name not in given]
-    if missing or (count > len(names) and not code.co_flags & VARARGS):
-        wants = f"needs {', '.join(missing)} too" if missing else f"takes {len(names) - bound}"
-        raise TypeError(
-            f"{caller}: initializer={initializer!r} is called with the {len(initargs)} arguments "
-            f"of initargs={describe(initargs)}, and {wants}"
-        )
+    missing = [name for name in required[bound + count :] if name not in given]
+    if missing:
+        return f"needs {', '.join(missing)} too"
+    if bound + count > len(names) and not code.co_flags & VARARGS:
+        return f"takes {len(names) - bound or 'no argument'}"
+    return None
 
 
 def check_starred(caller: str, func: object, items: Sequence[Any], *, has_state: bool) -> None:

@@ -209,6 +209,10 @@ def make_call(
     if kind != "asyncio" and (made.initializer is not None or made.worker_state is not None):
         for name in ("initializer", "worker_state"):
             validate.plain(caller, name, chosen[name])
+    if any(callable(value) for value in given.values()):
+        from .call_checks import check_callbacks  # needed only by those who have some
+
+        check_callbacks(caller, chosen)
     if made.initializer is not None:
         from .call_checks import check_initializer  # needed only by those who have one
 
