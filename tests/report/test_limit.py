@@ -129,6 +129,21 @@ BUILT: dict[str, tuple[Callable[[], Built], str, str]] = {
         "calls",
         r"98% of the time; more than 8 workers would help, 16 .* 5 s",
     ),
+    "one thread that waits": (
+        lambda: Built("thread", 1).runs(9.9, 0.1),
+        "calls",
+        r"more than 1 worker would help, 2 would take",
+    ),
+    "one process": (
+        lambda: Built("process", 1, cpus=8).runs(9.9, 9.8),
+        "workers",
+        r"^1 worker computed for 98% of the time on 8 processors",
+    ),
+    "one processor": (
+        lambda: Built("process", 1, cpus=1).runs(9.9, 9.8),
+        "computing",
+        r"on 1 worker and 1 processor; only faster code",
+    ),
     "too few processes": (
         lambda: Built("process", 2, cpus=8).runs(9.9, 9.8),
         "workers",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import prediction
 from .limit import Limit
-from .quantities import duration
+from .quantities import counted, duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def _computing(facts: Facts) -> Limit:
         seconds = prediction.with_a_worker_per_processor(facts)
         return Limit(
             "workers",
-            f"{facts.workers} workers computed for {share:.0%} of the time on {facts.cpus} "
-            f"processors; more workers would help, {facts.cpus} would take about "
+            f"{counted(facts.workers, 'worker')} computed for {share:.0%} of the time on "
+            f"{facts.cpus} processors; more workers would help, {facts.cpus} would take about "
             f"{duration(seconds)}.",
             seconds,
         )
@@ -91,8 +91,9 @@ def _computing(facts: Facts) -> Limit:
         )
     return Limit(
         "computing",
-        f"The calls computed for {share:.0%} of the time on {facts.workers} workers and "
-        f"{facts.cpus} processors; only faster code or more processors help.",
+        f"The calls computed for {share:.0%} of the time on "
+        f"{counted(facts.workers, 'worker')} and {counted(facts.cpus, 'processor')}; "
+        "only faster code or more processors help.",
     )
 
 
@@ -108,8 +109,8 @@ def _calls(facts: Facts) -> Limit:
     seconds = prediction.with_twice_the_workers(facts)
     return Limit(
         "calls",
-        f"{waited}; more than {facts.workers} workers would help, {2 * facts.workers} would take "
-        f"about {duration(seconds)}, as far as what they wait for allows it.",
+        f"{waited}; more than {counted(facts.workers, 'worker')} would help, {2 * facts.workers} "
+        f"would take about {duration(seconds)}, as far as what they wait for allows it.",
         seconds,
     )
 
@@ -128,7 +129,8 @@ def _unknown(facts: Facts) -> Limit:
     return Limit(
         "workers",
         f"Workers were in calls for {share:.0%} of the time (their processor time was not "
-        f"measured); more than {facts.workers} workers would help, if there are processors.",
+        f"measured); more than {counted(facts.workers, 'worker')} would help, if there "
+        "are processors.",
     )
 
 

@@ -21,6 +21,15 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with a noun, which gets an `s` if there are more or fewer than one.
+
+    >>> counted(1, "worker"), counted(8, "worker")
+    ('1 worker', '8 workers')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def size(count: float) -> str:
     """Return a number of bytes with a unit.
 
