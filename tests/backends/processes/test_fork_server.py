@@ -260,6 +260,34 @@ class TestState:
         assert first[0][:2] == ("1", None)
         assert second == [(None, "2", "folder", "more", "/last")]
 
+    def test_workers_write_where_the_caller_writes_now(
+        self, run: Callable[..., str], tmp_path: Path
+    ) -> None:
+        out = run(
+            f"""
+            parallel.process_map(write, [0])  # the server starts
+            kept = [os.dup(number) for number in (1, 2)]
+            for number, name in (1, "out.txt"), (2, "err.txt"):
+                os.dup2(os.open({str(tmp_path)!r} + "/" + name, os.O_WRONLY | os.O_CREAT), number)
+            parallel.process_map(write, [1])
+            os.dup2(kept[0], 1)
+            os.dup2(kept[1], 2)
+            print(parallel.process_map(os.get_inheritable, [1, 2]))
+            os.close(2)  # its number goes to something of the map
+            parallel.process_map(write, [2])
+            os.dup2(kept[1], 2)
+            """,
+            """
+            def write(item):
+                os.write(1, b"out %d\\n" % item)
+                if item == 1:
+                    os.write(2, b"err")
+            """,
+        )
+        assert out == "out 0\n[True, True]\nout 2\n"
+        assert (tmp_path / "out.txt").read_text() == "out 1\n"
+        assert (tmp_path / "err.txt").read_text() == "err"
+
     def test_random_numbers_are_those_of_new_processes(self, run: Callable[..., str]) -> None:
         pytest.importorskip("numpy")
         out = run(

@@ -53,6 +53,7 @@ class ForkServer:
     def __init__(self, preparation: dict[str, Any]) -> None:
         self._imports = _imports(preparation)
         self._environment = dict(os.environ)
+        self._outputs = _outputs()
         self._files: dict[str, Any] | None = None  # what it has imported; None: not known yet
         self._record = ServerRecord.filled(pickle.dumps(_without_key(preparation)))
         try:
@@ -93,9 +94,14 @@ class ForkServer:
         )
         return changes
 
-    def send(self, fds: list[int]) -> None:
-        """Let it start a worker. ConnectionError if it is gone, OSError if it has no room."""
-        socket.send_fds(self._control, [b"w"], fds)
+    def send(self, own: list[int], inherited: list[int]) -> None:
+        """Let it start a worker, which gets these descriptors, and our outputs of now.
+
+        ConnectionError if it is gone, OSError if it has no room.
+        """
+        outputs = self._outputs & _outputs()
+        fds = [*own, *sorted(outputs), *inherited]
+        socket.send_fds(self._control, [bytes([sum(outputs)])], fds)
 
     def retire(self) -> None:
         """Let it end when it has no workers any more."""
@@ -136,6 +142,19 @@ class ForkServer:
         """Close what is open here; for a fork of the process that has started it."""
         self._control.close()
         self._record.close()
+
+
+def _outputs() -> set[int]:
+    """Return which of standard output and standard error there are.
+
+    Where one was closed, something of ours may have its number, which nobody inherits.
+    """
+    found = set()
+    for number in (1, 2):
+        with contextlib.suppress(OSError):
+            if os.get_inheritable(number):
+                found.add(number)
+    return found
 
 
 def _imports(preparation: dict[str, Any]) -> tuple[Any, ...]:
@@ -232,9 +251,8 @@ class Popen(popen_forkserver.Popen):
             self.sentinel, theirs = os.pipe()
             on_failure.callback(os.close, self.sentinel)
             try:
-                server.send([
-                    self._record.fd, theirs, alive()[0], tracker, *self._fds
-                ])  # fmt: skip
+                own = [self._record.fd, theirs, alive()[0], tracker]
+                server.send(own, self._fds)
             except ConnectionError:
                 retire()
                 raise

@@ -23,7 +23,8 @@ from typing import Any, NoReturn
 
 from .records import ServerRecord, WorkerRecord
 
-# The descriptors that come with a request before those of the worker's arguments.
+# The descriptors that come with a request before the caller's outputs and those of the worker's
+# arguments. The request itself is a byte, the sum of the numbers of the outputs.
 _OWN = 4
 _MOST_DESCRIPTORS = 253  # that Linux sends at once
 # Seconds that the template has to end by itself when the caller is gone.
@@ -161,7 +162,7 @@ def _serve(
             pid = 0 if record.is_cancelled() else _fork()
             if pid is None:
                 ours = (requests.fileno(), ended, wake, *private, *workers.values())
-                _be_worker(record, fds, handlers, renew, ours)
+                _be_worker(record, fds, message[0], handlers, renew, ours)
             if pid:
                 workers[pid] = os.dup(fds[1])
             _close(fds)
@@ -201,6 +202,7 @@ def _close(fds: list[int]) -> None:
 def _be_worker(
     record: WorkerRecord,
     fds: list[int],
+    outputs: int,
     handlers: dict[signal.Signals, Any],
     renew: Callable[[], object],
     not_ours: tuple[int, ...],
@@ -217,6 +219,11 @@ def _be_worker(
             os.close(fd)
         # It keeps the pipe of its sentinel, so that it outlives the one that has started it.
         body, _, parent, tracker, *inherited = fds
+        for output in (1, 2):
+            if outputs & output:
+                fd = inherited.pop(0)
+                os.dup2(fd, output)
+                os.close(fd)
         resource_tracker._resource_tracker._fd = tracker  # type: ignore[attr-defined]
         forkserver._forkserver._inherited_fds = inherited  # type: ignore[attr-defined]
         atexit._clear()
