@@ -57,6 +57,29 @@ def test_the_example_names_the_item_whatever_else_is_noted() -> None:
     assert "a hint" not in failures.summary()
 
 
+def test_errors_of_the_package_are_grouped_whatever_their_items_are() -> None:
+    results = [
+        *(parallel.TaskTimeoutError(n, f"'chr{n}'", 2.0, f"thread_map-{n}") for n in range(30)),
+        *(parallel.TaskCancelledError(n, f"it's {n}", "cancel was set", False) for n in (30, 31)),
+        *(parallel.WorkerDiedError(n, "x", f"p-{n}", n, "was killed by SIGKILL") for n in (32, 33)),
+        parallel.WorkerDiedError(34, "x", "p-34", 34, "exited with status 1"),
+    ]
+    summary = parallel.split(results)[1].summary()
+    assert summary.splitlines() == [
+        "35 failures",
+        "  30 x TaskTimeoutError: an item ran longer than timeout=2 s. The call was ended.",
+        "       item 0 ('chr0')",
+        "   2 x TaskCancelledError: an item had not started when the map was stopped: "
+        "cancel was set.",
+        "       item 30 (it's 30)",
+        "   2 x WorkerDiedError: an item was lost: its worker 'p-32' (pid 32) was killed by "
+        "SIGKILL. No other item is affected. Pass retries=1 to run it again.",
+        "       item 32 (x)",
+        "   1 x WorkerDiedError: item 34 (x) was lost: its worker 'p-34' (pid 34) exited with "
+        "status 1. No other item is affected. Pass retries=1 to run it again.",
+    ]
+
+
 def test_the_summary_of_long_texts_is_short_and_indented() -> None:
     _, failures = parallel.split([ValueError("first line\nsecond line\n"), ValueError("x" * 5000)])
     lines = failures.summary().splitlines()

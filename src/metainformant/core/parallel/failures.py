@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 
 from .describe import describe, error_in_words, note_of_item
+from .errors import ParallelError, TaskCancelledError, TaskTimeoutError, WorkerDiedError
 from .outcome import Outcome
 from .public import public
 
@@ -40,6 +41,7 @@ class Failures(list[Failure]):
     def summary(self) -> str:
         """Return a text that groups them by class and message, largest group first.
 
+        Timeouts, cancelled items and lost workers are alike whatever the item and the worker are.
         Each group has its count, the first 1,000 characters of its text, and an example by the note
         that names the item of its first failure.
 
@@ -54,18 +56,44 @@ class Failures(list[Failure]):
         """
         groups: dict[str, list[Failure]] = {}
         for failure in self:
-            groups.setdefault(error_in_words(failure.error), []).append(failure)
-        largest = sorted(groups.items(), key=lambda group: -len(group[1]))
+            groups.setdefault(_kind(failure.error), []).append(failure)
+        largest = sorted(groups.values(), key=len, reverse=True)
         lines = [f"{len(self)} failure{'' if len(self) == 1 else 's'}"]
-        for text, failures in largest[:_MAX_GROUPS]:
+        for failures in largest[:_MAX_GROUPS]:
+            error, text = failures[0].error, error_in_words(failures[0].error)
+            example, named = note_of_item(error), _item_in_text(error)
+            if len(failures) > 1 and named is not None:
+                text, example = text.replace(named, "an item", 1), example or named
             lines.append(f"{len(failures):>4} x {_listed(text)}")
-            example = note_of_item(failures[0].error)
             if example is not None:
                 lines.append(_INDENT + example)
         if len(largest) > _MAX_GROUPS:
-            rest = sum(len(failures) for _, failures in largest[_MAX_GROUPS:])
+            rest = sum(map(len, largest[_MAX_GROUPS:]))
             lines.append(f"{rest:>4} x others, of {len(largest) - _MAX_GROUPS} kinds")
         return "\n".join(lines)
+
+
+def _kind(error: BaseException) -> str:
+    """Return what errors that say the same have in common: the class and the text.
+
+    In texts of this package, items, workers and quantities may differ.
+    """
+    text = error_in_words(error)
+    if not isinstance(error, ParallelError):
+        return text
+    import re  # slow to import, and the errors of tasks are mostly others
+
+    named = _item_in_text(error)
+    if named is not None:
+        text = text.replace(named, "", 1)
+    return re.sub(r"'[^']*'|\d+", "", text)
+
+
+def _item_in_text(error: BaseException) -> str | None:
+    """Return how an error of this package names its item, if it does."""
+    if not isinstance(error, (TaskTimeoutError, TaskCancelledError, WorkerDiedError)):
+        return None
+    return f"item {error.index} ({error.item})"
 
 
 def _listed(text: str) -> str:
