@@ -220,7 +220,7 @@ def test_results_survive_a_report_that_cannot_be_written(
     path.parent.rmdir()
     with caplog.at_level(logging.ERROR, "metainformant.parallel"):
         assert parallel.thread_map(double, [1, 2], report=report) == [2, 4]
-    assert "the report can't be written" in caplog.text
+    assert f"the report {path} can't be written: No such file" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,10 @@ class RunRecorder(Observer):
             self._report.add(run)
         except OSError as error:  # no reason to lose the results
             logging.getLogger("metainformant.parallel").error(
-                "%s: the report can't be written: %s", self._call.caller, error
+                "%s: the report %s can't be written: %s",
+                self._call.caller,
+                self._report.path,
+                error.strerror or error,
             )
         finally:
             if self._live is not None:
