@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -162,3 +163,48 @@ def large_or_fails(size: int) -> bytes:
     if size < 0:
         raise ValueError("x" * -size)
     return bytes(size)
+
+
+class InPieces:
+    """An object of so many buffers that what is said of them fills the pipe of a worker."""
+
+    def __init__(self, *buffers: bytes) -> None:
+        self._buffers = buffers or [bytes(4096)] * 6_000
+
+    def __reduce__(self) -> Any:
+        return InPieces, tuple(map(pickle.PickleBuffer, self._buffers))
+
+    def __len__(self) -> int:
+        return len(self._buffers)
+
+
+def count_pieces(*objects: InPieces) -> int:
+    return sum(map(len, objects))
+
+
+def stop_while_sending(number: int) -> Any:
+    """Stop this process when it has sent half of the result, if the number is 1."""
+    if number != 1:
+        return number
+    write = os.write
+
+    def write_half(descriptor: int, record: bytes) -> int:
+        if len(record) > 65536:
+            write(descriptor, record[: len(record) // 2])  # or as much as there is room for
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return write(descriptor, record)
+
+    os.write = write_half  # type: ignore[assignment]  # nobody else writes
+    return InPieces()
+
+
+def stop_before_reading(item: Any) -> int:
+    """Stop this process when it is about to read its next message."""
+    read = os.read
+
+    def stop(descriptor: int, size: int) -> bytes:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return read(descriptor, size)
+
+    os.read = stop
+    return 0

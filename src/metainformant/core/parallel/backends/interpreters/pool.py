@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import sys
 import threading
 from importlib import import_module
 from multiprocessing import process, spawn
 from multiprocessing.connection import Pipe
+from time import monotonic
 from typing import Any
 
 from ...calls import MapCall
@@ -23,6 +25,7 @@ from ...errors import Frame, ParallelError
 from ...host.threads import launch
 from ...worker.interrupt import takes_wakes
 from ..ipc.channel import channel
+from ..ipc.records import RecordReader, RecordWriter
 from ..ipc.shared_memory import Segment
 from ..isolated.handle import WorkerHandle
 from ..isolated.main_guard import unguarded
@@ -49,6 +52,9 @@ class InterpreterHandle(WorkerHandle):
         # Shared by our thread in the interpreter, and whoever talks to its listener.
         self._lock = threading.Lock()
         self._control, self._their_control = Pipe()
+        self._asked = 0
+        self._questions = RecordWriter(self._control, waits=False)
+        self._answers = RecordReader(self._control, waits=False)
         self._sentinel, self._sentinel_writer = Pipe(duplex=False)
         self._is_over = False  # set once, by our thread in the interpreter
 
@@ -113,11 +119,15 @@ class InterpreterHandle(WorkerHandle):
     def _ask(self, *message: Any, wait: float | None = None) -> Any:
         """Tell the listener; return its answer if it comes within `wait` seconds."""
         with self._lock, contextlib.suppress(EOFError, OSError):
-            while self._control.poll():
-                self._control.recv()  # an answer that came too late
-            self._control.send(message)
-            if wait is not None and self._control.poll(wait):
-                return self._control.recv()
+            self._asked += 1
+            self._questions.write(pickle.dumps((self._asked, *message)))
+            until = monotonic() + (wait or 0.0)
+            while wait is not None and self._control.poll(max(0.0, until - monotonic())):
+                record = self._answers.read()
+                if record is not None:  # all of it has come
+                    number, answer = pickle.loads(record)
+                    if number == self._asked:  # else it came too late
+                        return answer
         return None
 
     def kill(self, why: str = "") -> None:

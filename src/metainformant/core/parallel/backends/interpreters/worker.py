@@ -6,6 +6,8 @@ Messages to it:    ("end", number)      end the call of that job
                    ("exit",)           end the call, whichever it is, and then the worker
                    ("stack",)           it answers with where the call is
                    ("stop listening",)   the last; it answers with whether the worker is blocked
+
+Before each there is its number, which is also before the answer.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing.connection
 import os
+import pickle
 import socket
 import sys
 import threading
@@ -27,6 +30,7 @@ from ...worker.interrupt import Interruptible, TaskEnded
 from ...worker.stacks import stack_of
 from ..ipc.channel import Channel
 from ..ipc.payload import Packed
+from ..ipc.records import RecordReader, RecordWriter
 from ..ipc.shared_memory import Segment
 from ..isolated.result_buffer import Header, ResultBuffer
 from ..isolated.worker import Worker
@@ -66,13 +70,14 @@ class InterpreterWorker(Worker):
     # The listener's side
 
     def listen(self, control: Any) -> None:
+        questions, answers = RecordReader(control, waits=True), RecordWriter(control, waits=True)
         with contextlib.suppress(EOFError, OSError):
-            while True:
-                what, *message = control.recv()
+            while (question := questions.read()) is not None:
+                asked, what, *message = pickle.loads(question)
                 if what == "stack":
-                    control.send(stack_of(self._thread.ident))
+                    answers.write(pickle.dumps((asked, stack_of(self._thread.ident))))
                 elif what == "stop listening":
-                    control.send(self._is_blocked())
+                    answers.write(pickle.dumps((asked, self._is_blocked())))
                     return
                 else:
                     self._exit_requested = what == "exit"

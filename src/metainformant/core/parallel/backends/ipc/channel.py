@@ -6,13 +6,13 @@ import mmap
 import os
 import pickle
 import socket
-import struct
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 from .payload import Packed, Payload
+from .records import RecordReader, RecordWriter
 from .shared_memory import filled, mapped
 
 if sys.platform != "win32":
@@ -27,14 +27,26 @@ class Channel:
 
     Messages are tuples. Whoever receives one with an attachment opens that before the next message.
     Each end belongs to one thread.
+
+    Args:
+        reader: where messages come from.
+        writer: where they go to.
+        fd_socket: what carries file descriptors; None on Windows, where memory has names.
+        waits: whether this end waits for the other, or never does: see `ipc/records.py`.
     """
 
     def __init__(
-        self, reader: Connection, writer: Connection, fd_socket: socket.socket | None
+        self,
+        reader: Connection,
+        writer: Connection,
+        fd_socket: socket.socket | None,
+        *,
+        waits: bool = True,
     ) -> None:
         self.reader = reader
-        self._writer = writer
-        # Carries file descriptors; None on Windows, where memory has names.
+        self.writer = writer
+        self._records = RecordReader(reader, waits=waits)
+        self._sent = RecordWriter(writer, waits=waits)
         self._fd_socket = fd_socket
         # Memory with a name has to be kept until the other side has opened it, which it has when
         # it answers or listens again.
@@ -43,16 +55,32 @@ class Channel:
     @property
     def parts(self) -> tuple[Connection, Connection, socket.socket | None]:
         """The parts that it is made of."""
-        return self.reader, self._writer, self._fd_socket
+        return self.reader, self.writer, self._fd_socket
 
     def send(self, message: tuple[Any, ...]) -> None:
-        _send_bytes(self._writer, pickle.dumps(message, 5))
+        """Send a message, or at an end that does not wait, what there is room for."""
+        self._sent.write(pickle.dumps(message, 5))
 
-    def receive(self) -> tuple[Any, ...]:
-        """Wait for the next message; EOFError or OSError if the other side is gone."""
+    @property
+    def has_rest(self) -> bool:
+        """Whether there was no room for all that was sent, so that `send_rest` has to go on."""
+        return self._sent.has_rest
+
+    def send_rest(self) -> None:
+        """Send what there is room for by now; nothing more if that fails."""
+        self._sent.write_rest()
+
+    def receive(self) -> tuple[Any, ...] | None:
+        """Return the next message; None if it is not there whole, at an end that does not wait.
+
+        EOFError or OSError if the other side is gone.
+        """
+        record = self._records.read()
+        if record is None:
+            return None
         if self._kept:
             self._kept.clear()
-        return pickle.loads(_receive_bytes(self.reader))  # type: ignore[no-any-return]
+        return pickle.loads(record)  # type: ignore[no-any-return]
 
     def attach(self, packed: Packed) -> Attachment:
         """Send what is large of a payload, ahead of the message that has the attachment."""
@@ -81,12 +109,9 @@ class Channel:
             return refuse
         return lambda: next(payload.unpack(memory))
 
-    def poll(self) -> bool:
-        return self.reader.poll(0)
-
     def close(self) -> None:
         self.reader.close()
-        self._writer.close()
+        self.writer.close()
         if self._fd_socket is not None:
             self._fd_socket.close()
 
@@ -128,43 +153,8 @@ class Channel:
                 os.close(fds[0])
 
 
-if sys.platform == "win32":
-
-    def _send_bytes(writer: Connection, record: bytes) -> None:
-        writer.send_bytes(record)
-
-    def _receive_bytes(reader: Connection) -> bytes:
-        return reader.recv_bytes()
-
-else:
-    # What Connection does, in half the time: each message of a small task counts.
-
-    def _send_bytes(writer: Connection, record: bytes) -> None:
-        left = _SIZE.pack(len(record)) + record
-        fd = writer.fileno()
-        while (written := os.write(fd, left)) < len(left):
-            left = left[written:]
-
-    def _receive_bytes(reader: Connection) -> bytes:
-        fd = reader.fileno()
-        (size,) = _SIZE.unpack(_read(fd, _SIZE.size))
-        return _read(fd, size)
-
-    def _read(fd: int, size: int) -> bytes:
-        record = os.read(fd, size)
-        while len(record) < size:
-            more = os.read(fd, size - len(record))
-            if not more:
-                raise EOFError
-            record += more
-        return record
-
-
-_SIZE = struct.Struct("=Q")
-
-
 def channel() -> tuple[Channel, Channel]:
-    """Make the two ends of a channel."""
+    """Make the two ends of a channel: ours, which never waits, and that of a worker."""
     # Two pipes of one way each are faster than one of both ways, which is a socket.
     our_reader, their_writer = Pipe(duplex=False)
     their_reader, our_writer = Pipe(duplex=False)
@@ -172,6 +162,6 @@ def channel() -> tuple[Channel, Channel]:
     if sys.platform != "win32":
         our_fd_socket, their_fd_socket = socket.socketpair()
     return (
-        Channel(our_reader, our_writer, our_fd_socket),
+        Channel(our_reader, our_writer, our_fd_socket, waits=False),
         Channel(their_reader, their_writer, their_fd_socket),
     )

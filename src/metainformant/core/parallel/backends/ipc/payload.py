@@ -14,8 +14,8 @@ from ...unpickling import loads
 from .large_buffers import LargeBuffers
 from .pickling import dump_parts
 
-# From this size on, in bytes, shared memory is worth its system calls; below it a message fits into
-# a pipe, so that sending it to a process that listens never blocks.
+# From this size on, in bytes, shared memory is worth its system calls; below it a pipe mostly
+# has room for the whole message, so that nothing is left to be sent later.
 LARGE = 60_000
 # Smaller buffers stay in the pickle.
 _SMALL_BUFFER = 4096

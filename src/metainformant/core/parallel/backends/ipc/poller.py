@@ -23,6 +23,9 @@ class _Handles:
     def wait(self, seconds: float) -> list[tuple[Any, Any]]:
         return [(handle, self._owners[handle]) for handle in wait(list(self._owners), seconds)]
 
+    def add_writer(self, handle: Any, owner: Any) -> None:
+        raise NotImplementedError  # here whoever writes waits, see `records.py`
+
 
 class _Descriptors:
     """A poller for all other systems, which keeps between waits what it waits for."""
@@ -35,6 +38,12 @@ class _Descriptors:
         descriptor = handle if isinstance(handle, int) else handle.fileno()
         self._owners[descriptor] = (handle, owner)
         self._poll.register(descriptor, select.POLLIN)  # and that the other end is gone
+
+    def add_writer(self, handle: Any, owner: Any) -> None:
+        """Add an end to write to: `wait` tells when it has room, or its other end is gone."""
+        descriptor = handle.fileno()
+        self._owners[descriptor] = (handle, owner)
+        self._poll.register(descriptor, select.POLLOUT)
 
     def remove(self, handle: Any) -> None:
         descriptor = handle if isinstance(handle, int) else handle.fileno()

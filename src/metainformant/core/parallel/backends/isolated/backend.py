@@ -167,7 +167,9 @@ class IsolatedBackend:
                 self._wakeup.clear()
                 group.has_news = True
             elif handle in workers.handles:
-                if waitable is not handle.channel.reader:  # its pipe may be kept open by others
-                    group.receive_last(handle)
-                else:
+                if waitable is handle.channel.reader:
                     group.receive(handle)
+                elif waitable is handle.channel.writer:
+                    workers.send_rest(handle)
+                else:  # it has ended; its pipe may be kept open by others
+                    group.receive_last(handle)

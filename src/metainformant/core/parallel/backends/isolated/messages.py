@@ -104,9 +104,13 @@ def send(channel: Channel, message: ToWorker | FromWorker) -> None:
 
 
 def receive(channel: Channel) -> Any:
-    """Wait for the next message; EOFError or OSError if the other side is gone.
+    """Receive the next message; EOFError or OSError if the other side is gone.
 
-    It is a `ToWorker` in a worker, and a `FromWorker` on the engine's side.
+    A worker waits for it: it is a `ToWorker`. The engine's side does not: it is a `FromWorker`, or
+    None if there is none that has come whole.
     """
-    tag, *fields = channel.receive()
+    message = channel.receive()
+    if message is None:
+        return None
+    tag, *fields = message
     return _TYPES[tag](*fields)

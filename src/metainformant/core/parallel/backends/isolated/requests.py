@@ -15,7 +15,8 @@ from ..ipc.payload import Packed, Payload, PayloadBuilder, is_enough, slices
 from ..ipc.shared_memory import shared
 from .job import IsolatedJob
 
-# What a worker prepares itself with is sent before it listens, and a function together with items.
+# What a worker prepares itself with is sent before it listens, and a function together with items:
+# pipes mostly have room for both, so that nothing is left to be sent later.
 _BOTH_FIT = 30_000
 
 _SMALL_TYPES = frozenset({int, float, bool, type(None)})

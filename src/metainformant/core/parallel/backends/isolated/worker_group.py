@@ -152,6 +152,7 @@ class WorkerGroup:
                     items=handle.channel.attach(packed),
                 ),
             )
+            self.workers.send_rest_later(handle)
         except ConnectionError:  # it has died, which will be seen at once
             return
         except OSError as error:
@@ -170,20 +171,26 @@ class WorkerGroup:
     # What workers send
 
     def receive(self, handle: WorkerHandle) -> None:
-        """Take one message of a worker, or learn that there will be no more."""
+        """Take one message of a worker if it is whole, or learn that there will be no more."""
         message: FromWorker | None = None
-        with contextlib.suppress(EOFError, OSError):
+        try:
             message = receive(handle.channel)
-        if message is None:
+            is_gone = False
+        except (EOFError, OSError):
+            is_gone = True
+        if is_gone:  # out of the handler, or what is raised would tell of that exception too
             self._lost(handle)
-        else:
+        elif message is not None:
             self.on_message(handle, message)
 
     def receive_pending(self, handle: WorkerHandle) -> None:
         """Take all messages that a worker has sent."""
         with contextlib.suppress(EOFError, OSError):
-            while handle in self.workers.handles and handle.channel.poll():
-                self.on_message(handle, receive(handle.channel))
+            while handle in self.workers.handles:
+                message: FromWorker | None = receive(handle.channel)
+                if message is None:
+                    return
+                self.on_message(handle, message)
 
     def receive_last(self, handle: WorkerHandle) -> None:
         """Take what a worker that has ended had sent before, and part with it."""

@@ -119,15 +119,19 @@ class WorkerPool(ABC):
                 self._idle.append(handle)
                 return
             self._count -= 1
-            self._leaving.append(handle)
             gone: list[WorkerHandle] = []
             if self._kept or replace:  # else all of them are ended right after this
                 gone = [handle for handle in self._leaving if not handle.is_alive()]
                 self._leaving = [handle for handle in self._leaving if handle not in gone]
+            # Under the lock, lest somebody else close the pipe meanwhile.
+            with contextlib.suppress(OSError):
+                send(handle.channel, End())
+            if handle.channel.has_rest:  # it has not even read its preparation: nothing to clean up
+                gone.append(handle)
+            else:
+                self._leaving.append(handle)
         for handle_gone in gone:
             _reap(handle_gone)
-        with contextlib.suppress(OSError):
-            send(handle.channel, End())
         if self._closed:  # nobody else will look after it
             self.abort()
 
@@ -203,8 +207,8 @@ class WorkerPool(ABC):
         """Read what workers that are ending still send, so that nothing can hold them up."""
         for handle in handles:
             with contextlib.suppress(EOFError, OSError):
-                while handle.channel.poll():
-                    match receive(handle.channel):
+                while (message := receive(handle.channel)) is not None:
+                    match message:
                         case Broken(error):
                             broken.append(unpack(error, handle.name))
                             handle.overdue_at = monotonic() + _EXIT_SECONDS

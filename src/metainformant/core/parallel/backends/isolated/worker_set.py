@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from time import monotonic
 from typing import Any
@@ -43,6 +44,22 @@ class WorkerSet:
             self.handles.append(handle)
             for waitable in (handle.channel.reader, *handle.sentinels()):
                 self.poller.add(waitable, handle)
+            self.send_rest_later(handle)
+
+    def send_rest_later(self, handle: WorkerHandle) -> None:
+        """Have the poller say when a worker has room, if it had too little for what it was sent.
+
+        One that listens has read it before long. One that was stopped may never do that.
+        """
+        if handle.channel.has_rest:
+            self.poller.add_writer(handle.channel.writer, handle)
+
+    def send_rest(self, handle: WorkerHandle) -> None:
+        """Send what a worker has room for."""
+        with contextlib.suppress(OSError):  # it has died, which will be seen at once
+            handle.channel.send_rest()
+        if not handle.channel.has_rest:
+            self.poller.remove(handle.channel.writer)
 
     def replace(self) -> None:
         """Start workers in place of those that were killed after their jobs were abandoned."""
@@ -72,7 +89,7 @@ class WorkerSet:
     def forget(self, handle: WorkerHandle) -> None:
         """Listen to a worker no longer."""
         self.handles.remove(handle)
-        for waitable in (handle.channel.reader, *handle.sentinels()):
+        for waitable in (handle.channel.reader, handle.channel.writer, *handle.sentinels()):
             self.poller.remove(waitable)
 
     def reap(self, handle: WorkerHandle) -> str:
