@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import itertools
@@ -34,6 +35,16 @@ def same_with(_: bytes, item: Any) -> Any:
 
 def pid(_: object) -> int:
     return os.getpid()
+
+
+def touch_and_hang(item: tuple[Path, Path]) -> Path:
+    """Touch the first file, and wait for the second, whatever is done to end that."""
+    path, gate = item
+    path.touch()
+    while not gate.exists():
+        with contextlib.suppress(BaseException):
+            time.sleep(0.01)
+    return path
 
 
 def fail(item: int) -> int:
@@ -358,6 +369,30 @@ def test_closing_it_while_a_map_is_running(tmp_path: Path) -> None:
     assert not thread.is_alive()
     assert len(results) == 1
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("backend", ["thread", "process"])
+def test_a_list_goes_on_when_its_pool_is_closed(backend: Any, tmp_path: Path) -> None:
+    """Also if it needs another worker, in place of its only one."""
+    pool = parallel.Pool(backend, 1)
+    hung, other, gate = tmp_path / "hung", tmp_path / "other", tmp_path / "gate"
+    results: list[Any] = []
+
+    def use() -> None:
+        items = [(hung, gate), (other, tmp_path), (other, tmp_path)]
+        results.extend(pool.map(touch_and_hang, items, chunk_size=1, timeout=1))
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    wait_until(hung.exists)
+    pool.close()
+    assert not other.exists()
+    thread.join(60)
+    gate.touch()
+    assert isinstance(results[0], parallel.TaskTimeoutError)
+    assert results[1:] == [other, other]
+    if backend == "process":
+        assert not multiprocessing.active_children()
 
 
 def test_a_pool_that_nobody_has_any_more_ends() -> None:

@@ -399,7 +399,9 @@ class Pool:
     def close(self) -> None:
         """End all workers, and the iterators of this pool, for good. May be called again.
 
-        An iterator that has not delivered everything raises `ParallelError` when it is asked.
+        An iterator that has not delivered everything raises `ParallelError` when it is asked. What
+        another thread calls, `map` or `batch`, goes on: nobody waits for it here, and its workers
+        end with it.
 
         Raises:
             ParallelError: if a worker could not close its state.

@@ -67,6 +67,8 @@ class WorkerPool(ABC):
     def acquire(self, *, alone: bool) -> WorkerHandle | None:
         """Return a worker for a map; None if there is none now.
 
+        A map that runs while the pool is closed gets its workers as before: none is kept then.
+
         Args:
             alone: whether the map has no worker. Then it gets one.
 
@@ -79,8 +81,6 @@ class WorkerPool(ABC):
         if handle is not None:
             return handle
         with self._lock:
-            if self._closed:
-                raise ParallelError(f"{self.label} was closed while one of its maps was running")
             if self._kept and self._count >= self._most and not alone:
                 return None
             self._count += 1
@@ -132,7 +132,7 @@ class WorkerPool(ABC):
                 self._leaving.append(handle)
         for handle_gone in gone:
             _reap(handle_gone)
-        if self._closed:  # nobody else will look after it
+        if self._closed:  # nobody else will look after it: this is one of a map that still ran
             self.abort()
 
     def lost(self) -> None:
