@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,8 +21,10 @@ import pytest
 from metainformant.core import parallel
 from metainformant.core.parallel.backends.futures.backend import ExecutorBackend
 from metainformant.core.parallel.backends.futures.job import ExecutorJob
+from metainformant.core.parallel.backends.futures.messages import ChunkRequest
 from metainformant.core.parallel.backends.futures.worker import run_request
 from metainformant.core.parallel.calls import choose_workers, make_call
+from metainformant.core.parallel.engine.assignment import Assignment
 from metainformant.core.parallel.engine.backend import Finished
 from metainformant.core.parallel.engine.source import Chunk
 from metainformant.core.parallel.host.gil import HAS_GIL
@@ -140,6 +143,34 @@ def test_a_timeout_is_for_one_item_of_a_chunk(executor: Executor, name: str, tim
         assert not error.worker.startswith(("imap", "outcomes"))  # a thread of another process
     if HAS_GIL:
         assert "in loop_if" in error.stack
+
+
+def test_an_item_that_is_seen_late_to_hang_costs_the_one_before_no_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The machine may be so busy that the watch gets its turn only after a while."""
+    look, starts = Assignment.look, list[float]()
+
+    def look_late(assignment: Assignment, now: float) -> None:
+        if assignment.chunk.start or not starts or now >= starts[-1] + 0.3:
+            look(assignment, now)
+
+    def hang(item: int) -> int:
+        if item == 1:
+            starts.append(time.monotonic())
+            while True:
+                time.sleep(0.001)
+        return item
+
+    monkeypatch.setattr(Assignment, "look", look_late)
+    before = time.monotonic()
+    request = ChunkRequest("imap", hang, [0, 1, 2], 0, 1, 0.2, None, timed=True, fail_fast=False)
+    result = run_request(request)
+    assert isinstance(result.failed[1], parallel.TaskTimeoutError)
+    assert [*map(result.values.__getitem__, (0, 2))] == [0, 2]
+    # Since the request was begun, which was a little later than `before`.
+    assert result.times[1] <= starts[0] - before
+    assert result.times[2] - result.times[1] >= 0.5
 
 
 def test_retries_tell_tasks_their_attempt(executor: Executor) -> None:

@@ -105,14 +105,19 @@ def _run_watched(request: ChunkRequest, worker: str) -> _Outcomes:
     failed = {at: failed[at] for at in sorted(failed) if at < done}
     # Items that were abandoned have times even if nobody asked for any.
     timed = [at for at in range(done) if at in spans] if request.timed else []
-    times = [spans[at][0] for at in timed]
+    overdue = {at: error for at, error in failed.items() if isinstance(error, TaskTimeoutError)}
+    starts = {at: spans[at][0] for at in timed}
+    for at in overdue:
+        # It may have been seen late. It began when the one before had ended, in the same thread.
+        if at in starts and at - 1 in starts and at - 1 not in overdue:
+            starts[at] = spans[at - 1][1]
+    times = [*starts.values()]
     if timed:
         times.append(spans[timed[-1]][1])
-    overdue = [error for error in failed.values() if isinstance(error, TaskTimeoutError)]
     if worker != threading.current_thread().name:
-        for error in overdue:
+        for error in overdue.values():
             error.worker = worker  # a thread of another process is nothing that users could find
-    return values, failed, times, sum(error.running for error in overdue)
+    return values, failed, times, sum(error.running for error in overdue.values())
 
 
 def _worker() -> str:
