@@ -139,22 +139,34 @@ class TestInterruptsAndExits:
         assert process.stdout in ("[1, 2]\n", "True\n")
         assert (process.stderr, process.returncode) == ("", 0)
 
-    @pytest.mark.parametrize("how", ["thread_map", "imap"])
-    def test_a_map_in_a_finaliser_at_exit_never_hangs(self, how: str) -> None:
+    @pytest.mark.parametrize("is_warm", [False, True])
+    @pytest.mark.parametrize(
+        "how", ["thread_map", "imap", "process_map", "async_map", "interpreter_map"]
+    )
+    def test_a_map_in_a_finaliser_at_exit_never_hangs(self, how: str, is_warm: bool) -> None:
+        if how == "interpreter_map" and sys.version_info < (3, 14):
+            pytest.skip("needs Python 3.14")
         process = run_python(
             f"""
             from metainformant.core import parallel
             from metainformant.core.parallel import {how}
+            absolute = abs
+            if "{how}" == "async_map":
+                async def absolute(number):
+                    return abs(number)
             class Late:
                 def __init__(self):
                     self.map, self.error_type, self.say = {how}, parallel.ParallelError, print
+                    self.func = absolute
                 def __del__(self):
                     try:
-                        list(self.map(abs, [-1, -2]))
+                        list(self.map(self.func, [-1, -2]))
                     except self.error_type as error:
-                        self.say("can't start a" in str(error))
-            list({how}(abs, [-1]))  # brings in all that is imported only when it is needed
-            late = Late()
+                        self.say("while the interpreter exits" in str(error))
+            if __name__ == "__main__":
+                if {is_warm}:  # brings in all that is imported only when it is needed
+                    list({how}(absolute, [-1]))
+                late = Late()
             """
         )
         assert process.returncode == 0

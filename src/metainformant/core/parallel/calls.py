@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from . import validate
 from .describe import describe
+from .errors import ParallelError
 from .functions import check_function, surely_returns_awaitable
 from .options import NO_DEFAULT, OPTIONS, Options
 from .worker.context import is_serial
@@ -132,6 +134,7 @@ def choose_workers(caller: str, max_workers: object, backend: object = "thread")
         elif kind == "asyncio":
             max_workers = _MAX_COROUTINES
         else:
+            _check_is_not_exit(caller, kind)
             from .host.cpus import cpu_count
 
             own = getattr(executor, "_max_workers", None)
@@ -144,6 +147,16 @@ def choose_workers(caller: str, max_workers: object, backend: object = "thread")
         fix += ", or 'auto'"
     count = validate.whole(caller, "max_workers", max_workers, fix=fix)
     return Workers(kind, 1 if kind == "serial" else count, executor, client=client)
+
+
+def _check_is_not_exit(caller: str, kind: BackendName) -> None:
+    """Raise ParallelError in a finaliser that is called when the interpreter is nearly gone."""
+    if sys.is_finalizing() and kind != "serial" and not is_serial.get():
+        raise ParallelError(
+            f"{caller} can't start a worker while the interpreter exits, which neither imports "
+            "modules nor starts threads any more. Call it before the script ends: if a finaliser "
+            "(__del__) calls it, delete or close that object before"
+        )
 
 
 def _auto(caller: str, kind: BackendName, value: object) -> Auto | None:
@@ -180,6 +193,7 @@ def make_call(
         arguments: options that the function has as parameters, or that a pool has.
     """
     kind = workers.kind
+    _check_is_not_exit(caller, kind)
     for name in options:
         known = OPTIONS.get(name)
         if known is None or name in arguments:

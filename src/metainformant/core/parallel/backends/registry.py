@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from .clusters.cluster import Cluster
     from .clusters.ray_actors import KeptActors
     from .isolated.worker_pool import WorkerPool
-    from .threads.backend import ThreadBackend
-
-# Imported by the first map in threads, and then kept: a map in a finaliser at exit can import
-# nothing any more.
-_threads: type[ThreadBackend] | None = None
 
 
 def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = False) -> Backend:
@@ -62,7 +57,9 @@ def make_backend(call: MapCall, *, stream: bool = False, keep_times: bool = Fals
         return AsyncioBackend(call, eager=eager, keep_times=keep_times, is_stream=stream)
     if workers.kind != "thread":
         call = call.replace(workers=Workers("thread", 1))
-    return _thread_backend()(call, eager=eager, keep_times=keep_times, is_stream=stream)
+    from .threads.backend import ThreadBackend  # processes do without it
+
+    return ThreadBackend(call, eager=eager, keep_times=keep_times, is_stream=stream)
 
 
 def needs_pool(call: MapCall) -> bool:
@@ -104,12 +101,3 @@ def _make_cluster(client: Any, caller: str) -> Cluster:
     from .clusters.dask import DaskCluster
 
     return DaskCluster(client, caller)
-
-
-def _thread_backend() -> type[ThreadBackend]:
-    global _threads
-    if _threads is None:
-        from .threads.backend import ThreadBackend  # processes do without it
-
-        _threads = ThreadBackend
-    return _threads
