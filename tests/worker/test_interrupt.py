@@ -311,14 +311,14 @@ class TestLooking:
             done.append("wake")
             call.is_over = True  # the exception has ended the call at once
 
-        def kill() -> bool:
+        def kill(known: object = ()) -> bool:
             done.append("kill")
             return True
 
         monkeypatch.setattr(interrupt, "_takes_exceptions", lambda _: True)
         monkeypatch.setattr(interrupt, "_set_exception", lambda _: True)
         monkeypatch.setattr(interrupt, "_wake", wake)
-        programs: Any = SimpleNamespace(kill=kill)
+        programs: Any = SimpleNamespace(running=list, kill=kill)
         call = Interruptible(threading.current_thread(), programs)
         assert call.send()
         interrupt._sent.clear()

@@ -12,6 +12,7 @@ import pytest
 
 from metainformant.core import parallel
 from metainformant.core.parallel.host.programs import CAN_TELL
+from metainformant.core.parallel.worker import interrupt
 from tests.support import run_python
 
 pytestmark = pytest.mark.skipif(not CAN_TELL, reason="needs the children of threads in /proc")
@@ -74,6 +75,37 @@ def test_with_all_that_it_has_started() -> None:
     assert isinstance(error, parallel.TaskCancelledError)
     assert len(started) == 2
     assert all(has_ended(pid) for pid in started)
+
+
+def test_also_if_the_call_has_ended_with_its_thread_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A call that is not blocked ends as soon as the exception is set."""
+    programs: list[subprocess.Popen[bytes]] = []
+    threads: list[threading.Thread] = []
+    set_exception = interrupt._set_exception
+
+    def set_and_await_the_end(ident: int) -> bool:
+        is_set = set_exception(ident)
+        threads[0].join(30)
+        return is_set
+
+    def task(_: int) -> None:
+        threads.append(threading.current_thread())
+        programs.append(subprocess.Popen(SLEEP))
+        while True:
+            pass
+
+    monkeypatch.setattr(interrupt, "_set_exception", set_and_await_the_end)
+    (error,) = parallel.thread_map(task, [0], 1, timeout=0.3)
+    assert isinstance(error, parallel.TaskTimeoutError)
+    assert not threads[0].is_alive()
+    (program,) = programs
+    try:
+        assert program.wait(30) < 0  # a signal
+    finally:
+        program.kill()
+        program.wait()
 
 
 def test_programs_of_the_state_and_of_other_tasks_go_on() -> None:

@@ -16,7 +16,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
 CAN_TELL = sys.platform == "linux" and os.path.exists(f"/proc/self/task/{os.getpid()}/children")
@@ -57,13 +57,23 @@ class Programs:
         began = time.clock_gettime(time.CLOCK_BOOTTIME) - age
         self._first_tick = int(began * os.sysconf("SC_CLK_TCK"))
 
-    def kill(self) -> bool:
-        """Kill them and all that they have started; return whether there were any."""
-        found = False
-        for pid in started_by(self._thread) - self._exempt - _shared - _of_multiprocessing():
-            if (tick := _start_tick(pid)) is not None and tick >= self._first_tick:
-                found = _kill_tree(pid, tick) or found
-        return found
+    def running(self) -> list[tuple[int, int]]:
+        """Return those that run, each by its process id and when it was started, in ticks."""
+        return [
+            (pid, tick)
+            for pid in started_by(self._thread) - self._exempt - _shared - _of_multiprocessing()
+            if (tick := _start_tick(pid)) is not None and tick >= self._first_tick
+        ]
+
+    def kill(self, known: Sequence[tuple[int, int]] = ()) -> bool:
+        """Kill them and all that they have started; return whether there were any.
+
+        Args:
+            known: some of them as `running` has returned them, in case their thread has ended
+                since. Then nothing tells any more that they are its children.
+        """
+        killed = [_kill_tree(pid, tick) for pid, tick in {*known, *self.running()}]
+        return any(killed)
 
 
 def _kill_tree(pid: int, tick: int) -> bool:

@@ -86,6 +86,8 @@ class Interruptible:
         ident = self._thread.ident
         if ident is None or not self._tokens:
             return True
+        # First: from when the exception is set, the call may end at any time, and its thread too.
+        programs = [] if self._programs is None else self._programs.running()
         if not _takes_exceptions(ident):
             return False
         try:
@@ -94,7 +96,9 @@ class Interruptible:
             return True
         _sent[ident] = self
         if _set_exception(ident):
-            self.end_programs()  # a call that waits for one is over as soon as it wakes
+            # A call that waits for one is over as soon as it wakes.
+            if self._programs is not None and self._programs.kill(programs):
+                self._had_programs = True
             _wake(ident)
         return True
 
