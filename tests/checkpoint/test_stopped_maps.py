@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from metainformant.core import parallel
 from metainformant.core.parallel import Checkpoint, CheckpointError
 from metainformant.core.parallel.checkpoint.store import Store
+from metainformant.core.parallel.checkpoint.writer import Writer
 
 from . import tasks
 
@@ -78,6 +80,37 @@ def test_cancel(tmp_path: Path) -> None:
     assert isinstance(error, parallel.TaskCancelledError)
     assert recorded(checkpoint) == error.results
     assert len(recorded(checkpoint)) >= 8
+
+
+def test_ctrl_c_while_the_last_outcomes_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the second often does, for the first ends the map."""
+    checkpoint = Checkpoint(tmp_path / "run.db", name="gate")
+    closing = threading.Event()
+    close, write = Writer.close, Store.write
+
+    def close_and_tell(writer: Writer[Any]) -> None:
+        closing.set()
+        close(writer)
+
+    def interrupt_and_write(store: Store, *arguments: Any) -> None:
+        if not closing.is_set():
+            closing.wait(30)
+            _thread.interrupt_main()
+            until = time.monotonic() + 0.5  # in which whoever does not wait closes the file
+            while not store._is_closed and time.monotonic() < until:
+                time.sleep(0.01)
+        write(store, *arguments)
+
+    monkeypatch.setattr(Writer, "close", close_and_tell)
+    monkeypatch.setattr(Store, "write", interrupt_and_write)
+    error = stopped(Gate(20), checkpoint)
+    assert isinstance(error, KeyboardInterrupt)
+    assert recorded(checkpoint) == list(range(20))
+    assert error.results == list(range(20))  # type: ignore[attr-defined]
+    (status,) = checkpoint.status().runs
+    assert status.interrupted == 0  # the file was closed in order
 
 
 def test_ctrl_c(tmp_path: Path) -> None:

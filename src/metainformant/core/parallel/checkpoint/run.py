@@ -248,14 +248,17 @@ class DurableRun:
     def close(self) -> None:
         """Record what is queued, and let go of the file.
 
+        Ctrl-C that comes meanwhile is raised when that is done. The next gets through at once, and
+        then what was queued may be lost.
+
         Raises:
             CheckpointError: if not everything could be recorded.
         """
         try:
             if self._writer is not None:
-                self._writer.close()
+                _complete(self._writer.close)
         finally:
-            self._store.close(self._session)
+            _complete(lambda: self._store.close(self._session))
 
     def _not_noted(self, error: OSError) -> CheckpointError:
         path = self._store.lock.path
@@ -306,3 +309,12 @@ def _callers_level() -> int:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(package):
         level, frame = level + 1, frame.f_back
     return level
+
+
+def _complete(step: Callable[[], object]) -> None:
+    """Do something that may be begun again, before Ctrl-C that came meanwhile gets through."""
+    try:
+        step()
+    except KeyboardInterrupt:
+        step()
+        raise

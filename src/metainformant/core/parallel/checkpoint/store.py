@@ -150,7 +150,6 @@ class Store:
         """Close the file; with `session`, note that it ended in order."""
         if self._is_closed or os.getpid() != self._pid:
             return
-        self._is_closed = True
         try:
             with self._lock, translated(self.path):
                 try:
@@ -159,9 +158,11 @@ class Store:
                             "UPDATE session SET ended = ? WHERE id = ?", (time.time(), session)
                         )
                 finally:
+                    self._is_closed = True
                     close_for_good(self._connection)
         finally:
-            self.lock.release()
+            if self._is_closed:  # else Ctrl-C came while it waited for the writer
+                self.lock.release()
 
     def _insert(self, statement: str, values: tuple[object, ...]) -> int:
         """Execute an INSERT of one row, and return its id."""

@@ -71,12 +71,22 @@ class Writer(Generic[T]):
         self._pid = os.getpid()
         # Owned by the thread: bytes per item in the file, of what was written last.
         self._per_item = 0.0
+        # Whether the thread runs. It says so itself when it is about to end, before it releases
+        # `_end`: before CPython 3.13 a thread whose `join` Ctrl-C has interrupted counts as ended.
+        self._runs: bool = False
+        self._end = threading.Lock()
         self._thread = threading.Thread(
-            target=self._run, args=(store,), name="checkpoint writer", daemon=True
+            target=self._run_until_closed, args=(store,), name="checkpoint writer", daemon=True
         )
 
     def start(self) -> None:
-        self._thread.start()
+        self._runs = True
+        self._end.acquire()
+        try:
+            self._thread.start()
+        except BaseException:
+            self._runs = self._thread.ident is not None  # Ctrl-C may come when it has begun
+            raise
 
     def put(self, record: Record, token: T) -> None:
         """Queue a record; it never waits. The record is the writer's from now on.
@@ -120,13 +130,22 @@ class Writer(Generic[T]):
             self._is_closing = True
             self._changed.notify_all()
         if os.getpid() == self._pid:
-            while self._thread.is_alive():
-                self._thread.join(0.1)  # a signal may not end a longer wait everywhere
+            while self._runs:
+                self._end.acquire(timeout=0.1)  # a signal may not end a longer wait everywhere
+            if self._thread.is_alive():
+                self._thread.join()
         self._committed = self._wake = _nothing  # no cycle may keep what these refer to
         if self._error is not None:
             raise self._error
 
     # The thread's side
+
+    def _run_until_closed(self, store: Store) -> None:
+        try:
+            self._run(store)
+        finally:
+            self._runs = False
+            self._end.release()
 
     def _run(self, store: Store) -> None:
         # In a forked child this frame is never left nor cleared, so what it refers to is never

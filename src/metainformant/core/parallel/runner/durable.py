@@ -140,7 +140,8 @@ class _Recorder:
             self._run.close()
         except CheckpointError as error:
             self._error = self._error or error
-        self._deliver_committed()
+        finally:  # also if Ctrl-C came meanwhile
+            self._deliver_committed()
         for batch in self._run.uncommitted():
             self._keep(batch)
 
