@@ -480,3 +480,23 @@ sys.exit(main())
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (130, "interrupted\n")
+
+
+@posix
+def test_ctrl_c_that_would_come_up_in_a_callback_during_the_start_ends_it() -> None:
+    code = """
+import os, signal, sys
+class Callback:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):  # it comes up here at the latest
+            pass
+class Pressed:
+    def find_spec(self, name, path=None, target=None):
+        if name == "metainformant.cli.run": Callback()
+sys.meta_path.insert(0, Pressed())
+from metainformant.__main__ import main
+sys.exit(main())
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (-signal.SIGINT, "")
