@@ -72,8 +72,7 @@ class InterpreterHandle(WorkerHandle):
         except Exception as error:
             self._exit_reason = f"broke down: {error}"
         finally:
-            self._theirs.close()
-            self._their_control.close()
+            self.close_inner()
             with self._lock:
                 self._control.close()  # which ends the listener
             if interpreter is not None:
@@ -81,6 +80,11 @@ class InterpreterHandle(WorkerHandle):
                     interpreter.close()
             self._is_over = True
             self._signal_end()
+
+    def close_inner(self) -> None:
+        """Close the ends of pipes that the interpreter has copied, or will never get."""
+        self._theirs.close()
+        self._their_control.close()
 
     def _arguments(self) -> tuple[Any, ...]:
         reader, writer, fd_socket = self._theirs.parts
@@ -186,6 +190,7 @@ class InterpreterPool(WorkerPool):
         except BaseException:
             handle.close()
             handle.kill()
+            handle.close_inner()
             raise
         end_at_exit(handle)
         self.prepare(handle, self._packed)

@@ -161,6 +161,8 @@ def channel() -> tuple[Channel, Channel]:
     our_fd_socket = their_fd_socket = None
     if sys.platform != "win32":
         our_fd_socket, their_fd_socket = socket.socketpair()
+        # What goes through it is there before the message that tells of it.
+        our_fd_socket.setblocking(False)
     return (
         Channel(our_reader, our_writer, our_fd_socket, waits=False),
         Channel(their_reader, their_writer, their_fd_socket),
