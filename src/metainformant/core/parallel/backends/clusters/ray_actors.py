@@ -7,14 +7,15 @@ long as a pool of this process is open; any map takes those that are idle.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from contextlib import contextmanager
 from functools import cache
-from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import ray
 
+from ...describe import error_in_words
 from . import handshake
 from .agent import Agent, run_seat
 
@@ -76,24 +77,28 @@ class Actor(NamedTuple):
         return getattr(self.handle, method).remote(*arguments)
 
     def end(self) -> None:
-        """End its process, whatever that does. That of a Ray that is gone has ended."""
+        """End its process, whatever that does. That of a Ray that is gone has ended.
+
+        Raises whatever Ray does if it can't: see `ActorStore.end`.
+        """
         if _is_current(self.session):
             ray.kill(self.handle)
 
 
 class ActorStore:
-    """The event loop of all maps of this process, and the actors that are idle.
+    """The actors of this process that are idle.
 
     All methods are called in the event loop.
+
+    Args:
+        loop: that of all maps of this process, which never ends.
     """
 
-    def __init__(self) -> None:
-        self.loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
         self._idle: list[tuple[Actor, float]] = []  # and since when
         self._holders = 0  # pools that are open
         self._returning = 0  # actors that will be idle, or ended
-        name = "metainformant-ray"
-        threading.Thread(target=self.loop.run_forever, name=name, daemon=True).start()
 
     async def take(self) -> Actor | None:
         """Return an actor that is idle, or about to be, or that has not started; or else None."""
@@ -118,8 +123,18 @@ class ActorStore:
 
     def put(self, actor: Actor) -> None:
         """Keep an actor of which nothing is asked any more, also one that has not started yet."""
-        self._idle.append((actor, monotonic()))
+        self._idle.append((actor, self.loop.time()))
         self.loop.call_later(KEEP_SECONDS, self._expire, KEEP_SECONDS)
+
+    def end(self, actor: Actor) -> None:
+        """End the process of an actor, now or later: Ray may not be able to at the moment."""
+        try:
+            actor.end()
+        except Exception as error:
+            logging.getLogger("metainformant.parallel").info(
+                "an actor of Ray can't be ended yet: %s", error_in_words(error)
+            )
+            self.loop.call_later(KEEP_SECONDS, self.end, actor)
 
     def hold(self) -> None:
         self._holders += 1
@@ -132,13 +147,11 @@ class ActorStore:
         """End the actors that have been idle for so long."""
         if self._holders:
             return
-        until = monotonic() - 0.99 * seconds
-        idle, self._idle = self._idle, []
-        for actor, since in idle:
-            if since > until:
-                self._idle.append((actor, since))
-            else:
-                actor.end()
+        until = self.loop.time() - 0.99 * seconds
+        expired = [actor for actor, since in self._idle if since <= until]
+        self._idle = [(actor, since) for actor, since in self._idle if since > until]
+        for actor in expired:
+            self.end(actor)
 
 
 def store() -> ActorStore:
@@ -148,7 +161,13 @@ def store() -> ActorStore:
 
 
 _store_lock = threading.Lock()
-_only_store = cache(ActorStore)
+
+
+@cache
+def _only_store() -> ActorStore:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="metainformant-ray", daemon=True).start()
+    return ActorStore(loop)
 
 
 def check_connection() -> None:

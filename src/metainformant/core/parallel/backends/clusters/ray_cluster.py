@@ -146,7 +146,7 @@ class RayLink(AgentLink[RayLine]):
 
     async def _kill(self) -> None:
         if self._actor is not None:
-            self._actor.end()  # the poll fails then
+            store().end(self._actor)  # the poll fails then
 
     async def make_agent(self) -> tuple[Hello, RayLine]:
         actor = self._actor = await store().take() or make_actor()
@@ -155,7 +155,7 @@ class RayLink(AgentLink[RayLine]):
                 await self._check(actor)
             except Exception:  # but not if this is cancelled: the actor may start yet
                 self._actor = None
-                actor.end()
+                store().end(actor)
                 raise
             actor = self._actor = actor._replace(is_checked=True)
         setup, interval = self._setup
@@ -192,7 +192,7 @@ class RayLink(AgentLink[RayLine]):
         if not actor.is_checked or await self._is_idle():  # nothing is asked of it any more
             store().put(actor)
         else:
-            actor.end()
+            store().end(actor)
 
     async def _is_idle(self) -> bool:
         """Return whether nothing of this map runs in the actor any more."""
