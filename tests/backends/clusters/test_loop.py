@@ -28,6 +28,9 @@ class ClosedCluster(LoopCluster):
     async def is_there(self) -> bool:
         return False
 
+    def avoid(self, worker: str) -> None:
+        raise NotImplementedError
+
 
 def test_a_look_that_is_cancelled_by_others_ends_no_watch_in_silence() -> None:
     told: list[Event] = []

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if not TYPE_CHECKING:
     pytest.importorskip("ray", reason="not there for all builds")
+from ray.exceptions import RayActorError, RuntimeEnvSetupError
+
 from metainformant.core.parallel.backends.clusters import ray_actors
 from metainformant.core.parallel.backends.clusters.ray_actors import KEEP_SECONDS, Actor, ActorStore
+from metainformant.core.parallel.backends.clusters.ray_cluster import why_lost
 
 
 class SimulatedLoop:
@@ -49,7 +52,7 @@ class FakeRay:
 
 
 @pytest.fixture
-def fake_ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRay]:
+def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     fake = FakeRay()
     monkeypatch.setattr(ray_actors, "ray", fake)
     monkeypatch.setattr(ray_actors, "_is_current", lambda _session: True)
@@ -105,3 +108,25 @@ def test_an_actor_that_cannot_be_ended_keeps_no_other(
     loop.advance(KEEP_SECONDS)
     assert fake_ray.ended == ["b", "c", "a"]
     assert not loop.calls
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (
+            RayActorError(
+                error_msg="The actor died\n  File x, line 1\nOSError: no licence",
+                actor_init_failed=True,
+            ),
+            "it can't start: OSError: no licence",
+        ),
+        (
+            RuntimeEnvSetupError("Traceback\nRuntimeError: no pip\n"),
+            "it can't start: RuntimeError: no pip",
+        ),
+        (RayActorError(error_msg="The actor died\nclass_name: RayWorker"), "its process has ended"),
+        (OSError("no answer"), "OSError: no answer"),
+    ],
+)
+def test_why_an_actor_was_lost_is_one_line(error: Exception, why: str) -> None:
+    assert why_lost(error) == why

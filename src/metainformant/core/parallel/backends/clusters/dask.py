@@ -71,6 +71,9 @@ class DaskCluster(LoopCluster):
             raise self._refusal
         return {worker: count for worker, count in threads.items() if self._usable.get(worker)}
 
+    def avoid(self, worker: str) -> None:
+        self._usable[worker] = False
+
     async def _check(self, worker: str, *, is_first: bool) -> None:
         """Find out whether a worker can be used."""
         try:

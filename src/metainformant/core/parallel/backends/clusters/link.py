@@ -20,20 +20,28 @@ if TYPE_CHECKING:
 
     from .cluster import Event
     from .messages import Command, Hello
+    from .starts import Starts
 
     class LinkOwner(Protocol):
         """The cluster of a link."""
 
         caller: str
+        starts: Starts
 
         def run(self, coroutine: Coroutine[Any, Any, None]) -> None: ...
         def tell(self, event: Event) -> None: ...
         def tell_gone(self) -> None: ...
         async def is_there(self) -> bool: ...
 
+        def refuse(self, link: Any, error: Exception) -> None: ...
+
 
 # Seconds that letting go may take, while workers end their seats.
 _CLOSE_SECONDS = 5.0
+
+
+class UnusableWorkerError(Exception):
+    """Why a worker must not be asked for again, though the map has others."""
 
 
 class Line(Protocol):
@@ -77,13 +85,19 @@ class AgentLink(ABC, Generic[LineT]):
         self._numbers: list[int] = []  # of seats that wait for the agent
         self._posts: list[BufferedPickle] = []
         self._is_posting = False
-        self._is_over = False  # whether nothing more is sent or told
+        self._begun = 0  # what `Starts` wants to know of it
+        self._is_over = False
 
     # The map's thread
 
     @property
     def is_direct(self) -> bool:
         return self.line is not None and self.line.is_direct
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is sent or told."""
+        return self._is_over
 
     def open_seat(self, number: int) -> None:
         self._cluster.run(self._open_seat(number))
@@ -114,8 +128,12 @@ class AgentLink(ABC, Generic[LineT]):
         self._is_over = True
 
     async def close(self) -> None:
-        """Let go of the worker, once it has been told and its seats have ended."""
-        if self.task is not None and self.line is not None:
+        """Let go of the worker, once it has been told and its seats have ended.
+
+        An agent that is still being made would otherwise wait for long for somebody to ask it.
+        """
+        self._numbers.clear()
+        if self.task is not None and self.will_answer:
             await asyncio.wait([self.task], timeout=_CLOSE_SECONDS)
         self._is_over = True
         if self.task is not None:
@@ -123,7 +141,9 @@ class AgentLink(ABC, Generic[LineT]):
         await self.let_go()
 
     async def _open(self) -> LineT:
+        self._begun = self._cluster.starts.begin()
         hello, line = await self.make_agent()
+        self._cluster.starts.succeeded()
         self.line, self.name, self.pid = line, hello.worker, hello.pid
         await self._send_posts(line)
         for number in self._numbers:
@@ -163,10 +183,15 @@ class AgentLink(ABC, Generic[LineT]):
         if self._is_over:
             return
         self._is_over = True
-        if await self._cluster.is_there():
-            self._cluster.tell(Lost(self, f"was lost: {self.in_words(error)}"))
-        else:
-            self._cluster.tell_gone()
+        cluster = self._cluster
+        if not await cluster.is_there():
+            cluster.tell_gone()
+            return
+        if isinstance(error, UnusableWorkerError) or (
+            self.line is None and cluster.starts.failed(self._begun)
+        ):
+            cluster.refuse(self, error)
+        cluster.tell(Lost(self, f"was lost: {self.in_words(error)}"))
 
     # For each kind of cluster
 
@@ -177,6 +202,11 @@ class AgentLink(ABC, Generic[LineT]):
     @abstractmethod
     async def let_go(self) -> None:
         """Let nothing stay in the cluster."""
+
+    @property
+    def will_answer(self) -> bool:
+        """Whether the agent has answered, or is certain to do so at once."""
+        return True
 
     def in_words(self, error: Exception) -> str:
         """Say why the worker was lost."""

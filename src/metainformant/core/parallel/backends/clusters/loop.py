@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ParallelError
 from .cluster import Broken, Lost, Workers
+from .starts import MOST_FAILURES, Starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -39,6 +41,7 @@ class LoopCluster(ABC):
         self._tell: Callable[[Event], object] = _ignore
         # Owned by the event loop:
         self._links: list[AgentLink[Any]] = []
+        self.starts: Starts = Starts()
         self._watching: asyncio.Task[None] | None = None
         self._is_closed = False
         self.limit: int = 0
@@ -77,6 +80,25 @@ class LoopCluster(ABC):
 
     def tell_gone(self) -> None:
         self.tell(Broken(self._gone("the scheduler can't be reached")))
+
+    def refuse(self, link: AgentLink[Any], error: Exception) -> None:
+        """Do without a worker that is of no use; if there is no other, tell that the map is broken.
+
+        Args:
+            link: with the worker, which is over.
+            error: why it is of no use.
+        """
+        why = link.in_words(error)
+        if not all(other.is_over for other in self._links):
+            self.avoid(link.worker)
+            _logger().warning("%s: %s: not used: %s", self.caller, link.name, why)
+            return
+        broken = ParallelError(
+            f"{self.caller}: no worker could begin, {MOST_FAILURES} times in a row; the last one, "
+            f"{link.name}: {why}. Look into the logs of the workers"
+        )
+        broken.__cause__ = error
+        self.tell(Broken(broken))
 
     def _gone(self, why: str) -> ParallelError:
         return ParallelError(
@@ -143,11 +165,19 @@ class LoopCluster(ABC):
     async def is_there(self) -> bool:
         """Return whether the cluster answers."""
 
+    @abstractmethod
+    def avoid(self, worker: str) -> None:
+        """List a worker, which is of no use, no longer."""
+
     def was_lost(self, worker: str) -> None:  # noqa: B027  # most need not know
         """Learn that a worker can't be used any more."""
 
     def closed(self) -> None:  # noqa: B027  # most have nothing to do then
         """Let go of what belongs to no link."""
+
+
+def _logger() -> logging.Logger:
+    return logging.getLogger("metainformant.parallel")
 
 
 def _ignore(event: Event) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RuntimeEnvSetupError
 
 from ...describe import error_in_words
 from ...errors import ParallelError
 from . import handshake
-from .link import AgentLink
+from .link import AgentLink, UnusableWorkerError
 from .loop import ANSWER_SECONDS, LoopCluster
 from .messages import EndProcess, read_hello
 from .ray_actors import check_connection, make_actor, store
@@ -88,10 +87,8 @@ class RayCluster(LoopCluster):
         if worker in self._workers:
             self._workers.remove(worker)  # another takes its place, under another name
 
-    def refuse(self, why: str) -> None:
-        """Do with one worker less: whatever Ray made could not be used."""
-        self._refused += 1
-        logging.getLogger("metainformant.parallel").warning("%s: not used: %s", self.caller, why)
+    def avoid(self, worker: str) -> None:
+        self._refused += 1  # whichever of its actors that was, one less is made
 
     def shared(self, setup: bytes) -> Any:
         """Return a reference to the setup, which is in the object store of each machine once."""
@@ -178,8 +175,7 @@ class RayLink(AgentLink[RayLine]):
             return
         if not self._ray.has_worker:
             raise ParallelError(f"{self._cluster.caller}: {wrong}")
-        self._ray.refuse(wrong)
-        raise ConnectionError(wrong)
+        raise UnusableWorkerError(wrong)
 
     async def close(self) -> None:
         with store().returning():
@@ -194,6 +190,10 @@ class RayLink(AgentLink[RayLine]):
         else:
             store().end(actor)
 
+    @property
+    def will_answer(self) -> bool:
+        return self._actor is not None and self._actor.is_checked  # others may never start
+
     async def _is_idle(self) -> bool:
         """Return whether nothing of this map runs in the actor any more."""
         if self.line is None or not self.is_settled:
@@ -204,9 +204,17 @@ class RayLink(AgentLink[RayLine]):
             return False  # it is gone, or hangs
 
     def in_words(self, error: Exception) -> str:
-        if isinstance(error, RayActorError):
-            return "its process has ended"
-        return error_in_words(error)
+        return why_lost(error)
+
+
+def why_lost(error: Exception) -> str:
+    """Say why an actor was lost; of an error at its start, what Ray says last."""
+    if isinstance(error, RuntimeEnvSetupError) or getattr(error, "actor_init_failed", False):
+        last = str(error).strip(". \n").rpartition("\n")[2]
+        return f"it can't start: {last}"
+    if isinstance(error, RayActorError):
+        return "its process has ended"
+    return error_in_words(error)
 
 
 def _why_not_imported(error: RayActorError) -> str | None:
