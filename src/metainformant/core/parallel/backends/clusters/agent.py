@@ -31,7 +31,7 @@ from .messages import (
     Setup,
     Stop,
     opened,
-    reading_items,
+    with_sealed,
 )
 from .seat import Seat, broken_by
 
@@ -100,7 +100,7 @@ class Agent:
         problem = ""
         try:
             func, preparation = opened(setup)
-            self._setup = setup, reading_items(func), preparation
+            self._setup = setup, with_sealed(func), preparation
             if multiprocessing.current_process().daemon:
                 context.is_worker = True  # such a process may start no others
             _open[self.token] = self

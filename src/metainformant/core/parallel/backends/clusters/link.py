@@ -41,7 +41,7 @@ _CLOSE_SECONDS = 5.0
 
 
 class UnusableWorkerError(Exception):
-    """Why a worker must not be asked for again, though the map has others."""
+    """A worker must not be asked for again, though the map may have others."""
 
 
 class Line(Protocol):

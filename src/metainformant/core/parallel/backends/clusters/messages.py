@@ -18,7 +18,7 @@ from ...worker.frames import own_frame
 from ...worker.setup import Preparation
 from ..futures.messages import PLAIN_TYPES, ChunkResult
 from ..ipc.exceptions import unpicklable
-from ..ipc.items import Sealed, SealedItem, seal_for_cluster
+from ..ipc.items import Sealed, SealedItem, SealedResult, seal_for_cluster
 from ..ipc.pickling import dumps
 
 # Plain types whose size is known before they are pickled, at least roughly.
@@ -239,11 +239,15 @@ def unpack_items(packed: bytes | list[Sealed]) -> list[Any]:
     return pickle.loads(packed) if isinstance(packed, bytes) else list(map(SealedItem, packed))
 
 
-def reading_items(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function so that it takes what `unpack_items` returns."""
+def with_sealed(func: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function so that it takes what `unpack_items` returns, and seals its results.
+
+    They are sent later, when the next task may have changed them.
+    """
 
     @own_frame
     def call_with_item(item: Any, *state: Any) -> Any:
-        return func(item.open() if type(item) is SealedItem else item, *state)
+        result = func(item.open() if type(item) is SealedItem else item, *state)
+        return result if type(result) in PLAIN_TYPES else SealedResult(result)
 
     return call_with_item

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from ...describe import error_in_words
 from ...errors import ParallelError
 from ..ipc.exceptions import pack, refused_module, unpack, unpicklable, unreadable_result
-from ..ipc.items import Sealed, SealedItem, opening, seal
-from ..ipc.out_of_band import BufferedPickle, dumps_out_of_band, load
+from ..ipc.items import Sealed, SealedItem, opening, pickled_result, seal
+from ..ipc.out_of_band import BufferedPickle, load
 from ..ipc.pickling import dumps
 
 # Lists of these can be pickled and read for certain, so that is done in one go.
@@ -131,10 +131,8 @@ class ChunkResult(NamedTuple):
         else:
             for at, value in enumerate(values):
                 try:
-                    values[at] = dumps_out_of_band(value)
-                except Exception as error:
-                    failure = unpicklable(f"the result {type(value).__name__!r}", error)
-                    failure.__cause__ = error
+                    values[at] = pickled_result(value)
+                except ParallelError as failure:
                     values[at], failed[at] = b"", pack(failure)
         broken = None if self.broken is None else pack(self.broken)
         return _SealedResult, (values, failed, *self[2:6], broken)

@@ -1,4 +1,4 @@
-"""Items that are pickled one by one, so that one which can't be pickled or read fails alone."""
+"""Items and results that are pickled one by one: what can't be pickled or read fails alone."""
 
 from __future__ import annotations
 
@@ -68,3 +68,31 @@ def opening(func: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return func(sealed.open())
 
     return call_with_item
+
+
+class SealedResult:
+    """A result that was pickled before its worker started the next task.
+
+    That may write to the array, or add to the list, that was the result of this one.
+    """
+
+    __slots__ = ("pickled",)
+
+    @own_frame
+    def __init__(self, result: Any) -> None:
+        """Pickle it; ParallelError if that fails."""
+        pickled = pickled_result(result)
+        self.pickled: bytes | BufferedPickle = (
+            pickled.copied() if isinstance(pickled, BufferedPickle) else pickled
+        )
+
+
+@own_frame
+def pickled_result(result: Any) -> bytes | BufferedPickle:
+    """Pickle a result, unless it is sealed already; ParallelError if that fails."""
+    if type(result) is SealedResult:
+        return result.pickled
+    try:
+        return dumps_out_of_band(result)
+    except Exception as error:
+        raise unpicklable(f"the result {type(result).__name__!r}", error) from error

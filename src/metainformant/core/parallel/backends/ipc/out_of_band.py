@@ -47,6 +47,10 @@ class BufferedPickle:
             buffers = [_copied(buffer.raw()) for buffer in buffers]
         return BufferedPickle, (self.body, buffers)
 
+    def copied(self) -> BufferedPickle:
+        """Return one that stays the same whatever becomes of the object."""
+        return BufferedPickle(self.body, [_copied(memoryview(buffer)) for buffer in self.buffers])
+
     def load(self) -> Any:
         return loads(self.body, self.buffers)
 
