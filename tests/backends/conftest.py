@@ -38,15 +38,24 @@ def dask_client() -> Iterator[distributed.Client]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let only what a map means be tested with Ray, which takes ten seconds to start for a file."""
+    """Let only what a map means be tested with Ray, and its tests come last.
+
+    It takes some seconds to start, so it is started once; and its dozen processes would be counted
+    by others.
+    """
     items[:] = [
         item for item in items if "[ray" not in item.name or item.path.name == "test_behaviour.py"
     ]
+    items.sort(key=_needs_ray)
 
 
-@pytest.fixture(scope="module")
+def _needs_ray(item: pytest.Item) -> bool:
+    return "[ray" in item.name or "ray_cluster" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[str]:
-    """Let this process be connected to a Ray of two processors, for the tests of a file."""
+    """Let this process be connected to a Ray of two processors, until the last test has ended."""
     from tests.backends.clusters.ray_support import running_ray  # ray is not there for all builds
 
     with running_ray():

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from metainformant.core import parallel
-from metainformant.core.parallel.backends.clusters import handshake
 from tests.backends import tasks as common
 from tests.documents import run_examples
 from tests.support import ROOT, wait_until, without_coverage
@@ -29,7 +28,7 @@ if not TYPE_CHECKING:
     pytest.importorskip("ray", reason="not there for all builds")
 import ray
 
-from metainformant.core.parallel.backends.clusters import ray_actors, ray_cluster
+from metainformant.core.parallel.backends.clusters import ray_actors
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
 
@@ -41,12 +40,6 @@ def gate(tmp_path: Path) -> Iterator[str]:
     common.open_gate(path)
 
 
-class Other:
-    """Somebody else's actor."""
-
-    def answer(self) -> None: ...
-
-
 def processors() -> float:
     """Return how many processors no actor holds."""
     count: float = ray.available_resources().get("CPU", 0)
@@ -54,7 +47,13 @@ def processors() -> float:
 
 
 def wait_until_nothing_is_left() -> None:
-    wait_until(lambda: processors() == 2)
+    """Wait until maps have let go of all actors, and end those that are kept for a while."""
+
+    def is_so() -> bool:
+        ray_actors.KeptActors().abort()
+        return processors() == 2
+
+    wait_until(is_so)
 
 
 class TestDeaths:
@@ -118,21 +117,10 @@ def test_no_processor_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestHandshake:
-    def test_other_versions_are_refused_before_anything_runs(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        wait_until_nothing_is_left()  # actors that are kept have been checked
-        ours = {**handshake.versions(), "cloudpickle": "0.9"}
-        monkeypatch.setattr(handshake, "versions", lambda: ours)
-        path = str(tmp_path / "runs")
-        with pytest.raises(parallel.ParallelError, match=r"ray actor .* has cloudpickle .*0\.9"):
-            parallel.cluster_map(common.noted, [(path, 1)], "ray")
-        assert not common.notes(path)
-
     def test_a_worker_without_this_package(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        wait_until_nothing_is_left()
+        wait_until_nothing_is_left()  # actors that are kept have been checked
         (tmp_path / "ours_alone.py").write_text(
             "class Worker:\n    async def introduce(self): ...\n"
         )
@@ -189,51 +177,22 @@ class TestNothingIsLeft:
 
     def test_a_pool_keeps_its_actors(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ray_actors, "KEEP_SECONDS", 0.05)
-        wait_until_nothing_is_left()
         with parallel.Pool("ray", max_workers=1) as pool:
             first = pool.map(tasks.process_id, [0])
             time.sleep(0.2)  # longer than they are kept otherwise
             assert pool.map(tasks.process_id, [0]) == first
             assert list(pool.imap(tasks.process_id, [0])) == first
-        wait_until_nothing_is_left()
-        assert parallel.cluster_map(tasks.process_id, [0], "ray") != first
-
-    def test_an_actor_that_has_not_started_is_kept_too(
-        self, gate: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Else maps that are shorter than its start would never have it."""
-        made: list[ray_actors.Actor] = []
-
-        def make() -> ray_actors.Actor:
-            made.append(ray_actors.make_actor())
-            return made[-1]
-
-        wait_until_nothing_is_left()
-        monkeypatch.setattr(ray_cluster, "make_actor", make)
-        other = ray.remote(num_cpus=1)(Other).remote()
-        ray.get(other.answer.remote())  # it has one of the two processors
-        with parallel.Pool("ray", max_workers=2) as pool, ThreadPoolExecutor() as threads:
-            items = [(f"{gate}-runs", gate, number) for number in range(2)]
-            results = threads.submit(pool.map, tasks.waits, items, chunk_size=1)
-            wait_until(lambda: len(made) == 2 and common.notes(f"{gate}-runs"))
-            common.open_gate(gate)
-            assert results.result() == [0, 1]
-            ray.kill(other)
-            wait_until(lambda: processors() == 0)
-            assert pool.map(tasks.process_id, range(2), chunk_size=1)
-            assert len(made) == 2
-        wait_until_nothing_is_left()
+        wait_until(lambda: processors() == 2)
 
     def test_a_map_that_is_left_starts_nothing_more(self, tmp_path: Path) -> None:
         path = str(tmp_path / "runs")
         items = ((path, number) for number in range(10**9))
         with parallel.imap(common.noted, items, backend="ray") as results:
             assert next(results) == 0
+        assert parallel.cluster_map(abs, [-1], "ray") == [1]
         wait_until_nothing_is_left()
         started = common.notes(path)
         assert len(started) == len(set(started))
-        assert parallel.cluster_map(abs, [-1], "ray") == [1]
-        assert common.notes(path) == started
 
     def test_a_deadline_frees_the_actors(self, tmp_path: Path, gate: str) -> None:
         items = [(str(tmp_path / "runs"), gate, number) for number in range(4)]
@@ -248,8 +207,10 @@ class TestNothingIsLeft:
         code = f"""
 import ray
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.clusters import ray_actors
 from tests.backends.clusters import tasks
 
+ray_actors.KEEP_SECONDS = 0.05
 ray.init({address!r}, log_to_driver=False, logging_level="ERROR")
 try:
     parallel.cluster_map(tasks.waits, [({path!r}, {gate!r}, n) for n in range(9)], "ray")
@@ -299,31 +260,6 @@ def test_maps_that_begin_at_the_same_time_share_one_store(monkeypatch: pytest.Mo
     assert first.result() is second.result()
 
 
-def test_none_is_started_after_a_shutdown() -> None:
-    """Whatever a map asks of a Ray that is gone would start another one."""
-    wait_until_nothing_is_left()
-    code = f"""
-import ray, threading
-from metainformant.core import parallel
-from metainformant.core.parallel.backends.clusters import ray_actors
-
-ray_actors.KEEP_SECONDS = 0.05
-ray.init({ray.get_runtime_context().gcs_address!r}, log_to_driver=False, logging_level="ERROR")
-parallel.cluster_map(abs, range(10), "ray")
-ray.shutdown()
-ended = threading.Event()
-ray_actors.store().loop.call_soon_threadsafe(
-    ray_actors.store().loop.call_later, 0.5, ended.set
-)
-ended.wait()
-print("initialized:", ray.is_initialized())
-"""
-    text = subprocess.check_output(
-        [sys.executable, "-c", code], text=True, cwd=ROOT, stderr=subprocess.DEVNULL
-    )
-    assert "initialized: False" in text
-
-
 def test_there_has_to_be_a_ray() -> None:
     code = (
         "from metainformant.core import parallel\n"
@@ -334,12 +270,16 @@ def test_there_has_to_be_a_ray() -> None:
     assert "call ray.init() before" in text
 
 
-def test_what_a_script_defines_is_sent(tmp_path: Path) -> None:
+def test_what_a_script_defines_is_sent_and_no_ray_is_started_after_a_shutdown(
+    tmp_path: Path,
+) -> None:
+    """Whatever a map asks of a Ray that is gone would start another one."""
     wait_until_nothing_is_left()
     script = tmp_path / "script.py"
     script.write_text(f"""
-import ray
+import ray, threading
 from metainformant.core import parallel
+from metainformant.core.parallel.backends.clusters import ray_actors
 
 class Thing:
     def __init__(self, number):
@@ -348,12 +288,23 @@ class Thing:
 def twice(thing):
     return Thing(2 * thing.number)
 
+ray_actors.KEEP_SECONDS = 0.05
 ray.init({ray.get_runtime_context().gcs_address!r}, log_to_driver=False, logging_level="ERROR")
-things = parallel.cluster_map(twice, [Thing(1), Thing(2)], "ray", on_error="raise")
+things = parallel.cluster_map(twice, [Thing(1), Thing(2)], "ray", max_workers=1, on_error="raise")
 print([thing.number for thing in things], type(things[0]) is Thing)
+ray.shutdown()
+ended = threading.Event()
+ray_actors.store().loop.call_soon_threadsafe(
+    ray_actors.store().loop.call_later, 0.5, ended.set
+)
+ended.wait()
+print("initialized:", ray.is_initialized())
 """)
-    text = subprocess.check_output([sys.executable, script], text=True, stderr=subprocess.DEVNULL)
+    text = subprocess.check_output(
+        [sys.executable, script], text=True, cwd=ROOT, stderr=subprocess.DEVNULL
+    )
     assert "[2, 4] True\n" in text
+    assert "initialized: False" in text
 
 
 def test_the_examples_of_the_how_to() -> None:

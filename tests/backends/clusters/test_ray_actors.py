@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import pickle
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +13,13 @@ if not TYPE_CHECKING:
     pytest.importorskip("ray", reason="not there for all builds")
 from ray.exceptions import RayActorError, RuntimeEnvSetupError
 
-from metainformant.core.parallel.backends.clusters import ray_actors
+from metainformant.core.parallel.backends.clusters import handshake, ray_actors, ray_cluster
+from metainformant.core.parallel.backends.clusters.cluster import Broken, Event
+from metainformant.core.parallel.backends.clusters.messages import Hello
 from metainformant.core.parallel.backends.clusters.ray_actors import KEEP_SECONDS, Actor, ActorStore
-from metainformant.core.parallel.backends.clusters.ray_cluster import why_lost
+from metainformant.core.parallel.backends.clusters.ray_cluster import RayCluster, why_lost
+
+from .test_link import passes
 
 
 class SimulatedLoop:
@@ -38,11 +44,20 @@ class SimulatedLoop:
 
 
 class FakeRay:
-    """The part of Ray that ends actors."""
+    """The parts of Ray that end actors, and that a map needs to begin."""
 
     def __init__(self) -> None:
         self.ended: list[Any] = []
         self.refuses = False
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def nodes(self) -> list[Any]:
+        return []
+
+    def put(self, _value: Any) -> str:
+        return "a reference"
 
     def kill(self, handle: Any) -> None:
         if self.refuses:
@@ -55,6 +70,7 @@ class FakeRay:
 def fake_ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
     fake = FakeRay()
     monkeypatch.setattr(ray_actors, "ray", fake)
+    monkeypatch.setattr(ray_cluster, "ray", fake)
     monkeypatch.setattr(ray_actors, "_is_current", lambda _session: True)
     return fake
 
@@ -130,3 +146,96 @@ def test_an_actor_that_cannot_be_ended_keeps_no_other(
 )
 def test_why_an_actor_was_lost_is_one_line(error: Exception, why: str) -> None:
     assert why_lost(error) == why
+
+
+class FakeHandle:
+    """An actor that answers when a test says so."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, asyncio.Future[Any]] = {}  # the last call of each method
+
+    def __getattr__(self, name: str) -> Any:
+        return FakeMethod(self, name)
+
+
+class FakeMethod:
+    """A method of an actor."""
+
+    def __init__(self, handle: FakeHandle, name: str) -> None:
+        self._handle = handle
+        self._name = name
+
+    def remote(self, *_arguments: Any) -> asyncio.Future[Any]:
+        answer = self._handle.asked[self._name] = asyncio.get_running_loop().create_future()
+        return answer
+
+
+@pytest.fixture
+def handles(fake_ray: FakeRay, monkeypatch: pytest.MonkeyPatch) -> list[FakeHandle]:
+    """The actors that were made."""
+    made: list[FakeHandle] = []
+
+    def make() -> Actor:
+        made.append(FakeHandle())
+        return Actor(made[-1], ("node", "job"))
+
+    monkeypatch.setattr(ray_cluster, "make_actor", make)
+    stores: list[ActorStore] = []
+
+    def only_store() -> ActorStore:
+        if not stores:
+            stores.append(ActorStore(asyncio.get_running_loop()))
+        return stores[0]
+
+    monkeypatch.setattr(ray_actors, "_only_store", only_store)
+    return made
+
+
+def test_an_actor_that_has_not_started_is_kept_too(
+    handles: list[FakeHandle], fake_ray: FakeRay
+) -> None:
+    """Else maps that are shorter than its start would never have it."""
+
+    async def run() -> None:
+        first = RayCluster("cluster_map")
+        first.connect("ray actor 1", b"", 0.0)
+        await passes()
+        (handle,) = handles
+        assert set(handle.asked) == {"introduce"}  # it has not started
+        first.close()
+        await passes()
+        second = RayCluster("cluster_map")
+        link = second.connect("ray actor 1", b"", 0.0)
+        await passes()
+        handle.asked["introduce"].set_result(("name", handshake.versions()))
+        await passes()
+        handle.asked["open"].set_result(pickle.dumps(Hello("token", "name", 1, "")))
+        await passes()
+        assert link.line is not None
+        assert handles == [handle]
+        assert not fake_ray.ended
+
+    asyncio.run(run())
+
+
+def test_other_versions_are_refused_before_anything_runs(
+    handles: list[FakeHandle], fake_ray: FakeRay
+) -> None:
+    theirs = {**handshake.versions(), "cloudpickle": "0.9"}
+
+    async def run() -> list[Event]:
+        events: list[Event] = []
+        cluster = RayCluster("cluster_map")
+        cluster.start(events.append, 1)
+        cluster.connect("ray actor 1", b"", 0.0)
+        await passes()
+        (handle,) = handles
+        handle.asked["introduce"].set_result(("ray actor 7 on here", theirs))
+        await passes()
+        assert set(handle.asked) == {"introduce"}
+        assert fake_ray.ended == [handle]
+        cluster.close()
+        return events
+
+    (broken,) = [event for event in asyncio.run(run()) if isinstance(event, Broken)]
+    assert "ray actor 7 on here has cloudpickle 0.9" in str(broken.error)
