@@ -12,6 +12,7 @@ import pickle
 from typing import Any
 
 from distributed import WorkerPlugin
+from distributed.core import Status
 from distributed.protocol.serialize import Serialize
 
 from ..ipc.out_of_band import BufferedPickle, load
@@ -25,6 +26,8 @@ POST = "metainformant_post"
 POLL = "metainformant_poll"
 # Seconds within which a map that is there reads the last reports.
 _READ_SECONDS = 5.0
+# Seconds between two looks at whether the worker has begun to close.
+_LOOK_SECONDS = 0.1
 
 
 class AgentHost(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
@@ -40,12 +43,13 @@ class AgentHost(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
         # Owned by the worker's event loop:
         self._agents: dict[str, Agent] = {}  # by token
         self._talks: set[asyncio.Task[Any]] = set()
+        self._watching: asyncio.Task[None] | None = None
 
     def setup(self, worker: Any) -> None:
         worker.handlers.update({TALK: self.talk, POST: self.post, POLL: self.poll})
 
     async def teardown(self, worker: Any) -> None:
-        await asyncio.gather(*(agent.leave() for agent in self._agents.values()))
+        await self._leave()
         if self._talks:  # the last reports may not have been sent yet
             await asyncio.wait(self._talks, timeout=_READ_SECONDS)
 
@@ -54,7 +58,25 @@ class AgentHost(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
         alone = worker.state.nthreads == 1 and worker.nanny is not None
         agent = Agent(worker.address, can_end=alone)
         self._agents[agent.token] = agent
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch(worker))
         return agent.open(setup, interval)
+
+    async def _watch(self, worker: Any) -> None:
+        """Let agents leave when the worker begins to close, as long as there are any.
+
+        It may wait for its nanny, which is closing too, until that kills it; and only then would it
+        end its plugins.
+        """
+        while self._agents:
+            if worker.status == Status.closing:
+                await self._leave()
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+            self._forget()
+
+    async def _leave(self) -> None:
+        await asyncio.gather(*(agent.leave() for agent in self._agents.values()))
 
     def _forget(self) -> None:
         """Keep nothing of maps that are over."""
