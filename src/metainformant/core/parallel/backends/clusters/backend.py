@@ -62,7 +62,7 @@ class ClusterBackend:
         self._setup: bytes | None = None
         self._wanted = 0  # how many seats the engine counts on
         self._seat_numbers = 0
-        self._alone_since: float | None = None  # since when there is no worker
+        self._alone_since: float | None = None  # since when no worker has answered
         self._is_over = False
 
     @property
@@ -192,8 +192,12 @@ class ClusterBackend:
             self._group.receive(link, report, offset)
 
     def _check_workers(self) -> None:
-        """Stop a map that has been waiting for workers for too long."""
-        if self._threads:
+        """Stop a map that has been waiting for workers for too long.
+
+        One that has not answered is none yet: an actor of Ray may wait for a processor for ever.
+        """
+        is_asking = bool(self._wanted or not self._threads)
+        if not is_asking or any(link.pid for link in self._links.values()):
             self._alone_since = None
             return
         now, patience = monotonic(), self._call.workers.patience
@@ -202,8 +206,9 @@ class ClusterBackend:
         elif patience is not None and now > self._alone_since + patience:
             self._group.broken = ParallelError(
                 f"{self._call.caller}: the cluster has had no worker for {patience:g} s. "
-                "Look whether its workers can start and reach the scheduler, and call again; with "
-                "checkpoint= only what is missing is run"
+                "Look whether its workers can start and reach the scheduler, and whether others "
+                "hold all processors (Ray: `ray status`), and call again, with wait_for_workers= "
+                "if that takes longer; with checkpoint= only what is missing is run"
             )
 
     def _direct(self) -> None:
