@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,6 +57,9 @@ class FakeRay:
 
     def nodes(self) -> list[Any]:
         return []
+
+    def get_runtime_context(self) -> Any:
+        return SimpleNamespace(gcs_address="here")
 
     def put(self, _value: Any) -> str:
         return "a reference"
@@ -239,3 +244,29 @@ def test_other_versions_are_refused_before_anything_runs(
 
     (broken,) = [event for event in asyncio.run(run()) if isinstance(event, Broken)]
     assert "ray actor 7 on here has cloudpickle 0.9" in str(broken.error)
+
+
+def test_a_ray_that_does_not_answer_is_gone(
+    handles: list[FakeHandle],
+    fake_ray: FakeRay,
+    monkeypatch: pytest.MonkeyPatch,
+    release: threading.Event,
+) -> None:
+    """Its library waits for it, and ends this process after a minute."""
+    monkeypatch.setattr(fake_ray, "nodes", release.wait)
+    monkeypatch.setattr(ray_cluster, "_GONE_SECONDS", 0.01)
+    monkeypatch.setattr(ray_cluster, "ANSWER_SECONDS", 0.01)
+
+    async def run() -> Event:
+        told: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        cluster = RayCluster("cluster_map")
+        cluster.start(told.set_result, 1)
+        event = await asyncio.wait_for(told, 20)
+        release.set()
+        while any(thread.name == "metainformant-ray-look" for thread in threading.enumerate()):
+            await asyncio.sleep(0.001)
+        return event
+
+    broken = asyncio.run(run())
+    assert isinstance(broken, Broken)
+    assert "can't be reached" in str(broken.error)

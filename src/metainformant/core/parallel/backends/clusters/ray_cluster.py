@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,16 @@ from .messages import EndProcess, read_hello
 from .ray_actors import check_connection, make_actor, store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..ipc.out_of_band import BufferedPickle
     from .messages import Command, Hello
     from .ray_actors import Actor
+
+
+# Seconds for which a server of Ray may be silent, as when it is restarted. After 60 s, Ray ends the
+# process of the map, and what it has finished is lost.
+_GONE_SECONDS = 30.0
 
 
 class RayCluster(LoopCluster):
@@ -63,12 +71,12 @@ class RayCluster(LoopCluster):
         return self.is_connected()
 
     async def look(self, *, is_first: bool) -> dict[str, int]:
-        self._processors = await self._count_processors()
+        self._processors = await asyncio.wait_for(self._count_processors(), _GONE_SECONDS)
         return self._listed()
 
     async def _count_processors(self) -> int:
         check_connection()
-        nodes = await asyncio.to_thread(ray.nodes)  # which waits for a server
+        nodes = await _in_thread(ray.nodes)  # which waits for a server
         count = sum(int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"])
         return max(0, count - self._refused)
 
@@ -205,6 +213,30 @@ class RayLink(AgentLink[RayLine]):
 
     def in_words(self, error: Exception) -> str:
         return why_lost(error)
+
+
+async def _in_thread(call: Callable[[], Any]) -> Any:
+    """Call what may block for long in a thread of its own, which the interpreter's exit leaves."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: Exception | None) -> None:
+        if answer.done():  # nobody waits any more
+            return
+        if error is None:
+            answer.set_result(result)
+        else:
+            answer.set_exception(error)
+
+    def run() -> None:
+        try:
+            result, error = call(), None
+        except Exception as raised:
+            result, error = None, raised
+        loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, name="metainformant-ray-look", daemon=True).start()
+    return await answer
 
 
 def why_lost(error: Exception) -> str:
