@@ -50,6 +50,8 @@ class AgentHost(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
 
     async def teardown(self, worker: Any) -> None:
         await self._leave()
+        if self._watching is not None:
+            self._watching.cancel()
         if self._talks:  # the last reports may not have been sent yet
             await asyncio.wait(self._talks, timeout=_READ_SECONDS)
 
