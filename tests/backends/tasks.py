@@ -202,6 +202,18 @@ def make(what: tuple[str, int]) -> Any:
     return number
 
 
+_used_again = bytearray()
+
+
+def scratch(what: tuple[int, int]) -> pickle.PickleBuffer:
+    """Return a buffer that each task uses again, as one of NumPy."""
+    number, size = what
+    if len(_used_again) != size:
+        _used_again[:] = bytes(size)
+    _used_again[:] = bytes([number]) * size
+    return pickle.PickleBuffer(_used_again)
+
+
 # Failures
 
 

@@ -232,6 +232,12 @@ class TestValues:
         assert isinstance(unread.__cause__, RuntimeError)
         assert unread.__notes__[0].startswith("item 2 ")
 
+    @pytest.mark.parametrize("size", [8, 2**20])
+    def test_a_result_is_what_it_was_when_its_task_returned_it(self, kind: Kind, size: int) -> None:
+        kind.require(COPIES)
+        results = kind.run(tasks.scratch, [(number, size) for number in range(4)], chunk_size=4)
+        assert [set(bytes(result)) for result in results] == [{0}, {1}, {2}, {3}]
+
     def test_a_function_that_cannot_be_sent_or_read(self, kind: Kind) -> None:
         kind.require(SEND)
         with pytest.raises(parallel.ParallelError, match=r"func=.*can't be pickled"):

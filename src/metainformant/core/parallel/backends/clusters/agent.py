@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...describe import error_in_words
 from ...worker import context
+from ..ipc.items import with_sealed
 from ..ipc.out_of_band import BufferedPickle
 from .messages import (
     EndProcess,
@@ -31,7 +32,6 @@ from .messages import (
     Setup,
     Stop,
     opened,
-    with_sealed,
 )
 from .seat import Seat, broken_by
 

@@ -14,11 +14,10 @@ from ...calls import MapCall
 from ...describe import error_in_words
 from ...errors import ParallelError
 from ...options import says_slow_down
-from ...worker.frames import own_frame
 from ...worker.setup import Preparation
-from ..futures.messages import PLAIN_TYPES, ChunkResult
+from ..futures.messages import ChunkResult
 from ..ipc.exceptions import unpicklable
-from ..ipc.items import Sealed, SealedItem, SealedResult, seal_for_cluster
+from ..ipc.items import PLAIN_TYPES, Sealed, SealedItem, seal_for_cluster
 from ..ipc.pickling import dumps
 
 # Plain types whose size is known before they are pickled, at least roughly.
@@ -237,17 +236,3 @@ def _count_within(size: int, items: list[Any]) -> int:
 def unpack_items(packed: bytes | list[Sealed]) -> list[Any]:
     """Return the items, or SealedItems that are read when their tasks begin."""
     return pickle.loads(packed) if isinstance(packed, bytes) else list(map(SealedItem, packed))
-
-
-def with_sealed(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function so that it takes what `unpack_items` returns, and seals its results.
-
-    They are sent later, when the next task may have changed them.
-    """
-
-    @own_frame
-    def call_with_item(item: Any, *state: Any) -> Any:
-        result = func(item.open() if type(item) is SealedItem else item, *state)
-        return result if type(result) in PLAIN_TYPES else SealedResult(result)
-
-    return call_with_item

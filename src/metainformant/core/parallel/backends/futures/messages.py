@@ -16,12 +16,9 @@ from typing import Any, NamedTuple
 from ...describe import error_in_words
 from ...errors import ParallelError
 from ..ipc.exceptions import pack, refused_module, unpack, unpicklable, unreadable_result
-from ..ipc.items import Sealed, SealedItem, opening, pickled_result, seal
+from ..ipc.items import PLAIN_TYPES, Sealed, SealedItem, pickled_result, seal, with_sealed
 from ..ipc.out_of_band import BufferedPickle, load
 from ..ipc.pickling import dumps
-
-# Lists of these can be pickled and read for certain, so that is done in one go.
-PLAIN_TYPES = frozenset({int, float, complex, bool, str, bytes, type(None)})
 
 
 class ChunkRequest(NamedTuple):
@@ -105,8 +102,9 @@ class SealedRequest(NamedTuple):
         if isinstance(self.items, bytes):
             items = pickle.loads(self.items)
         else:
-            items, func = list(map(SealedItem, self.items)), opening(func)
-        return ChunkRequest(self.caller, func, items, *self[3:])
+            items = list(map(SealedItem, self.items))
+        # Where requests are pickled, so are results, and only when the whole chunk is done.
+        return ChunkRequest(self.caller, with_sealed(func), items, *self[3:])
 
 
 class ChunkResult(NamedTuple):

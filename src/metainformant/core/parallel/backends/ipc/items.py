@@ -13,6 +13,9 @@ from .exceptions import refused_module, unpicklable
 from .out_of_band import BufferedPickle, dumps_out_of_band, load
 from .pickling import dumps
 
+# Lists of these can be pickled and read for certain, so that is done in one go.
+PLAIN_TYPES = frozenset({int, float, complex, bool, str, bytes, type(None)})
+
 # The pickle of one item; or, as a text, why it could not be pickled.
 Sealed = bytes | BufferedPickle | str
 
@@ -85,6 +88,20 @@ class SealedResult:
         self.pickled: bytes | BufferedPickle = (
             pickled.copied() if isinstance(pickled, BufferedPickle) else pickled
         )
+
+
+def with_sealed(func: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function so that it takes items, sealed or not, and seals its results.
+
+    They are sent later, when the next task may have changed them.
+    """
+
+    @own_frame
+    def call_with_item(item: Any, *state: Any) -> Any:
+        result = func(item.open() if type(item) is SealedItem else item, *state)
+        return result if type(result) in PLAIN_TYPES else SealedResult(result)
+
+    return call_with_item
 
 
 @own_frame
