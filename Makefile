@@ -64,24 +64,25 @@ TOGETHER = +@$(MAKE) --no-print-directory --keep-going --jobs 6 \
 # The tests of Ray, which is a dozen processes, mostly wait: one other thing at a time runs beside them.
 checks: .venv/dev.stamp dist
 	$(BIN)/coverage erase
-	$(TOGETHER) --jobs 2 ray types wheel-types layers
+	$(TOGETHER) --jobs 2 ray types wheel-types layers wheel-own
 	$(TOGETHER) $(if $(MADE),pythons) $(UNIT) $(WHEELS)
 	@$(MAKE) --no-print-directory coverage
 
-# What all kinds of workers have in common, what is special about each, the command, and what is shown in a
-# browser, where one is installed (sh tools/install_programs.sh).
-PARTS := behaviour workers processes command rest checkpoint browser
+# What all kinds of workers have in common, what is special about each, the command, what signals do to it, and
+# what is shown in a browser, where one is installed (sh tools/install_programs.sh).
+PARTS := behaviour workers processes command rest checkpoint signals browser
 TESTS_behaviour := tests/backends/test_*.py
 TESTS_processes := tests/backends/processes
 TESTS_workers := tests/backends --ignore-glob='tests/backends/test_*.py' --ignore $(TESTS_processes)
-TESTS_command := tests/cli
+TESTS_signals := tests/cli/test_process.py
+TESTS_command := tests/cli --ignore $(TESTS_signals)
 TESTS_checkpoint := tests/checkpoint
 TESTS_browser := tests/browser
 TESTS_rest := tests --ignore tests/backends --ignore tests/cli --ignore tests/checkpoint --ignore tests/browser
 UNIT := $(addprefix unit-,$(PARTS))
 # What workers do in an interpreter of their own is measured in the other parts: here, one is started for
 # nearly each test, and each would show the same lines.
-$(addprefix unit-,behaviour rest checkpoint browser): export STARTED := fork
+$(addprefix unit-,behaviour command rest checkpoint browser): export STARTED := fork
 
 PYTEST := -m pytest --quiet -p no:cacheprovider
 # Tests that judge by times run when all others have ended.
@@ -126,8 +127,7 @@ quick: .venv/dev.stamp
 # interpreters, and fork servers by default; without the GIL, threads do run at the same time. In test-all,
 # each runs nearly all: the command is tested there by its examples.
 FOUND = $(foreach version,$(OTHERS),$(if $(shell sh tools/find_python.sh $(version)),$(version)))
-WHEELS = $(foreach version,$(filter $(FOUND) $(REQUIRED),$(OTHERS)),$(addprefix wheel-$(version)-,$(PARTS_$(version)))) \
-  wheel-own
+WHEELS = $(foreach version,$(filter $(FOUND) $(REQUIRED),$(OTHERS)),$(addprefix wheel-$(version)-,$(PARTS_$(version))))
 ifdef WHOLE
 $(foreach version,$(OTHERS),$(eval PARTS_$(version) := behaviour processes workers rest))
 else
@@ -146,7 +146,7 @@ TESTS_interpreters := tests/backends -k interpreters
 TESTS_threads := tests/backends -k threads
 
 wheel: dist
-	$(TOGETHER) $(WHEELS)
+	$(TOGETHER) $(WHEELS) wheel-own
 
 dist: .venv/dev.stamp
 	@sh tools/check_pythons.sh $(filter-out $(REQUIRED),$(OTHERS))
