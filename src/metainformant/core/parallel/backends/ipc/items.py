@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from ...describe import describe, error_in_words
 from ...errors import ParallelError
+from ...host.gil import HAS_GIL
 from ...worker.frames import own_frame
 from .exceptions import refused_module, unpicklable
 from .out_of_band import BufferedPickle, dumps_out_of_band, load
@@ -76,18 +79,48 @@ def opening(func: Callable[[Any], Any]) -> Callable[[Any], Any]:
 class SealedResult:
     """A result that was pickled before its worker started the next task.
 
-    That may write to the array, or add to the list, that was the result of this one.
+    That may write to the array, or add to the list, that was the result of this one. So large
+    buffers are copied, unless nobody else can reach them.
+
+    Args:
+        result: what the task returned.
+        references: how many references to it there are: see `_of_a_local`.
     """
 
     __slots__ = ("pickled",)
 
     @own_frame
-    def __init__(self, result: Any) -> None:
+    def __init__(self, result: Any, references: int) -> None:
         """Pickle it; ParallelError if that fails."""
         pickled = pickled_result(result)
-        self.pickled: bytes | BufferedPickle = (
-            pickled.copied() if isinstance(pickled, BufferedPickle) else pickled
-        )
+        if isinstance(pickled, BufferedPickle) and not _is_ours_alone(result, references):
+            pickled = pickled.copied()
+        self.pickled: bytes | BufferedPickle = pickled
+
+
+def _of_a_local() -> int:
+    """Return what `sys.getrefcount` says of a local variable of which nothing else knows."""
+    result = object()
+    return sys.getrefcount(result)
+
+
+_REFERENCES_OF_A_LOCAL = _of_a_local()
+
+
+def _is_ours_alone(result: Any, references: int) -> bool:
+    """Return whether a result is an array that owns its memory, and that nobody else can reach.
+
+    NumPy's own `ndarray.resize` judges by the same count. Without the GIL, it may be too low.
+    """
+    numpy: Any = sys.modules.get("numpy")
+    return (
+        HAS_GIL
+        and references <= _REFERENCES_OF_A_LOCAL
+        and numpy is not None
+        and type(result) is numpy.ndarray
+        and bool(result.flags.owndata)
+        and not weakref.getweakrefcount(result)
+    )
 
 
 def with_sealed(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,7 +132,10 @@ def with_sealed(func: Callable[..., Any]) -> Callable[..., Any]:
     @own_frame
     def call_with_item(item: Any, *state: Any) -> Any:
         result = func(item.open() if type(item) is SealedItem else item, *state)
-        return result if type(result) in PLAIN_TYPES else SealedResult(result)
+        if type(result) in PLAIN_TYPES:
+            return result
+        references = sys.getrefcount(result)  # as in `_of_a_local`: no argument counts besides
+        return SealedResult(result, references)
 
     return call_with_item
 
