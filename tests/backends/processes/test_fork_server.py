@@ -357,6 +357,12 @@ class TestEnds:
         out = run(
             f"""
             import signal
+            def runs(pid):
+                try:
+                    state = Path(f"/proc/{{pid}}/stat").read_text().rsplit(")")[-1].split()[0]
+                except OSError:
+                    return False
+                return state != "Z"
             print(parallel.process_map(double, [1], 1))
             template = tasks.notes("imports")[0]
             keeper = (set(servers()) - {{template}}).pop()
@@ -364,8 +370,7 @@ class TestEnds:
             for pid in whom[{whom!r}]:
                 tasks.note("servers", pid)
                 os.kill(int(pid), signal.SIGKILL)
-                path = Path(f"/proc/{{pid}}/stat")
-                while path.exists() and path.read_text().rsplit(")")[-1].split()[0] != "Z":
+                while runs(pid):
                     time.sleep(0.01)
             print(parallel.process_map(double, [1], 1))
             print(parallel.process_map(double, [1], 1))
