@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 
 import pytest
 
+from metainformant.core import parallel
 from metainformant.core.parallel.host.gil import HAS_GIL
+from metainformant.core.parallel.runner import stream_map
 from tests.support import run_python
 
 
@@ -235,3 +238,12 @@ class TestInterruptsAndExits:
             """
         )
         assert (process.stdout, process.stderr, process.returncode) == ("leaving\n", "", 0)
+
+    def test_a_stream_can_be_closed_when_modules_are_empty(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As they are without the GIL, when the interpreter collects what a script has left."""
+        stream = parallel.imap(abs, itertools.count(), max_workers=1)
+        assert next(stream) == 0
+        monkeypatch.setattr(stream_map, "sys", None)
+        stream.close()

@@ -73,6 +73,8 @@ class Stream:
     """
 
     runs_here = False
+    # Of the class, since a finaliser at exit may call this when modules are empty, without the GIL.
+    _is_exit = staticmethod(sys.is_finalizing)
 
     def __init__(
         self,
@@ -234,9 +236,9 @@ class Stream:
     def abort(self) -> None:
         """Let the map end soon, without more outcomes."""
         self._is_aborted = True
-        # While the interpreter exits, the driver does not get to run any more. And without the GIL,
-        # all modules may be empty by then, so that nothing could be woken.
-        if self._engine is not None and not sys.is_finalizing():
+        # While the interpreter exits, the driver does not get to run any more, and nothing could be
+        # woken.
+        if self._engine is not None and not self._is_exit():
             self._engine.abort()
         recorder = self._recorder  # the consumer may set it to None at any time
         if recorder is not None:
@@ -248,7 +250,7 @@ class Stream:
         driver = self._driver
         if driver is None or driver is threading.current_thread():
             return
-        if not sys.is_finalizing():  # else the driver does not get to run any more
+        if not self._is_exit():  # else the driver does not get to run any more
             driver.join(_LONGEST_CLOSE)
 
     @property
