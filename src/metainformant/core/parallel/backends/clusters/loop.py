@@ -91,7 +91,9 @@ class LoopCluster(ABC):
         why = link.in_words(error)
         if not all(other.is_over for other in self._links):
             self.avoid(link.worker)
-            _logger().warning("%s: %s: not used: %s", self.caller, link.name, why)
+            logging.getLogger("metainformant.parallel").warning(
+                "%s: %s: not used: %s", self.caller, link.name, why
+            )
             return
         broken = ParallelError(
             f"{self.caller}: no worker could begin, {MOST_FAILURES} times in a row; the last one, "
@@ -174,10 +176,6 @@ class LoopCluster(ABC):
 
     def closed(self) -> None:  # noqa: B027  # most have nothing to do then
         """Let go of what belongs to no link."""
-
-
-def _logger() -> logging.Logger:
-    return logging.getLogger("metainformant.parallel")
 
 
 def _ignore(event: Event) -> None:
