@@ -59,9 +59,12 @@ class Programs:
 
     def running(self) -> list[tuple[int, int]]:
         """Return those that run, each by its process id and when it was started, in ticks."""
+        children = started_by(self._thread) - self._exempt
+        if not children:  # as nearly always
+            return []
         return [
             (pid, tick)
-            for pid in started_by(self._thread) - self._exempt - _shared - _of_multiprocessing()
+            for pid in children - _shared - _of_multiprocessing()
             if (tick := _start_tick(pid)) is not None and tick >= self._first_tick
         ]
 
